@@ -3,6 +3,7 @@
 KugetsuError                what went wrong and what to do; `exit_code` for the command line
 ├── UsageError          64  the words of a command or a setting are wrong
 ├── ConfigError         64  `config.toml` or a variable cannot be read
+├── ReadOnlyError        1  the client was opened to read only
 ├── NoSuchTask           4  no task of that id
 ├── AlreadySo            3  the task is in that state already, or the state forbids the wish
 ├── EngineHeld           3  another process runs the engine of this state directory
@@ -49,6 +50,10 @@ class ConfigError(KugetsuError):
     """A setting cannot be read or makes no sense."""
 
     exit_code = 64
+
+
+class ReadOnlyError(KugetsuError):
+    """A change was asked for where nothing may be changed."""
 
 
 class NoSuchTask(KugetsuError):

@@ -22,17 +22,17 @@ from .backend.messages import Answered, AttentionCalled, EngineFailed, EngineTak
 from .backend.undo import KEPT_S, UndoLog
 from .controllers import signals, terminal_notifications
 from .controllers.command_runner import CommandRunner
-from .controllers.external_programs import Guest
+from .controllers.external_programs import ExternalProgram
 from .controllers.preferences import Preferences
-from .controllers.presence import Presence
+from .controllers.presence import OperatorPresence
 from .controllers.quit import QuitFlow
 from .controllers.replay import ReplayController
 from .formatting.glyphs import glyph, is_ascii_only
-from .keys import ACTIONS, Registry, shown_key
+from .keys import ACTIONS, Registry, format_key
 from .modals import worker_errors
 from .navigation import Navigator
-from .palette import Actions, Palette
-from .screens.base import LEAVES_FIELD, ConsoleScreen
+from .palette import ActionProvider, Palette
+from .screens.base import FIELD_EXIT_KEYS, ConsoleScreen
 from .screens.home import HomeScreen
 from .terminal.driver import TerminalDriver
 from .terminal.type_ahead import wait_until_open
@@ -48,7 +48,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     CSS_PATH = "app.tcss"
     TITLE = "kugetsu"
-    COMMANDS = {Actions}
+    COMMANDS = {ActionProvider}
     ENABLE_COMMAND_PALETTE = False
     """The registry opens it, so that its key can be changed."""
     BINDINGS = [Binding("ctrl+c", "help_quit", show=False, system=True)]
@@ -61,30 +61,30 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.colourless = bool(os.environ.get("NO_COLOR"))
         super().__init__(driver_class=TerminalDriver, ansi_color=True if self.colourless else None)
         self.connection = connection
-        self.guest = Guest(self, lambda: self.driver)
+        self.external_program = ExternalProgram(self, lambda: self.driver)
         self.failed = False
         """Whether it ends because its own code failed."""
         self.end_code: int | None = None
         """With what exit code it leaves, once it does."""
-        self.picture: ConsoleState | None = None
+        self.state: ConsoleState | None = None
         """What the screens show: the present, or a moment of the past."""
-        self.present: ConsoleState | None = None
-        self.past = ReplayController(self)
-        self._replay_first = replay
-        self.registry, self.key_problems = Registry(ACTIONS).remapped(connection.settings.keys)
+        self.live_state: ConsoleState | None = None
+        self.replay = ReplayController(self)
+        self._first_replay_time = replay
+        self.registry, self.key_problems = Registry(ACTIONS).remap(connection.settings.keys)
         self.animation_level = "none"
         self.undo_log = UndoLog()
-        self.departure = QuitFlow(self, self.leave)
-        self.opening = Navigator(self, self.guest)
-        self.presence = Presence()
-        self.choices = Preferences(self)
-        change_theme = partial(themes.change, self, colourless=self.colourless)
-        self.commands = CommandRunner(self, self.opening, self.choices, self.past, self.departure, change_theme)
-        self.parts: tuple[object, ...] = (self.opening, self.past, self.commands, self.departure, self)
+        self.quit_flow = QuitFlow(self, self.leave)
+        self.navigator = Navigator(self, self.external_program)
+        self.presence = OperatorPresence()
+        self.preferences = Preferences(self)
+        change_theme = partial(themes.change_theme, self, colourless=self.colourless)
+        self.commands = CommandRunner(self, self.navigator, self.preferences, self.replay, self.quit_flow, change_theme)
+        self.action_targets: tuple[object, ...] = (self.navigator, self.replay, self.commands, self.quit_flow, self)
         """What has actions that every screen knows."""
         self._keys = {
             binding.key: key
-            for key in {*self.registry.all_keys, *LEAVES_FIELD}
+            for key in {*self.registry.all_keys, *FIELD_EXIT_KEYS}
             for binding in Binding.make_bindings([Binding(key, "")])
         }
         """The keys of the registry by Textual's names for them."""
@@ -94,7 +94,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The console's own variables, for themes that do not have them."""
         theme = self.current_theme
-        return themes.fallback_variables(theme.dark, theme.ansi)
+        return themes.get_fallback_variables(theme.dark, theme.ansi)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Only what the registry does not have."""
@@ -104,13 +104,13 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_load(self) -> None:
         """Hear signals before the terminal is taken."""
-        signals.install_handlers(self.guest, self.leave, lambda: self.driver)
+        signals.install_handlers(self.external_program, self.leave, lambda: self.driver)
 
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
         self.set_class(is_ascii_only(), "-ascii")
         choose_scroll_bars(is_ascii_only())
-        self.key_problems += themes.start(self, self.connection.settings.theme, self.colourless)
+        self.key_problems += themes.apply_first_theme(self, self.connection.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
             self.driver.set_suspend_handler(self.action_to_shell)
         self.push_screen(HomeScreen())
@@ -130,7 +130,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
-        self.departure.deaf = True
+        self.quit_flow.ignores_input = True
         self.end_code = code if self.end_code is None else self.end_code
         self.connection.close()
         self.exit(return_code=code)
@@ -142,7 +142,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         """
         if isinstance(event, Key | Paste) and not event.is_forwarded and self.screen_stack:
             await wait_until_open(self.screen)
-        if self.departure.deaf and isinstance(event, InputEvent | Paste):
+        if self.quit_flow.ignores_input and isinstance(event, InputEvent | Paste):
             return
         if not (isinstance(event, Key) and not event.is_forwarded and await self._press(event.key)):
             await super().on_event(event)
@@ -156,7 +156,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         screen = self.screen if self.screen_stack else None
         if key is None or screen is None:
             return False
-        if isinstance(screen, ConsoleScreen) and screen.stands and screen.takes(key):
+        if isinstance(screen, ConsoleScreen) and screen.is_ready and screen.accepts_key(key):
             self.app_focus = True
             await screen.press(key)
             return True
@@ -172,7 +172,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
         self.connection.close()
-        self.past.close()
+        self.replay.close()
 
     def _fatal_error(self) -> None:
         """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
@@ -181,8 +181,8 @@ class KugetsuApp(App[None], inherit_bindings=False):
             log.warning("something failed while the console left", exc_info=error)
             self.panic()
             return
-        words = crash_report.report(
-            error, self.connection.client.paths, self.connection.client.environ, keep=not self.connection.read_only
+        words = crash_report.report_crash(
+            error, self.connection.client.paths, self.connection.client.environ, keep=not self.connection.client.read_only
         )
         if not self.failed:  # what fails in the wake of it would be more lines
             self.failed = True
@@ -191,37 +191,37 @@ class KugetsuApp(App[None], inherit_bindings=False):
     # what the link tells
 
     @property
-    def talking(self) -> ConsoleScreen | None:
+    def active_screen(self) -> ConsoleScreen | None:
         """The screen that answers: the topmost one that can."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None)
 
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in one line."""
-        screen = self.talking
-        if screen is not None and screen.stands:
+        screen = self.active_screen
+        if screen is not None and screen.is_ready:
             screen.say(text, tone)
 
     def on_state_changed(self, event: StateChanged) -> None:
         """Show what is known now, on every screen that is open."""
-        told = status_bar.format_start_report(self.present, event.picture)
-        self.present = event.picture
-        if self.departure.due(event.picture):
+        told = status_bar.format_start_report(self.live_state, event.state)
+        self.live_state = event.state
+        if self.quit_flow.is_due(event.state):
             self.leave()
             return
-        if not self.past.on:
-            self.show(event.picture)
-        if self._replay_first is not None and self.talking is not None and self.talking.stands:
-            self.past.open(self._replay_first)
-            self._replay_first = None
+        if not self.replay.on:
+            self.show(event.state)
+        if self._first_replay_time is not None and self.active_screen is not None and self.active_screen.is_ready:
+            self.replay.open(self._first_replay_time)
+            self._first_replay_time = None
         if told is not None:
             self.say(*told)
 
-    def show(self, picture: ConsoleState) -> None:
-        """Show a picture on every screen that is open."""
-        self.picture = picture
+    def show(self, state: ConsoleState) -> None:
+        """Show a state on every screen that is open."""
+        self.state = state
         for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen) and screen.stands:
-                screen.show_picture(picture)
+            if isinstance(screen, ConsoleScreen) and screen.is_ready:
+                screen.show_state(state)
 
     def on_returned(self, event: Returned) -> None:
         """Say what happened since the operator was last here."""
@@ -230,7 +230,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
     def on_attention_called(self, event: AttentionCalled) -> None:
         """Call the operator through the terminal."""
         self.write(
-            terminal_notifications.call_attention(event.text, self.connection.settings.notify, self.connection.client.environ)
+            terminal_notifications.build_attention_sequence(
+                event.text, self.connection.settings.notify, self.connection.client.environ
+            )
         )
 
     def write(self, sequence: str) -> None:
@@ -240,13 +242,13 @@ class KugetsuApp(App[None], inherit_bindings=False):
             driver.write(sequence)
             driver.flush()
 
-    def touched(self) -> None:
+    def note_key_press(self) -> None:
         """A key was pressed: the operator is here, and if they come back they hear what happened."""
         now = self.connection.now()
-        left = self.presence.felt(now)
-        if self.presence.to_remember(now):
-            self.connection.mark_seen()
-        cell = absence.format_absence(self.present, left) if left is not None and self.present is not None else None
+        left = self.presence.note_key_press(now)
+        if self.presence.is_due_to_save(now):
+            self.connection.requests.remember(self.connection.client.mark_seen)
+        cell = absence.format_absence(self.live_state, left) if left is not None and self.live_state is not None else None
         if cell is not None:
             self.say(*cell)
 
@@ -255,15 +257,15 @@ class KugetsuApp(App[None], inherit_bindings=False):
         words = event.text
         if event.undo:
             self.undo_log.add(event.text, event.undo)
-            words = f"{event.text} {glyph('dot')} {shown_key(self.registry['undo'].keys[0])} undoes it"
+            words = f"{event.text} {glyph('dot')} {format_key(self.registry['undo'].keys[0])} undoes it"
             # When its time is over the key must look so.
             self.set_timer(KEPT_S + 0.1, self._refresh_keys)
         self.say(words, "good" if event.good else "warning")
         self._refresh_keys()
 
     def _refresh_keys(self) -> None:
-        screen = self.talking
-        if screen is not None and screen.stands:
+        screen = self.active_screen
+        if screen is not None and screen.is_ready:
             screen.refresh_keys()
 
     def action_undo(self, number: int | None = None) -> None:
@@ -273,16 +275,16 @@ class KugetsuApp(App[None], inherit_bindings=False):
         if act is None:
             self.say("too late to take that back: an act can be undone for 30 s", "warning")
             return
-        self.say(f"taking back: {act.words}")
-        self.connection.undo(act)
+        self.say(f"taking back: {act.text}")
+        self.connection.requests.undo(act)
 
     def on_read_failed(self, event: ReadFailed) -> None:
         """What is on the screen is old."""
-        self.say(f"! the state directory cannot be read, this is old: {event.words}", "danger")
+        self.say(f"! the state directory cannot be read, this is old: {event.text}", "danger")
 
     def on_engine_failed(self, event: EngineFailed) -> None:
         """The engine's thread starts again by itself; agents did not notice."""
-        self.say(f"! the engine failed and is started again, agents go on: {event.words}", "danger")
+        self.say(f"! the engine failed and is started again, agents go on: {event.text}", "danger")
 
     def on_engine_taken(self, event: EngineTaken) -> None:
         """The engine runs here now."""
@@ -299,11 +301,11 @@ class KugetsuApp(App[None], inherit_bindings=False):
     def action_command_palette(self) -> None:
         """Find an action by its words."""
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette.of_actions())
+            self.push_screen(Palette.for_actions())
 
     def search_themes(self) -> None:
         """Find a theme by its name."""
-        self.push_screen(Palette.of_themes())
+        self.push_screen(Palette.for_themes())
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
-PAST_REFUSAL = "this is the past: esc goes back to now"
+REPLAY_REFUSAL = "this is the past: esc goes back to now"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ActionContext:
     """Number of marked tasks; acts on tasks are about them as long as there are any."""
     kinds: tuple["ActionContext", ...] = ()
     """One situation for each kind of marked task."""
-    past: bool = False
+    in_replay: bool = False
     """Whether a moment of the past is shown."""
     needing: int = 0
     """How many things wait for the operator."""
@@ -49,32 +49,32 @@ class ActionContext:
 WhyNot = Callable[[ActionContext], str | None]
 
 
-def always(now: ActionContext) -> str | None:
+def allow_always(now: ActionContext) -> str | None:
     """Nothing stands against it."""
     return None
 
 
-def writable(now: ActionContext) -> str | None:
+def require_writable(now: ActionContext) -> str | None:
     """Changing anything needs a console that may, and the present."""
-    if now.past:
-        return PAST_REFUSAL
+    if now.in_replay:
+        return REPLAY_REFUSAL
     return "read-only: start without --read-only to change anything" if now.read_only else None
 
 
-def needs_task(now: ActionContext) -> str | None:
+def require_writable_task(now: ActionContext) -> str | None:
     """It needs a task, and a console that may change it."""
-    return writable(now) or (None if now.task else "no task is selected")
+    return require_writable(now) or (None if now.task else "no task is selected")
 
 
 def _shown(now: ActionContext) -> str:
     return format_id(now.task or "")
 
 
-def pending(verb: str) -> WhyNot:
+def require_pending(verb: str) -> WhyNot:
     """It needs a waiting task; `verb` is the participle of what is to be done."""
 
     def why_not(now: ActionContext) -> str | None:
-        if (reason := needs_task(now)) is not None:
+        if (reason := require_writable_task(now)) is not None:
             return reason
         if now.state != "pending":
             return f"{_shown(now)} is {now.state}; only a waiting task can be {verb}"
@@ -83,32 +83,32 @@ def pending(verb: str) -> WhyNot:
     return why_not
 
 
-def editable(now: ActionContext) -> str | None:
+def require_editable(now: ActionContext) -> str | None:
     """It needs one waiting task."""
     if now.marked > 1:
         return f"one task at a time: {now.marked} are marked, esc clears the marks"
-    return pending("edited")(now.kinds[0] if now.marked and now.kinds else now)
+    return require_pending("edited")(now.kinds[0] if now.marked and now.kinds else now)
 
 
-def stoppable(now: ActionContext) -> str | None:
+def require_stoppable(now: ActionContext) -> str | None:
     """It needs a task that has not ended and is not being stopped."""
-    if (reason := needs_task(now)) is not None:
+    if (reason := require_writable_task(now)) is not None:
         return reason
     if now.state in FINAL:
         return f"{_shown(now)} has ended already ({now.state})"
     return f"{_shown(now)} is being stopped; X kills it now" if now.stopping else None
 
 
-def killable(now: ActionContext) -> str | None:
+def require_killable(now: ActionContext) -> str | None:
     """It needs a task with an agent."""
-    if (reason := needs_task(now)) is not None:
+    if (reason := require_writable_task(now)) is not None:
         return reason
     return None if now.state in ACTIVE else f"{_shown(now)} has no agent to kill ({now.state})"
 
 
-def retryable(now: ActionContext) -> str | None:
+def require_retryable(now: ActionContext) -> str | None:
     """It needs a task that has ended, or waits for its retry."""
-    if (reason := needs_task(now)) is not None:
+    if (reason := require_writable_task(now)) is not None:
         return reason
     if now.state in ACTIVE:
         return f"{_shown(now)} is running"
@@ -117,78 +117,84 @@ def retryable(now: ActionContext) -> str | None:
     return None
 
 
-def lowerable(now: ActionContext) -> str | None:
+def require_lowerable_limit(now: ActionContext) -> str | None:
     """The limit is at least 1."""
-    return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
+    return require_writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
 
 
-def undoable(now: ActionContext) -> str | None:
+def require_undo(now: ActionContext) -> str | None:
     """It needs an act that can be taken back."""
-    return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
+    return require_writable(now) or (
+        None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them"
+    )
 
 
-def needed(now: ActionContext) -> str | None:
+def require_need(now: ActionContext) -> str | None:
     """It needs something that waits for the operator."""
     return None if now.needing else "nothing needs you"
 
 
-def has_task(now: ActionContext) -> str | None:
+def require_task(now: ActionContext) -> str | None:
     """It needs a task."""
     return None if now.task else "no task is selected"
 
 
-def copyable(now: ActionContext) -> str | None:
+def require_copyable(now: ActionContext) -> str | None:
     """It needs a task, or the lines of all agents."""
-    return None if now.pane == "merged" else has_task(now)
+    return None if now.pane == "merged" else require_task(now)
 
 
-def live(now: ActionContext) -> str | None:
+def require_live(now: ActionContext) -> str | None:
     """It needs the present."""
-    return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
+    return "that is kept as it is now, not as it was: esc goes back to now" if now.in_replay else None
 
 
-def diffable(now: ActionContext) -> str | None:
+def require_diffable(now: ActionContext) -> str | None:
     """It needs a task, and the present."""
-    return has_task(now) or live(now)
+    return require_task(now) or require_live(now)
 
 
-def replaying(now: ActionContext) -> str | None:
+def require_replay(now: ActionContext) -> str | None:
     """It needs the past."""
-    return None if now.past else "this is now; , or :replay 03:00 shows the past"
+    return None if now.in_replay else "this is now; , or :replay 03:00 shows the past"
 
 
-def in_past(now: ActionContext) -> bool:
+def is_replaying(now: ActionContext) -> bool:
     """Whether the past is shown."""
-    return now.past
+    return now.in_replay
 
 
-def worked_on(now: ActionContext) -> str | None:
+def require_worktree(now: ActionContext) -> str | None:
     """It needs a task that has been worked on."""
-    return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+    return require_writable_task(now) or (
+        None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it"
+    )
 
 
-def logged(now: ActionContext) -> str | None:
+def require_log(now: ActionContext) -> str | None:
     """Of one task's log: it needs one."""
     if now.pane not in ("log", "task") or (now.attempt and now.has_log):
         return None
-    return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
+    return require_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
 
 
-def streaming(now: ActionContext) -> str | None:
+def require_two_log_forms(now: ActionContext) -> str | None:
     """It needs a log in two forms."""
-    return logged(now) or (None if now.streams else "this log has one form only: its agent prints lines, no stream of events")
+    return require_log(now) or (
+        None if now.streams else "this log has one form only: its agent prints lines, no stream of events"
+    )
 
 
-def attachable(now: ActionContext) -> str | None:
+def require_attachable(now: ActionContext) -> str | None:
     """It needs a task that has been worked on, by an agent with a screen of its own."""
-    return worked_on(now) or now.no_attach
+    return require_worktree(now) or now.no_attach
 
 
-def has_older_attempt(now: ActionContext) -> str | None:
+def require_older_attempt(now: ActionContext) -> str | None:
     """It needs an attempt before the one that is shown."""
-    return has_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
+    return require_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
 
 
-def has_newer_attempt(now: ActionContext) -> str | None:
+def require_newer_attempt(now: ActionContext) -> str | None:
     """It needs an attempt after the one that is shown."""
-    return has_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")
+    return require_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")

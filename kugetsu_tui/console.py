@@ -31,19 +31,19 @@ class ActiveScreen(Protocol):
         """The pane that keys go to."""
 
     @property
-    def picture(self) -> ConsoleState | None:
+    def state(self) -> ConsoleState | None:
         """What it shows."""
 
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in one line."""
 
-    def hush(self) -> None:
+    def clear_message(self) -> None:
         """Remove the last answer."""
 
-    def forgive(self) -> None:
+    def clear_failure(self) -> None:
         """Remove the last answer if it was about a failure."""
 
-    def targets(self) -> Sequence[Task]:
+    def list_targets(self) -> Sequence[Task]:
         """The tasks that an action is about: the marked ones, else the selected one."""
 
     def perform(self, action: Action) -> None:
@@ -52,10 +52,10 @@ class ActiveScreen(Protocol):
     def drop_marks(self) -> None:
         """Mark nothing any more."""
 
-    def situation(self) -> ActionContext:
+    def get_context(self) -> ActionContext:
         """What decides which actions are possible."""
 
-    def situation_of_task(self, task: Task) -> ActionContext:
+    def get_task_context(self, task: Task) -> ActionContext:
         """The same for one task."""
 
 
@@ -71,7 +71,7 @@ class Console(Protocol):
         """The actions and their keys."""
 
     @property
-    def talking(self) -> ActiveScreen | None:
+    def active_screen(self) -> ActiveScreen | None:
         """The screen that has the keys."""
 
     @property
@@ -101,16 +101,16 @@ class Console(Protocol):
         """Ask the terminal to put a text into its clipboard."""
 
 
-class PictureConsole(Console, Protocol):
+class StateConsole(Console, Protocol):
     """The app, for a part that depends on what is shown or changes it."""
 
     @property
-    def picture(self) -> ConsoleState | None:
+    def state(self) -> ConsoleState | None:
         """What the screens show: the present, or a moment of the past."""
 
     @property
-    def present(self) -> ConsoleState | None:
-        """The newest picture of the present."""
+    def live_state(self) -> ConsoleState | None:
+        """The newest state of the present."""
 
     @property
     def available_themes(self) -> Mapping[str, Theme]:
@@ -120,8 +120,8 @@ class PictureConsole(Console, Protocol):
     def screen_stack(self) -> Sequence[Screen[Any]]:
         """The open screens, the topmost last."""
 
-    def show(self, picture: ConsoleState) -> None:
-        """Show a picture on every open screen."""
+    def show(self, state: ConsoleState) -> None:
+        """Show a state on every open screen."""
 
     def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
         """Call something again and again."""

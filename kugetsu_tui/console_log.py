@@ -35,7 +35,7 @@ def write_log(paths: StatePaths, mask: Mask, seconds: float, words: str, error: 
 
 
 @contextlib.contextmanager
-def read_kept(paths: StatePaths, environ: Mapping[str, str]) -> Iterator[None]:
+def keep_log(paths: StatePaths, environ: Mapping[str, str]) -> Iterator[None]:
     """Keep warnings and errors of `LOGGERS` meanwhile; a thread writes them, so that no disk holds up who tells them."""
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler, writer = QueueHandler(records), QueueListener(records, _Writer(paths, environ))

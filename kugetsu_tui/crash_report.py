@@ -14,7 +14,7 @@ from . import console_log
 from .formatting.cells import clean
 
 
-def report(error: BaseException | None, paths: StatePaths, environ: Mapping[str, str], *, keep: bool) -> str:
+def report_crash(error: BaseException | None, paths: StatePaths, environ: Mapping[str, str], *, keep: bool) -> str:
     """Return the line for the person; the whole story goes into the console's log.
 
     Args:

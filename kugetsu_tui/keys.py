@@ -1,4 +1,4 @@
-"""The one registry of what keys do: bindings, footer, help, palette and `docs/keys.md` all come from it.
+"""The registry of actions and their keys: bindings, footer, help, palette and `docs/keys.md` are all made from it.
 
 `python -m kugetsu_tui.keys` prints the page. This module loads no user interface library.
 """
@@ -9,31 +9,31 @@ from dataclasses import dataclass, replace
 from kugetsu_engine.domain.config_faults import suggest_name
 
 from .availability import (
-    PAST_REFUSAL,
+    REPLAY_REFUSAL,
     ActionContext,
     WhyNot,
-    always,
-    attachable,
-    copyable,
-    diffable,
-    editable,
-    has_newer_attempt,
-    has_older_attempt,
-    has_task,
-    in_past,
-    killable,
-    live,
-    logged,
-    lowerable,
-    needed,
-    pending,
-    replaying,
-    retryable,
-    stoppable,
-    streaming,
-    undoable,
-    worked_on,
-    writable,
+    allow_always,
+    is_replaying,
+    require_attachable,
+    require_copyable,
+    require_diffable,
+    require_editable,
+    require_killable,
+    require_live,
+    require_log,
+    require_lowerable_limit,
+    require_need,
+    require_newer_attempt,
+    require_older_attempt,
+    require_pending,
+    require_replay,
+    require_retryable,
+    require_stoppable,
+    require_task,
+    require_two_log_forms,
+    require_undo,
+    require_worktree,
+    require_writable,
 )
 
 LISTS = frozenset({"agents", "queue", "notices", "done"})
@@ -42,7 +42,7 @@ DIFFS = frozenset({"diff", "files"})
 MERGED = frozenset({"merged"})
 READS = LOGS | MERGED
 TEXTS = READS | {"diff"}
-"""Where a long text is read."""
+"""Panes with a long text."""
 REPLAYED = LISTS | LOGS
 WAITING = frozenset({"queue"})
 MARKABLE = LISTS - {"notices"}
@@ -62,31 +62,31 @@ class Action:
     help: str
     group: str
     panes: frozenset[str] | None = None
-    """Where the key means this; None means everywhere."""
-    why_not: WhyNot = always
-    """Says why it cannot be done now; None when it can."""
+    """Panes where the key means this; None: everywhere."""
+    why_not: WhyNot = allow_always
+    """Returns why it cannot be done now; None when it can."""
     only_when: Callable[[ActionContext], bool] | None = None
-    """Takes the key from another action as long as this holds."""
+    """While this holds, the key means this action and not another one."""
     many: bool = False
-    """Whether it is about all marked tasks, if any are."""
+    """Whether it applies to all marked tasks, if any are marked."""
     footer: int = 0
-    """Place among the keys of the footer, the smallest first; 0 never."""
+    """Position in the footer, the smallest first; 0: not shown there."""
     footer_in: frozenset[str] | None = None
-    """Panes whose footer shows it; None means all where it is reachable."""
+    """Panes whose footer shows it; None: all where it is reachable."""
     does: str = ""
-    """The call that does it, as Textual writes it; empty: the method has the name of the id."""
+    """The call that performs it, as Textual writes it; empty: the method is named after the id."""
 
     @property
     def call(self) -> str:
-        """The call that does it, without the `action_` of its method."""
+        """The call that performs it, without the `action_` of its method."""
         return self.does or self.id.replace(".", "_")
 
-    def reachable(self, pane: str) -> bool:
+    def is_reachable(self, pane: str) -> bool:
         """Whether the key means this in a pane."""
         return self.panes is None or pane in self.panes
 
     def refusal(self, now: ActionContext) -> str | None:
-        """Why it cannot be done now; None when it can, of marked tasks to at least one."""
+        """Why it cannot be done now; None when it can. Of marked tasks, one that allows it is enough."""
         if not (self.many and now.marked):
             return self.why_not(now)
         reasons = [self.why_not(kind) for kind in now.kinds]
@@ -96,7 +96,7 @@ class Action:
 
 
 MOVING, PANES, TASK, QUEUE, LOG, CONSOLE = "Moving", "Panes", "The selected task", "The queue", "The log", "The console"
-DIFF, PAST = "The diff", "The past"
+DIFF, REPLAY = "The diff", "The past"
 
 ACTIONS: tuple[Action, ...] = (
     Action("move.down", ("j", "down"), "down", "go one line down", MOVING, does="move(1)"),
@@ -110,7 +110,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, TEXTS, does="shift(8)"),
     Action("jump", ("#",), "go to", "go to a task by its number, in whichever list it is: `#41` and enter, or `:41`", MOVING),
     Action("jump.need", ("!",), "needs you", "go to the next task that needs you, each once", MOVING,
-           why_not=needed, footer=56),
+           why_not=require_need, footer=56),
     Action("pane.next", ("tab",), "next pane", "go to the next pane", PANES, footer=60, does="step_pane(1)"),
     Action("pane.previous", ("shift+tab",), "previous pane", "go to the pane before", PANES, does="step_pane(-1)"),
     Action("pane.agents", ("1",), "agents", "go to the active agents", PANES, does="go('agents')"),
@@ -123,70 +123,73 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.zoom", ("z",), "zoom", "give the whole screen to the pane, or give it back", PANES, footer=57,
            footer_in=frozenset({"log", "done", "notices"}), does="toggle_zoom"),
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
-           has_task, footer=20),
+           require_task, footer=20),
     Action("view.diff", ("d", "D"), "diff", "show what its worktree has changed since its base, committed or not",
-           PANES, LISTS | LOGS, diffable, footer=22),
+           PANES, LISTS | LOGS, require_diffable, footer=22),
     Action("view.story", ("i",), "story", "what happened to it, in sentences, and how it stands", PANES,
-           why_not=has_task, footer=23, footer_in=LOGS | {"done"}),
+           why_not=require_task, footer=23, footer_in=LOGS | {"done"}),
     Action("view.plan", ("w",), "when",
            "when each task starts, judged by how long agents have taken; + and - ask what more or fewer slots would do",
            PANES, LISTS, footer=41, footer_in=WAITING),
     Action("view.merged", ("m",), "all logs", "follow the logs of all agents as one, each line with its task",
-           PANES, LISTS | LOGS, live, footer=58, footer_in=frozenset({"agents"})),
+           PANES, LISTS | LOGS, require_live, footer=58, footer_in=frozenset({"agents"})),
     Action("view.history", ("h",), "history",
            "what the slots did in the last hours: a timeline, and figures by repository and agent", PANES,
            LISTS | LOGS, footer=59, footer_in=frozenset({"done"})),
     Action("back", ("escape",), "back", "go back: close, clear marks or the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
-    Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10, footer_in=REPLAYED),
+    Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=require_writable, footer=10,
+           footer_in=REPLAYED),
     Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period), or remove a waiting task from the queue",
-           TASK, many=True, why_not=stoppable, footer=24, footer_in=ALIVE, does="stop(False)"),
-    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=killable, does="stop(True)"),
+           TASK, many=True, why_not=require_stoppable, footer=24, footer_in=ALIVE, does="stop(False)"),
+    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=require_killable, does="stop(True)"),
     Action("task.retry", ("r",), "retry", "try it again, also when it failed for good",
-           TASK, many=True, why_not=retryable, footer=26, footer_in=REPLAYED),
+           TASK, many=True, why_not=require_retryable, footer=26, footer_in=REPLAYED),
     Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
-           TASK, many=True, why_not=pending("held"), footer=28, footer_in=WAITING),
+           TASK, many=True, why_not=require_pending("held"), footer=28, footer_in=WAITING),
     Action("task.down", ("J",), "later", "move it one place down the queue",
-           TASK, many=True, why_not=pending("moved"), footer=30, footer_in=WAITING, does="move_task('down')"),
+           TASK, many=True, why_not=require_pending("moved"), footer=30, footer_in=WAITING, does="move_task('down')"),
     Action("task.up", ("K",), "earlier", "move it one place up the queue",
-           TASK, many=True, why_not=pending("moved"), footer=31, footer_in=WAITING, does="move_task('up')"),
-    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=pending("moved"),
+           TASK, many=True, why_not=require_pending("moved"), footer=31, footer_in=WAITING, does="move_task('up')"),
+    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=require_pending("moved"),
            does="move_task('top')"),
-    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=pending("moved"),
+    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=require_pending("moved"),
            does="move_task('bottom')"),
     Action("task.attach", ("a",), "take over", "go on with its agent's session by hand, in its worktree, then hand back; "
-           "a slot stays taken", TASK, LISTS | LOGS, attachable, does="attach('attach')"),
-    Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, worked_on,
+           "a slot stays taken", TASK, LISTS | LOGS, require_attachable, does="attach('attach')"),
+    Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, require_worktree,
            does="attach('shell')"),
     Action("task.edit", ("e",), "edit",
            "edit the waiting task, in $VISUAL or $EDITOR, else here; it cannot start meanwhile", TASK,
-           LISTS, editable, footer=29, footer_in=WAITING),
+           LISTS, require_editable, footer=29, footer_in=WAITING),
     Action("view.copy", ("y",), "copy", "copy its number, reference, worktree, session, log or message to the clipboard; in a "
-           "log also the line, hit or error in sight", TASK, LISTS | READS, copyable),
+           "log also the line, hit or error in sight", TASK, LISTS | READS, require_copyable),
     Action("mark.toggle", ("space",), "mark", "mark or unmark the task: keys about tasks then act on all marked ones",
-           TASK, MARKABLE, has_task, footer=42),
+           TASK, MARKABLE, require_task, footer=42),
     Action("mark.range", ("v",), "mark a range", "begin a range here, and end it: every task between is marked",
-           TASK, MARKABLE, has_task),
-    Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
-    Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable,
+           TASK, MARKABLE, require_task),
+    Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=require_writable, footer=40,
+           footer_in=FLEET),
+    Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=require_writable,
            does="change_limit(1)"),
-    Action("queue.fewer", ("-",), "fewer agents", "let one fewer agent run at once; stops none", QUEUE, why_not=lowerable,
-           does="change_limit(-1)"),
+    Action("queue.fewer", ("-",), "fewer agents", "let one fewer agent run at once; stops none", QUEUE,
+           why_not=require_lowerable_limit, does="change_limit(-1)"),
     Action("undo", ("u",), "undo", "take the last act back, for half a minute: cancel, move, hold, edit, limit, pause", QUEUE,
-           why_not=undoable, footer=11),
+           why_not=require_undo, footer=11),
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
-           LOG, LISTS | LOGS, has_older_attempt, footer=32, footer_in=LOGS, does="turn(-1)"),
-    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, has_newer_attempt,
+           LOG, LISTS | LOGS, require_older_attempt, footer=32, footer_in=LOGS, does="turn(-1)"),
+    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, require_newer_attempt,
            does="turn(1)"),
-    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, logged, footer=29,
-           does="go_to_error(1)"),
-    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS, logged,
-           footer=30, does="go_to_error(-1)"),
-    Action("log.wrap", ("w",), "wrap", "let long lines go on in the next row, or cut them", LOG, READS, logged, footer=33),
-    Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, logged, footer=36),
-    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS, logged),
+    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, require_log,
+           footer=29, does="go_to_error(1)"),
+    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS,
+           require_log, footer=30, does="go_to_error(-1)"),
+    Action("log.wrap", ("w",), "wrap", "let long lines go on in the next row, or cut them", LOG, READS, require_log, footer=33),
+    Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, require_log,
+           footer=36),
+    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS, require_log),
     Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or the readable log made of it", LOG, LOGS,
-           streaming, footer=35, footer_in=LOGS),
+           require_two_log_forms, footer=35, footer_in=LOGS),
     Action("merged.whose", ("o",), "whose", "show the lines of one agent only, or leave one out", LOG, MERGED, footer=37),
     Action("merged.filter", ("&",), "filter", "show only lines with all these words (!word: without it, ~word: fuzzy)", LOG,
            MERGED, footer=38),
@@ -200,23 +203,23 @@ ACTIONS: tuple[Action, ...] = (
     Action("diff.file_before", ("{",), "file before", "go to the file before", DIFF, DIFFS, does="go_to_file(-1)"),
     Action("diff.read", ("enter",), "read", "go from the list of files to the lines", DIFF, frozenset({"files"}), footer=3),
     Action("past.open", ("comma",), "look back",
-           "show how everything stood when the last thing happened; `:replay 03:00` begins at a time", PAST, LISTS | LOGS),
-    Action("past.back", ("comma",), "before", "go back to what happened before", PAST, REPLAYED, replaying, in_past,
+           "show how everything stood when the last thing happened; `:replay 03:00` begins at a time", REPLAY, LISTS | LOGS),
+    Action("past.back", ("comma",), "before", "go back to what happened before", REPLAY, REPLAYED, require_replay, is_replaying,
            footer=2, does="step_past(-1)"),
-    Action("past.forward", (".",), "after", "go on to what happened next", PAST, REPLAYED, replaying, in_past, footer=3,
-           does="step_past(1)"),
+    Action("past.forward", (".",), "after", "go on to what happened next", REPLAY, REPLAYED, require_replay, is_replaying,
+           footer=3, does="step_past(1)"),
     Action("past.play", ("space",), "play", "let time go on, or hold it; where nothing happens it is skipped",
-           PAST, REPLAYED, replaying, in_past, footer=4),
-    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", PAST, REPLAYED, replaying, in_past, footer=6,
-           does="jump_past(-600)"),
-    Action("past.later", (">",), "10 min on", "go ten minutes on", PAST, REPLAYED, replaying, in_past, footer=7,
+           REPLAY, REPLAYED, require_replay, is_replaying, footer=4),
+    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", REPLAY, REPLAYED, require_replay, is_replaying,
+           footer=6, does="jump_past(-600)"),
+    Action("past.later", (">",), "10 min on", "go ten minutes on", REPLAY, REPLAYED, require_replay, is_replaying, footer=7,
            does="jump_past(600)"),
-    Action("past.faster", ("+",), "faster", "let time go faster: 1 to 3600 times", PAST, REPLAYED, replaying, in_past,
-           footer=8, does="change_speed(1)"),
-    Action("past.slower", ("-",), "slower", "let time go slower", PAST, REPLAYED, replaying, in_past, footer=9,
+    Action("past.faster", ("+",), "faster", "let time go faster: 1 to 3600 times", REPLAY, REPLAYED, require_replay,
+           is_replaying, footer=8, does="change_speed(1)"),
+    Action("past.slower", ("-",), "slower", "let time go slower", REPLAY, REPLAYED, require_replay, is_replaying, footer=9,
            does="change_speed(-1)"),
-    Action("past.leave", ("escape",), "now", "go back to now; from a task's screen first home", PAST, LISTS | {"log"},
-           replaying, lambda now: now.past and not now.searching, footer=5),
+    Action("past.leave", ("escape",), "now", "go back to now; from a task's screen first home", REPLAY, LISTS | {"log"},
+           require_replay, lambda now: now.in_replay and not now.searching, footer=5),
     Action("filter", ("/",), "filter",
            "show only rows with all these words (!word: without it, ~word: fuzzy, tag:word); in a log: search", CONSOLE,
            footer=50),
@@ -233,19 +236,19 @@ ACTIONS: tuple[Action, ...] = (
            footer=70, does="ask_quit"),
 )  # fmt: skip
 
-NAMES = {
+KEY_NAMES = {
     "comma": ",", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "down": "↓", "up": "↑", "left": "←", "right": "→",
     "shift+tab": "shift+tab",
 }  # fmt: skip
 
 
-def shown_key(key: str) -> str:
-    """Write a key as people read it."""
-    return NAMES.get(key, key)
+def format_key(key: str) -> str:
+    """Write a key as people know it."""
+    return KEY_NAMES.get(key, key)
 
 
-NOW_AND_THEN = frozenset({"undo", "jump.need", "log.error", "log.error_before", "log.wrap", "log.raw"})
-"""Actions that can be done now and then only, and are offered only then."""
+SHOWN_WHEN_POSSIBLE = frozenset({"undo", "jump.need", "log.error", "log.error_before", "log.wrap", "log.raw"})
+"""Actions that are rarely possible; the footer shows them only then."""
 
 
 class Registry:
@@ -265,16 +268,16 @@ class Registry:
         return sorted({key for action in self.actions for key in action.keys})
 
     def resolve(self, key: str, now: ActionContext) -> Action | None:
-        """What a key does in this situation, whether or not it can be done; None when it means nothing here."""
-        meant = [action for action in self._by_key.get(key, ()) if action.reachable(now.pane)]
-        taken = [action for action in meant if action.only_when is not None and action.only_when(now)]
-        plain = [action for action in meant if action.only_when is None]
-        return next(iter([*taken, *plain]), None)
+        """Find the action of a key in this context, possible or not; None when the key means nothing here."""
+        reachable = [action for action in self._by_key.get(key, ()) if action.is_reachable(now.pane)]
+        taking = [action for action in reachable if action.only_when is not None and action.only_when(now)]
+        plain = [action for action in reachable if action.only_when is None]
+        return next(iter([*taking, *plain]), None)
 
     def footer(self, now: ActionContext) -> list[tuple[Action, str | None]]:
-        """The actions for the footer in their order, each with what stands against it.
+        """The actions for the footer in their order, each with the reason it is not possible, or None.
 
-        What the place has nothing for is left out: keys of a log where there is none, keys that change something in the past.
+        Left out are keys of a log where there is no log, and keys that would change something during a replay.
         """
         shown = [
             a
@@ -282,26 +285,26 @@ class Registry:
             if a.footer and self.resolve(a.keys[0], now) is a and now.pane in (a.footer_in or {now.pane})
             and (now.has_log or a.group != LOG)
         ]  # fmt: skip
-        told = [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
-        return [one for one in told if one[1] != PAST_REFUSAL]
+        with_reasons = [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
+        return [(action, reason) for action, reason in with_reasons if reason != REPLAY_REFUSAL]
 
-    def remapped(self, wanted: Mapping[str, str]) -> tuple["Registry", list[str]]:
-        """Return a registry with other keys, and a sentence for each wish that could not be granted.
+    def remap(self, keys_by_action: Mapping[str, str]) -> tuple["Registry", list[str]]:
+        """Return a registry with other keys, and a sentence for each setting that cannot be applied.
 
         Args:
-            wanted: for the id of an action its key, or several with commas.
+            keys_by_action: by the id of an action its key, or several separated by commas.
         """
         problems = [
-            f"config.toml: [keys] {name} is no action{suggest_name(name, self._by_id)}"
-            for name in wanted if name not in self._by_id
+            f"config.toml: [keys] {name} is not an action{suggest_name(name, self._by_id)}"
+            for name in keys_by_action if name not in self._by_id
         ]  # fmt: skip
         registry = self
-        for name, text in wanted.items():
+        for name, text in keys_by_action.items():
             keys = tuple(key.strip() for key in text.split(",") if key.strip())
             if name not in self._by_id or not keys:
                 continue
-            changed = [replace(one, keys=keys) if one.id == name else one for one in registry.actions]
-            clash = next(iter(conflicts(changed)), None)
+            changed = [replace(action, keys=keys) if action.id == name else action for action in registry.actions]
+            clash = next(iter(find_conflicts(changed)), None)
             if clash is None:
                 registry = Registry(changed)
             else:
@@ -309,28 +312,28 @@ class Registry:
         return registry, problems
 
 
-def conflicts(actions: Iterable[Action]) -> list[str]:
-    """Say which keys mean two things in one place. An action with `only_when` may take another one's key."""
-    found: list[str] = []
+def find_conflicts(actions: Iterable[Action]) -> list[str]:
+    """List keys that mean two things in one pane. An action with `only_when` may share the key of another."""
+    clashes: list[str] = []
     known = list(actions)
-    for index, one in enumerate(known):
+    for index, action in enumerate(known):
         for other in known[index + 1 :]:
-            shared = set(one.keys) & set(other.keys)
-            apart = one.panes is not None and other.panes is not None and not (one.panes & other.panes)
-            if shared and not apart and (one.only_when is None) == (other.only_when is None):
-                found.append(f"{' '.join(sorted(shared))} means both {one.id} and {other.id}")
-    return found
+            shared = set(action.keys) & set(other.keys)
+            apart = action.panes is not None and other.panes is not None and not (action.panes & other.panes)
+            if shared and not apart and (action.only_when is None) == (other.only_when is None):
+                clashes.append(f"{' '.join(sorted(shared))} means both {action.id} and {other.id}")
+    return clashes
 
 
-def page() -> str:
-    """`docs/keys.md`."""
+def render_page() -> str:
+    """Render `docs/keys.md`."""
     lines = ["# Keys", "", "Made from the registry of actions by `make keys`. Any of them can be changed in `config.toml`:", ""]
     lines += ["```toml", "[keys]", '"task.retry" = "Y"', "```", ""]
     for group in dict.fromkeys(action.group for action in ACTIONS):
         lines += [f"## {group}", "", "| key | action | what it does |", "|---|---|---|"]
         for action in ACTIONS:
             if action.group == group:
-                keys = " ".join(f"`{shown_key(key)}`" for key in action.keys)
+                keys = " ".join(f"`{format_key(key)}`" for key in action.keys)
                 lines.append(f"| {keys} | `{action.id}` | {action.help} |")
         lines.append("")
     return "\n".join(lines)
@@ -339,4 +342,4 @@ def page() -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(page())
+    sys.stdout.write(render_page())

@@ -12,14 +12,14 @@ from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
 CANNOT_DRAW = ("dumb", "unknown")
-GARBAGE = 10_000
+GC_THRESHOLD = 10_000
 """New objects after which Python looks for cycles. Its own 700 means a look at every few tasks that are read, and from time to
 time at all that was ever loaded; so what is there at the start is left out of it, too."""
-SWITCH_S = 0.0005
+SWITCH_INTERVAL_S = 0.0005
 """So soon a thread that reads ten thousand tasks gives way to a key; Python's own 5 ms come at each step of its way."""
 
 
-def start(words: list[str]) -> int:
+def launch_console(words: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
     return join_error_lines(lambda: _start(words))
 
@@ -60,12 +60,12 @@ def run_console(
 
     from .app import KugetsuApp
     from .backend.connection import Connection
-    from .console_log import read_kept
+    from .console_log import keep_log
     from .formatting.glyphs import choose_glyphs, supports_utf8
 
-    sys.setswitchinterval(SWITCH_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(GC_THRESHOLD)
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(supports_utf8())
@@ -73,18 +73,18 @@ def run_console(
     connection = Connection(client, folder=_folder(), resume=resume)
     app = KugetsuApp(connection, replay)
     try:
-        with contextlib.nullcontext() if read_only else read_kept(connection.client.paths, environ):
+        with contextlib.nullcontext() if read_only else keep_log(connection.client.paths, environ):
             app.run()
     finally:
         connection.close()
-        connection.join(JOIN_S)
+        connection.engine.join(JOIN_S)
         if not read_only:
             with contextlib.suppress(KugetsuError, OSError):
                 connection.client.mark_seen()
-    if app.departure.farewell:
-        sys.stderr.write(f"{app.departure.farewell}\n")
-    if app.departure.afterwards is not None:
-        return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
+    if app.quit_flow.farewell:
+        sys.stderr.write(f"{app.quit_flow.farewell}\n")
+    if app.quit_flow.next_step is not None:
+        return _go_on_without(state_dir, environ, drain=app.quit_flow.next_step == "drain")
     if app.failed:
         return 1
     return app.end_code if app.end_code is not None else app.return_code or 0

@@ -9,9 +9,9 @@ def main() -> int:
 
     words = sys.argv[1:]
     if wants_console(words):
-        from .launch import start
+        from .launch import launch_console
 
-        return start(words)
+        return launch_console(words)
     from kugetsu_engine.cli.main import run
 
     return run(words)

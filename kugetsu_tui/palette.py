@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.theme import ThemeProvider
 
 from .formatting.glyphs import adapt_text
-from .keys import Action, shown_key
+from .keys import Action, format_key
 from .screens.base import ConsoleScreen
 
 KEY_CELLS = 10
@@ -21,17 +21,17 @@ class Palette(CommandPalette):
         self.query_one(SearchIcon).icon = "/"
 
     @classmethod
-    def of_actions(cls) -> "Palette":
+    def for_actions(cls) -> "Palette":
         """One that finds actions."""
         return cls(placeholder="what to do, in words", id="--command-palette")
 
     @classmethod
-    def of_themes(cls) -> "Palette":
+    def for_themes(cls) -> "Palette":
         """One that finds themes."""
         return cls(providers=[ThemeProvider], placeholder="a theme")
 
 
-class Actions(Provider):
+class ActionProvider(Provider):
     """Finds the actions that the screen knows how to do."""
 
     def _all(self) -> list[tuple[str, Action]]:
@@ -42,17 +42,17 @@ class Actions(Provider):
         return [
             (adapt_text(f"{a.words}: {a.help}".replace("`", "")), a)
             for a in registry.actions
-            if screen.can(a) and a.id != "palette"
+            if screen.can_perform(a) and a.id != "palette"
         ]
 
     def _why_not(self, action: Action) -> str:
         """What stands against an action right now, for the end of its line; empty if it can be done."""
         screen = self.screen
-        reason = action.refusal(screen.situation()) if isinstance(screen, ConsoleScreen) else None
+        reason = action.refusal(screen.get_context()) if isinstance(screen, ConsoleScreen) else None
         return adapt_text(f"  ({reason})") if reason else ""
 
     def _shown(self, words: Content, action: Action) -> Content:
-        key = adapt_text(shown_key(action.keys[0])).ljust(KEY_CELLS)
+        key = adapt_text(format_key(action.keys[0])).ljust(KEY_CELLS)
         reason = self._why_not(action)
         if reason:
             return Content.assemble((key, "dim"), words.stylize("dim"), (reason, "dim"))

@@ -176,7 +176,7 @@ ALL = (DARK, LIGHT, CONTRAST, CONTRAST_LIGHT, ANSI, ANSI_LIGHT, MONO)
 DEFAULT = DARK.name
 
 
-def fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
+def get_fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
     """Values of the console's own variables for a theme that does not know them."""
     if ansi:
         return dict((ANSI if dark else ANSI_LIGHT).variables)
@@ -187,24 +187,24 @@ def fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
     }  # fmt: skip
 
 
-def full_name(name: str, known: Collection[str]) -> str:
+def expand_name(name: str, known: Collection[str]) -> str:
     """The name of a theme; the console's own may be given without `kugetsu-` before it, and go before others of that name."""
     return f"kugetsu-{name}" if f"kugetsu-{name}" in known else name
 
 
-def names(known: Collection[str]) -> list[str]:
+def list_names(known: Collection[str]) -> list[str]:
     """What can be asked for, the console's own first, by their short names."""
     own = [theme.name for theme in ALL]
     return [*(name.removeprefix("kugetsu-") for name in own), *sorted(name for name in known if name not in own)]
 
 
-def start(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
+def apply_first_theme(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
     """Put on the theme of the environment or of the settings; returns what is wrong with it, in words."""
     for theme in ALL:
         app.register_theme(theme)
     wanted = os.environ.get("TEXTUAL_THEME") or wanted or DEFAULT
     try:
-        app.theme = MONO.name if colourless else full_name(wanted, app.available_themes)
+        app.theme = MONO.name if colourless else expand_name(wanted, app.available_themes)
     except InvalidThemeError:
         app.theme = DEFAULT
         known = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
@@ -213,12 +213,12 @@ def start(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
     return []
 
 
-def change(app: App[Any], name: str, colourless: bool) -> tuple[str, str]:
+def change_theme(app: App[Any], name: str, colourless: bool) -> tuple[str, str]:
     """Put on another theme; returns the answer and its tone."""
     if colourless:
         return "NO_COLOR is set: there are no colours to choose", "warning"
     try:
-        app.theme = full_name(name, app.available_themes)
+        app.theme = expand_name(name, app.available_themes)
     except InvalidThemeError:
         return f"there is no theme {clean(name, 60)}", "warning"
     return f"theme {app.theme}; theme = {app.theme!r} in config.toml keeps it", "text"

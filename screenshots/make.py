@@ -30,7 +30,7 @@ async def shoot(
     app = KugetsuApp(connection)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20
-        while app.picture is None or not app.picture.snapshot.done:
+        while app.state is None or not app.state.snapshot.done:
             assert time.monotonic() < deadline, "the console never showed its tasks"
             await pilot.pause(0.02)
         await pilot.pause(0.3)

@@ -236,7 +236,7 @@ class Scene:
                 notice = Notice(f"2026-11-21T{at}.000Z", kind, text, level, f"q_{number}", ref)  # type: ignore[arg-type]
                 file.write(msgspec.json.encode(notice) + b"\n")
         begun = Act("2026-11-21T09:12:00.000Z", STARTED, engine={"pid": 812, "mode": "console", "flow": {"limit": 3}})
-        Path(self.paths.acts).write_bytes(msgspec.json.encode(begun) + b"\n")
+        Path(self.paths.journal).write_bytes(msgspec.json.encode(begun) + b"\n")
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
@@ -317,7 +317,7 @@ async def found(app: KugetsuApp) -> None:
     from kugetsu_tui.widgets.bars import MessageBar
 
     deadline = time.monotonic() + 20
-    while app.talking is None or "hit " not in app.talking.query_one(MessageBar).said:
+    while app.active_screen is None or "hit " not in app.active_screen.query_one(MessageBar).said:
         assert time.monotonic() < deadline, "nothing was found"
         await asyncio.sleep(0.05)
 
@@ -326,13 +326,13 @@ async def in_the_past(app: KugetsuApp) -> None:
     """Show the scene as it was a while ago."""
     from kugetsu_tui.widgets.bars import MessageBar
 
-    app.past.open("2026-11-21T14:00:20Z")
+    app.replay.open("2026-11-21T14:00:20Z")
     deadline = time.monotonic() + 20
-    while app.picture is None or app.picture.replaying is None:
+    while app.state is None or app.state.replaying is None:
         assert time.monotonic() < deadline, "the past was never shown"
         await asyncio.sleep(0.01)
-    assert app.talking is not None
-    app.talking.query_one(MessageBar).hush()  # what was said goes by itself, after a while
+    assert app.active_screen is not None
+    app.active_screen.query_one(MessageBar).hush()  # what was said goes by itself, after a while
 
 
 async def fill_form(app: KugetsuApp) -> None:

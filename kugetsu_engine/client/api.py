@@ -10,7 +10,7 @@ import time
 
 from ..domain import refs
 from ..domain.new_task import SESSION_CHOICES, check_expectation, check_priority, check_tags, format_id, parse_task_id
-from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, ReadOnlyError, TryLater, UsageError
 from ..git import discovery
 from ..paths import StatePaths, is_utf8
 from ..state import new_tasks as creating
@@ -127,7 +127,7 @@ class Client:
                 f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
             ) from None
         creating.announce_task(self.paths, task_id, str(ref), now)
-        wakeup_fifo.notify(self.paths.bell, task_id)
+        wakeup_fifo.notify(self.paths.wakeup_fifo, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
@@ -177,7 +177,7 @@ class Client:
             return []
         whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
-        wakeup_fifo.notify(self.paths.bell)
+        wakeup_fifo.notify(self.paths.wakeup_fifo)
         reply = self._wait_for_answer(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 
@@ -338,7 +338,7 @@ class Client:
 
     def refuse_if_read_only(self) -> None:
         if self.read_only:
-            raise KugetsuError("read-only: nothing is changed", "start without --read-only")
+            raise ReadOnlyError("read-only: nothing is changed", "start without --read-only")
 
     def default_server(self) -> str:
         """The host of references that name none.

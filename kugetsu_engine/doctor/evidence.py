@@ -175,7 +175,7 @@ def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
 
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
     """Folders 0700, files 0600: those kugetsu makes, and the env files, which hold keys."""
-    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.acts]
+    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.journal]
     secret += [f"{paths.env}/{name}" for name in files.list_names(paths.env)]
     secret += [f"{paths.items}/{name}" for name in files.list_names(paths.items)] + [
         f"{paths.done}/{name}" for name in files.list_names(paths.done)

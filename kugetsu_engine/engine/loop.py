@@ -272,7 +272,7 @@ class Engine:
 
     def _expire_one(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
         task = self.store.get(entry.id)
-        rest = facts.rests.get(entry.agent or facts.default_agent)
+        rest = facts.cooldowns.get(entry.agent or facts.default_agent)
         if entry.id in facts.edited and entry.expires_at is None:  # nor does it while it is edited
             self.store.update(task, pending_since=iso(self._clock()))
         elif rest is not None and entry.expires_at is None:  # it grows old from when it may start
@@ -311,8 +311,8 @@ class Engine:
             os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.start_ticks(os.getpid()) or 0,
             time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.now(), self.gate.pressure,
-            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
+            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),
+            self.gate.pressure, self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
             self.settings.current.agent, self.controls.pause,
         )  # fmt: skip

@@ -67,7 +67,8 @@ class Dispatcher:
         return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
-            default_agent=settings.agent, rests=registry.map_cooldowns_to_agents(self._backoff.list_cooldowns(), settings),
+            default_agent=settings.agent,
+            cooldowns=registry.map_cooldowns_to_agents(self._backoff.list_cooldowns(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.find_probes(preparing, hosts, own),
@@ -128,7 +129,7 @@ class Dispatcher:
         except NoSuchTask:
             self._store.reread({entry.id})
         finally:
-            entered.give_up()
+            entered.release()
         return True
 
     def _launch(self, task: Task, entered: slots.SlotLease) -> bool:

@@ -1,4 +1,4 @@
-"""Whether what is shown is still true: cheap looks that differ whenever a picture would."""
+"""Whether the shown state is still true: cheap stamps that differ whenever the state would."""
 
 import time
 
@@ -15,17 +15,22 @@ from kugetsu_engine.storage.locks import is_held
 from ..viewmodels.console_state import ConsoleState
 
 
-def change_stamp(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
-    """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
+def read_change_stamp(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
+    """Read signatures that differ whenever the state would; the heartbeat of a healthy engine is left out."""
     watched = (
         paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
         paths.edits, paths.run_times,
     )  # fmt: skip
-    return (*map(files.read_signature, watched), manual_sessions.list_manual_sessions(paths), engine_stamp(paths), runs_engine)
+    return (
+        *map(files.read_signature, watched),
+        manual_sessions.list_manual_sessions(paths),
+        read_engine_stamp(paths),
+        runs_engine,
+    )
 
 
-def engine_stamp(paths: StatePaths) -> object:
-    """What the engine says of itself, without its heartbeat as long as that is fresh."""
+def read_engine_stamp(paths: StatePaths) -> object:
+    """Read what the engine says of itself, without its heartbeat as long as that is fresh."""
     try:
         held = is_held(paths.engine_lock)
         state = msgspec.json.decode(files.read(paths.engine), type=EngineState)
@@ -35,13 +40,13 @@ def engine_stamp(paths: StatePaths) -> object:
     return held, msgspec.structs.replace(state, heartbeat=time.monotonic() if held and stale else 0.0)
 
 
-def without_times(picture: ConsoleState) -> tuple[object, ...]:
-    """The picture without what changes by itself."""
-    snapshot = picture.snapshot
+def strip_times(state: ConsoleState) -> tuple[object, ...]:
+    """The state without what changes by itself."""
+    snapshot = state.snapshot
     engine = snapshot.engine
     if not engine.stale:
         engine = msgspec.structs.replace(engine, heartbeat_age_s=None)
     return (
-        msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
-        picture.load, picture.free_bytes, picture.max_attempts, picture.cpu, picture.screenless,
+        msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), state.here, state.starting, state.fault,
+        state.load, state.free_bytes, state.max_attempts, state.cpu, state.screenless,
     )  # fmt: skip

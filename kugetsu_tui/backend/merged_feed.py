@@ -20,7 +20,7 @@ from ..formatting.error_lines import is_error_line
 from ..formatting.glyphs import glyph
 from ..viewmodels.filtering import compile_filter
 from ..viewmodels.log_window import WINDOW, LogPart
-from .log_feed import colours_of
+from .log_feed import collect_colours
 from .worker_thread import WorkerThread
 
 KEPT = 20_000
@@ -41,7 +41,7 @@ class Source(NamedTuple):
     """Lines so far."""
 
 
-class Taken:
+class MergedLine:
     """A line of one of the logs."""
 
     __slots__ = ("at", "colours", "key", "offset", "text")
@@ -56,7 +56,7 @@ class Taken:
         """When it was written, once that is known."""
 
 
-class Choice(NamedTuple):
+class LineFilter(NamedTuple):
     """Whose lines are shown, and which of them."""
 
     only: str | None = None
@@ -65,16 +65,16 @@ class Choice(NamedTuple):
     words: str = ""
     """A filter, as for lists."""
 
-    def test(self) -> Callable[[Taken], bool]:
+    def compile(self) -> Callable[[MergedLine], bool]:
         """What it asks of a line."""
         asked = compile_filter(self.words)
 
-        def takes(line: Taken) -> bool:
+        def is_shown(line: MergedLine) -> bool:
             task = line.key[0]
             wanted = task == self.only if self.only is not None else task not in self.without
             return wanted and (asked is None or asked(line.text.lower()))
 
-        return takes
+        return is_shown
 
 
 class MergedFeed:
@@ -98,10 +98,10 @@ class MergedFeed:
         self.timed = False
         """Whether the times of the lines are wanted."""
         self._sources: dict[tuple[str, int], Source] = {}
-        self._lines: deque[Taken] = deque(maxlen=KEPT)
-        self._chosen: deque[Taken] = deque(maxlen=KEPT)
+        self._lines: deque[MergedLine] = deque(maxlen=KEPT)
+        self._chosen: deque[MergedLine] = deque(maxlen=KEPT)
         """Those of them that are shown."""
-        self._takes = Choice().test()
+        self._is_shown = LineFilter().compile()
 
     async def open(self, _task: str, _attempt: int) -> LogPart:
         """Begin with the end of each log."""
@@ -117,12 +117,12 @@ class MergedFeed:
         """Return the lines around a place."""
         return await self._work.run(lambda: self._part(max(start - WINDOW // 2, 0)))
 
-    async def choose(self, choice: Choice) -> LogPart:
+    async def choose(self, choice: LineFilter) -> LogPart:
         """Show other lines; returns their end."""
 
         def job() -> LogPart:
-            self._takes = choice.test()
-            self._chosen = deque(filter(self._takes, self._lines), KEPT)
+            self._is_shown = choice.compile()
+            self._chosen = deque(filter(self._is_shown, self._lines), KEPT)
             return self._part(max(len(self._chosen) - WINDOW, 0))
 
         return await self._work.run(job)
@@ -154,7 +154,7 @@ class MergedFeed:
 
     def _look(self, attempts: Sequence[tuple[str, int]]) -> LogPart | None:
         """Take in what has come. An attempt that has ended is read to its end once more, then let go."""
-        dated, fresh = False, list[tuple[float, Taken]]()
+        dated, fresh = False, list[tuple[float, MergedLine]]()
         for key in attempts:
             if key not in self._sources:
                 path = choose_log(self._paths, *key)
@@ -166,25 +166,27 @@ class MergedFeed:
             reader.refresh()
             dated = times.refresh() or dated
             taken = min(taken, reader.complete_lines)
-            placed = reader.placed(taken, min(reader.complete_lines - taken, AT_ONCE))
+            placed = reader.read_with_offsets(taken, min(reader.complete_lines - taken, AT_ONCE))
             fresh += self._take(key, times, placed)
             self._sources[key] = Source(reader, times, taken + len(placed))
             if key not in attempts and not placed:
                 self._let_go(key)
         came = [line for _, line in sorted(fresh, key=lambda one: one[0])]
-        chosen = list(filter(self._takes, came))
+        chosen = list(filter(self._is_shown, came))
         self._lines.extend(came)
         self._chosen.extend(chosen)
         return self._part(max(len(self._chosen) - WINDOW, 0)) if chosen or (self.timed and dated) else None
 
-    def _take(self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]) -> list[tuple[float, Taken]]:
+    def _take(
+        self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]
+    ) -> list[tuple[float, MergedLine]]:
         """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
         mask = self._secrets.mask()
         name = fit(format_id(key[0]), GUTTER)
         bar = glyph("gutter")
-        came: list[tuple[float, Taken]] = []
+        came: list[tuple[float, MergedLine]] = []
         for offset, line in placed:
-            taken = Taken(key, offset, f"{name}{bar} ", mask_line(line, mask))
+            taken = MergedLine(key, offset, f"{name}{bar} ", mask_line(line, mask))
             taken.at = times.time_of(offset)
             came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
         return came
@@ -210,9 +212,11 @@ class MergedFeed:
             spans = [source.times.span or () for source in self._sources.values()]
             dated = line_times.spans_other_day((at for span in spans for at in span), self._clock())
             times = line_times.format_times(self._times_of(shown_lines), dated)
-        return LogPart(len(self._chosen), 0, first, tuple(line.text for line in shown_lines), times, colours_of(shown_lines))
+        return LogPart(
+            len(self._chosen), 0, first, tuple(line.text for line in shown_lines), times, collect_colours(shown_lines)
+        )
 
-    def _times_of(self, lines: Sequence[Taken]) -> list[float | None]:
+    def _times_of(self, lines: Sequence[MergedLine]) -> list[float | None]:
         """When lines were written that stand in the order in which they came.
 
         A stamp tells by when a line was written, each log has its own, and no line is younger than one that came after it.

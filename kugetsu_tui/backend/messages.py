@@ -1,4 +1,4 @@
-"""What the link tells the console, named by what happened."""
+"""Messages from the backend to the app, named by what happened."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from ..viewmodels.console_state import ConsoleState
 class StateChanged(Message):
     """The state directory was read again; only the newest one counts."""
 
-    picture: ConsoleState
+    state: ConsoleState
 
     def can_replace(self, message: Message) -> bool:
-        """A newer picture makes an older one needless."""
+        """A newer state replaces an older one."""
         return isinstance(message, StateChanged)
 
 
@@ -24,7 +24,7 @@ class StateChanged(Message):
 class ReadFailed(Message):
     """The state directory could not be read; what is on the screen is old."""
 
-    words: str
+    text: str
 
 
 @dataclass
@@ -34,26 +34,26 @@ class Answered(Message):
     text: str
     good: bool
     undo: tuple[Undo, ...] = ()
-    """What takes its parts back, in the order in which they were done."""
+    """What undoes its parts, in the order in which they were done."""
 
 
 @dataclass
 class EngineFailed(Message):
     """The engine in this process failed; it is started again."""
 
-    words: str
+    text: str
 
 
 @dataclass
 class AttentionCalled(Message):
-    """Something happened that the operator wants to be called for, in a line."""
+    """Something happened that the operator wants to be called for, in one line."""
 
     text: str
 
 
 @dataclass
 class Returned(Message):
-    """What happened since the operator was last here, in a line."""
+    """What happened since the operator was last here, in one line."""
 
     text: str
     tone: str

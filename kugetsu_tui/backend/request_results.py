@@ -1,4 +1,4 @@
-"""One line for the answers to one act, however many tasks it was about."""
+"""Summarizes the answers to the requests of one act in one line."""
 
 from collections.abc import Sequence
 
@@ -7,35 +7,35 @@ from kugetsu_engine.domain.text.quantities import format_count
 
 from .messages import Answered
 
-_MANY = {
+_TEXTS = {
     "hold": "holding {}", "release": "released {}", "cancel": "cancelled {}", "kill": "stopping {}", "retry": "retrying {}",
     "move": "moved {}", "edit": "changed {}", "restore": "put back {}",
 }  # fmt: skip
 
 
-def in_full(answer: Answer) -> str:
-    """The answer with its hint."""
+def format_answer(answer: Answer) -> str:
+    """The answer's text, with its hint if it was refused."""
     return f"{answer.text}: {answer.hint}" if answer.hint and not answer.ok else answer.text
 
 
-def summed_up(wishes: Sequence[Request], answers: Sequence[Answer], undoable: bool = True) -> Answered:
-    """Say what became of an act; with what takes it back, unless it is itself an undo.
+def summarize_answers(requests: Sequence[Request], answers: Sequence[Answer], undoable: bool = True) -> Answered:
+    """Summarize an act, with the requests that undo it.
 
     Args:
-        wishes: the requests of the act.
+        requests: those of the act.
         answers: one for each, in the same order.
-        undoable: whether it can be taken back in turn.
+        undoable: whether it can be undone; an undo cannot.
     """
-    done = [(wish, answer) for wish, answer in zip(wishes, answers, strict=True) if answer.ok]
+    done = [(request, answer) for request, answer in zip(requests, answers, strict=True) if answer.ok]
     failed = [answer for answer in answers if not answer.ok]
     steps = tuple(answer.undo for _, answer in done if answer.undo is not None) if undoable else ()
     if len(answers) == 1:
-        return Answered(in_full(answers[0]), not failed, steps)
+        return Answered(format_answer(answers[0]), not failed, steps)
     counts: dict[str, int] = {}
-    for wish, _ in done:
-        counts[wish.verb] = counts.get(wish.verb, 0) + 1
-    parts = [_MANY.get(verb, f"{verb}: {{}}").format(format_count(count, "task")) for verb, count in counts.items()]
-    words = ", ".join(parts) or "nothing was done"
+    for request, _ in done:
+        counts[request.verb] = counts.get(request.verb, 0) + 1
+    parts = [_TEXTS.get(verb, f"{verb}: {{}}").format(format_count(count, "task")) for verb, count in counts.items()]
+    text = ", ".join(parts) or "nothing was done"
     if failed:
-        words = f"{words}; {len(failed)} not: {in_full(failed[0])}"
-    return Answered(words, not failed, steps)
+        text = f"{text}; {len(failed)} not: {format_answer(failed[0])}"
+    return Answered(text, not failed, steps)

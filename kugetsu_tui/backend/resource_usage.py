@@ -1,4 +1,4 @@
-"""What running agents and the machine take: figures of the console's own, read with each picture."""
+"""Processor and memory use of the machine and its agents, measured by the console with each snapshot."""
 
 import os
 from collections import deque
@@ -8,35 +8,35 @@ from typing import NamedTuple
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.scheduler.resource_gate import read_memory
 
-CURVE = 8
-"""Samples of processor time that are kept for each agent."""
+SAMPLES = 8
+"""Kept for each agent, of its processor time."""
 
 
 class UsageReading(NamedTuple):
-    """The figures of one moment; the machine's are None while no agent runs."""
+    """One measurement; the machine's figures are None while no agent runs."""
 
     load: float | None
     """Load average of the last minute."""
     free_bytes: int | None
-    """The same that decides whether an agent may start."""
+    """Free memory, as the check before an agent starts sees it."""
     cpu: Mapping[str, tuple[float, ...]]
     """The last percentages of processor time by task."""
 
 
 class ResourceUsage:
-    """Remembers a little of what was measured."""
+    """Keeps the last samples of each agent."""
 
     def __init__(self) -> None:
-        self._curves: dict[str, deque[float]] = {}
+        self._samples: dict[str, deque[float]] = {}
 
     def read(self, snapshot: Snapshot) -> UsageReading:
-        """Take in what the agents use now; only where some run is the machine looked at."""
+        """Measure now; the machine is measured only while agents run."""
         active = snapshot.active
-        self._curves = {one.task.id: self._curves.get(one.task.id) or deque(maxlen=CURVE) for one in active}
-        for one in active:
-            if one.progress is not None and one.progress.cpu_percent is not None:
-                self._curves[one.task.id].append(one.progress.cpu_percent)
-        cpu = {task: tuple(curve) for task, curve in self._curves.items() if curve}
+        self._samples = {agent.task.id: self._samples.get(agent.task.id) or deque(maxlen=SAMPLES) for agent in active}
+        for agent in active:
+            if agent.progress is not None and agent.progress.cpu_percent is not None:
+                self._samples[agent.task.id].append(agent.progress.cpu_percent)
+        cpu = {task: tuple(samples) for task, samples in self._samples.items() if samples}
         if not active:
             return UsageReading(None, None, cpu)
         return UsageReading(os.getloadavg()[0], read_memory()[0], cpu)

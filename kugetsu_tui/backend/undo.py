@@ -1,4 +1,4 @@
-"""What can still be taken back: the last acts of this console, each for half a minute."""
+"""The last acts of this console, each of which can be undone for half a minute."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,48 +11,48 @@ KEPT = 20
 
 
 @dataclass(frozen=True)
-class Act:
-    """One act and the requests that take it back, in the order in which they are to be made."""
+class UndoEntry:
+    """One act and the requests that undo it, in the order in which they are to be made."""
 
     number: int
-    words: str
+    text: str
     steps: tuple[Undo, ...]
     until: float
     """On the monotonic clock."""
 
 
 class UndoLog:
-    """The acts that can be taken back, the newest last."""
+    """The acts that can be undone, the newest last."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._acts: list[Act] = []
+        self._entries: list[UndoEntry] = []
         self._count = 0
 
-    def add(self, words: str, steps: Sequence[Undo]) -> None:
+    def add(self, text: str, steps: Sequence[Undo]) -> None:
         """Remember an act; `steps` are in the order in which its parts were done."""
         self._count += 1
-        act = Act(self._count, words, tuple(reversed(steps)), self._clock() + KEPT_S)
-        self._acts = [*self.acts, act][-KEPT:]
+        entry = UndoEntry(self._count, text, tuple(reversed(steps)), self._clock() + KEPT_S)
+        self._entries = [*self.entries, entry][-KEPT:]
 
     @property
-    def acts(self) -> list[Act]:
-        """Those whose time is not over."""
+    def entries(self) -> list[UndoEntry]:
+        """Those that can still be undone."""
         now = self._clock()
-        return [act for act in self._acts if act.until > now]
+        return [entry for entry in self._entries if entry.until > now]
 
     @property
-    def latest(self) -> Act | None:
-        """The act that is taken back first."""
-        acts = self.acts
-        return acts[-1] if acts else None
+    def latest(self) -> UndoEntry | None:
+        """The one that is undone first."""
+        entries = self.entries
+        return entries[-1] if entries else None
 
-    def left(self, act: Act) -> float:
-        """Seconds for which an act can still be taken back."""
-        return max(act.until - self._clock(), 0.0)
+    def seconds_left(self, entry: UndoEntry) -> float:
+        """For how long an act can still be undone."""
+        return max(entry.until - self._clock(), 0.0)
 
-    def pop(self, number: int) -> Act | None:
-        """Return an act and forget it; None when its time is over."""
-        found = next((act for act in self.acts if act.number == number), None)
-        self._acts = [act for act in self._acts if act is not found]
-        return found
+    def pop(self, number: int) -> UndoEntry | None:
+        """Remove an act and return it; None when its time is over."""
+        popped = next((entry for entry in self.entries if entry.number == number), None)
+        self._entries = [entry for entry in self._entries if entry is not popped]
+        return popped

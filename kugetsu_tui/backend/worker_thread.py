@@ -1,4 +1,4 @@
-"""One thread with a queue of jobs. Unlike the standard executors it never holds up the end of the program."""
+"""One thread with a queue of jobs. Unlike the standard executors it never delays the end of the program."""
 
 import asyncio
 import logging
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class WorkerThread:
-    """Runs jobs one after the other beside the event loop; a job that hangs at the end of the program is left behind."""
+    """Runs jobs one after the other beside the event loop; a job that hangs when the program ends is abandoned."""
 
     def __init__(self, name: str, at_end: Callable[[], object] = lambda: None) -> None:
-        """Begin; `at_end` is what the thread does last, such as letting go of its files."""
+        """Prepare; the thread starts with the first job. `at_end` is what it does last, such as closing its files."""
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._name = name
         self._at_end = at_end
@@ -32,7 +32,7 @@ class WorkerThread:
         return await future
 
     def close(self) -> None:
-        """Take no further job; what runs is not waited for."""
+        """Accept no more jobs; a running one is not waited for."""
         self._jobs.put(None)
 
     def _work(self) -> None:
@@ -43,22 +43,24 @@ class WorkerThread:
             loop = future.get_loop()
             try:
                 result = job()
-            except Exception as error:  # the job's error belongs to whoever waits for it
-                self._tell(loop, future, None, error)
+            except Exception as error:  # passed on to the caller of `run`
+                self._settle(loop, future, None, error)
             else:
-                self._tell(loop, future, result, None)
+                self._settle(loop, future, result, None)
         try:
             self._at_end()
-        except Exception:  # the boundary of the thread: nobody waits for its end
+        except Exception:  # the boundary of the thread
             log.exception("the end of a thread failed")
 
     @staticmethod
-    def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
-        def settle() -> None:
+    def _settle(
+        loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object, error: Exception | None
+    ) -> None:
+        def set_outcome() -> None:
             if not future.done():
                 future.set_result(result) if error is None else future.set_exception(error)
 
         try:
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(set_outcome)
         except RuntimeError:
             return  # the loop is closed, nobody waits

@@ -15,20 +15,20 @@ from ..keys import (
     LOGS,
     MERGED,
     MOVING,
-    NOW_AND_THEN,
     PANES,
-    PAST,
     QUEUE,
+    REPLAY,
+    SHOWN_WHEN_POSSIBLE,
     TASK,
     TEXTS,
     Action,
     Registry,
-    shown_key,
+    format_key,
 )
 from .grammar import VERBS, format_usage
 
 COMMANDS = "Commands, after :"
-ORDER = (TASK, QUEUE, LOG, DIFF, PANES, MOVING, CONSOLE, PAST)
+ORDER = (TASK, QUEUE, LOG, DIFF, PANES, MOVING, CONSOLE, REPLAY)
 """The groups of keys, those about what one looks at first."""
 PLACES = (
     (LISTS, "a list"),
@@ -129,10 +129,10 @@ def build_sections(registry: Registry, now: ActionContext) -> list[Section]:
     first = [
         action
         for action, refused in registry.footer(now)
-        if action.group != CONSOLE and action.id not in NOT_OF_A_PLACE and not (refused and action.id in NOW_AND_THEN)
+        if action.group != CONSOLE and action.id not in NOT_OF_A_PLACE and not (refused and action.id in SHOWN_WHEN_POSSIBLE)
     ]
-    reachable = [action for action in registry.actions if action.reachable(now.pane) and action not in first]
-    elsewhere = [action for action in registry.actions if not action.reachable(now.pane)]
+    reachable = [action for action in registry.actions if action.is_reachable(now.pane) and action not in first]
+    elsewhere = [action for action in registry.actions if not action.is_reachable(now.pane)]
     found = [Section("Here", [_here(action, now) for action in first])]
     for group in ORDER:
         found.append(Section(group, [_here(action, now) for action in reachable if action.group == group]))
@@ -164,4 +164,4 @@ def _plain(action: Action) -> str:
 
 
 def _keys(action: Action) -> str:
-    return " ".join(shown_key(key) for key in action.keys)
+    return " ".join(format_key(key) for key in action.keys)

@@ -14,32 +14,32 @@ from kugetsu_engine.process.interpreter import build_cli_command
 
 from ..console import Console
 from ..modals.confirm import Confirm
-from .external_programs import Guest
+from .external_programs import ExternalProgram
 
 TMUX_LIMIT_S = 5.0
 
 
-async def attach_session(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
+async def attach_session(app: Console, program: ExternalProgram, verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
     number = format_bare_id(task_id)
     argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
     environ = {**app.connection.client.environ, "KUGETSU_DIR": app.connection.client.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"
     if environ.get("TMUX"):
-        app.say(*await app.connection.aside(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
+        app.say(*await app.connection.requests.run_slow(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
         return
-    if not guest.possible:
+    if not program.possible:
         app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
         return
-    code = await guest.run(argv, environ)
+    code = await program.run(argv, environ)
     app.say(
         f"{what} of #{number} ended with code {code}" if code else f"back from {what} of #{number}",
         "warning" if code else "good",
     )
-    app.connection.reload()
+    app.connection.poller.reload()
 
 
-async def attach_by_hand(app: Console, guest: Guest, verb: str, task: Task) -> None:
+async def attach_by_hand(app: Console, program: ExternalProgram, verb: str, task: Task) -> None:
     """Let the operator work by hand where the agent works; ask first if it is at work.
 
     Raises:
@@ -47,16 +47,16 @@ async def attach_by_hand(app: Console, guest: Guest, verb: str, task: Task) -> N
     """
     if verb == "attach":
         client = app.connection.client
-        await app.connection.aside(lambda: check_attachable(client.paths, client.settings, client.environ, task))
+        await app.connection.requests.run_slow(lambda: check_attachable(client.paths, client.settings, client.environ, task))
     if verb == "shell" or task.state not in ACTIVE:
-        await attach_session(app, guest, verb, task.id)
+        await attach_session(app, program, verb, task.id)
         return
     lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
     question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
 
     def answered(yes: bool | None) -> None:
         if yes:
-            app.run_worker(attach_session(app, guest, verb, task.id, stop=True), exit_on_error=False)
+            app.run_worker(attach_session(app, program, verb, task.id, stop=True), exit_on_error=False)
 
     app.push_screen(question, answered)
 

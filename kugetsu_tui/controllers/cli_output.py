@@ -17,16 +17,16 @@ from ..modals.output_dialog import OutputDialog
 from ..modals.text_dialog import compute_text_width
 from . import external_programs
 
-MOST_ASKED = 8
+MAX_LISTED = 8
 """Lines of what would go that a question shows."""
 _CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
 
 
 async def show_output(app: Console, words: Sequence[str]) -> None:
     """Run a verb and show what it prints; ask before something is removed."""
-    if app.connection.read_only and changes(words):
+    if app.connection.client.read_only and is_changing(words):
         raise UsageError("read-only: nothing is changed")
-    if not removes(words):
+    if not is_removing(words):
         await _show(app, words)
         return
     code, told, complaint = await _printed(app, [*words, "--dry-run", "--json"])
@@ -39,7 +39,7 @@ async def show_output(app: Console, words: Sequence[str]) -> None:
         kept = [f"keeps {_line_of(one)}\n" for one in documents]
         _tell(app, words, "".join(kept) or "nothing to remove", complaint)
         return
-    more = [f"and {len(going) - MOST_ASKED} more"] if len(going) > MOST_ASKED else []
+    more = [f"and {len(going) - MAX_LISTED} more"] if len(going) > MAX_LISTED else []
 
     def answered(yes: bool | None) -> None:
         if yes:
@@ -48,7 +48,7 @@ async def show_output(app: Console, words: Sequence[str]) -> None:
             app.say("nothing was done")
 
     question = "Remove what belongs to no issue?" if words[0] == "prune" else "Remove these worktrees?"
-    app.push_screen(Confirm(question, [*going[:MOST_ASKED], *more], yes="Remove"), answered)
+    app.push_screen(Confirm(question, [*going[:MAX_LISTED], *more], yes="Remove"), answered)
 
 
 def _goes(document: Mapping[str, Any]) -> bool:
@@ -62,24 +62,24 @@ def _line_of(document: Mapping[str, Any]) -> str:
     return clean(f"{name}{size}: {document['why']}", 300)
 
 
-def removes(words: Sequence[str]) -> bool:
+def is_removing(words: Sequence[str]) -> bool:
     """Whether a verb takes something away for good."""
     return (words[0] == "prune" or (words[0] == "worktrees" and "--clean" in words)) and not {"--dry-run", "--help", "-h"} & {
         *words
     }
 
 
-def changes(words: Sequence[str]) -> bool:
+def is_changing(words: Sequence[str]) -> bool:
     """Whether a verb changes anything."""
     if words[0] == "server":
         return words[1:2] in (["add"], ["remove"]) or (words[1:2] == ["default"] and len(words) > 2)
-    return bool(_CHANGING & {*words}) or removes(words)
+    return bool(_CHANGING & {*words}) or is_removing(words)
 
 
 async def _show(app: Console, words: Sequence[str]) -> None:
     _, told, complaint = await _printed(app, words)
-    if changes(words):
-        app.connection.reload()
+    if is_changing(words):
+        app.connection.poller.reload()
     _tell(app, words, told, complaint)
 
 
@@ -88,8 +88,8 @@ def _tell(app: Console, words: Sequence[str], told: str, complaint: str) -> None
     lines = [line.rstrip() for line in f"{told}{complaint}".splitlines()]
     full = [line for line in lines if line]
     if len(full) > 1:
-        if app.talking is not None:
-            app.talking.hush()
+        if app.active_screen is not None:
+            app.active_screen.clear_message()
         app.push_screen(OutputDialog(f"kugetsu {' '.join(words)}", lines))
     else:
         app.say(clean(" ".join(full).removeprefix("kugetsu: "), 400) or "it has nothing to say", "text" if told else "warning")
@@ -104,4 +104,4 @@ async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
         COLUMNS: str(compute_text_width(app.size.width, OutputDialog.WIDEST)),
     }  # fmt: skip
     command = build_cli_command(*words)
-    return await connection.aside(lambda: external_programs.printed(command, connection.folder, environ))
+    return await connection.requests.run_slow(lambda: external_programs.run_captured(command, connection.folder, environ))

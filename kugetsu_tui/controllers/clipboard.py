@@ -14,20 +14,20 @@ from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.task_summary import find_active
 from . import external_programs
 
-LONGEST = 100_000
+MAX_LENGTH = 100_000
 SHOWN = 48
 WITHOUT_CLIPBOARD = ("linux", "vt", "screen", "cons", "dumb", "sun")
 """Beginnings of the names of terminals that have none, or keep it from programs; inside tmux it is tmux that is asked."""
 HINT = "enter copies, esc leaves"
 
 
-async def open_menu(app: Console, picture: ConsoleState | None, task: Task, line: tuple[str, str] | None = None) -> None:
+async def open_menu(app: Console, state: ConsoleState | None, task: Task, line: tuple[str, str] | None = None) -> None:
     """Ask what is to be copied, and copy it.
 
     Args:
         line: a line of the log in sight, after its name; it comes first.
     """
-    known = await app.connection.aside(lambda: about(app.connection.client, picture, task))
+    known = await app.connection.requests.run_slow(lambda: list_copyable(app.connection.client, state, task))
     known = {line[0]: line[1], **known} if line is not None else known
 
     def chosen(name: str | None) -> None:
@@ -43,25 +43,29 @@ def _short(name: str, text: str) -> str:
     return fit_end(text, SHOWN) if name in ("worktree", "log") else fit(clean(text), SHOWN).rstrip()
 
 
-def about(client: Client, picture: ConsoleState | None, task: Task) -> dict[str, str]:
+def list_copyable(client: Client, state: ConsoleState | None, task: Task) -> dict[str, str]:
     """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
     found = {"number": format_bare_id(task.id), "reference": task.issue_ref}
-    active = find_active(picture, task.id) if picture is not None else None
+    active = find_active(state, task.id) if state is not None else None
     worktree = client.worktree_path(task.issue_ref)
     session = active.progress.session_id if active is not None and active.progress is not None else None
     session = session or next((one.session_id for one in reversed(task.attempts) if one.session_id), None)
-    pull = picture.snapshot.pulls.get(task.issue_key) if picture is not None else None
+    pull = state.snapshot.pulls.get(task.issue_key) if state is not None else None
     found |= {"worktree": worktree} if os.path.isdir(worktree) else {}
     found |= {"session": session} if session else {}
     found |= {"log": client.paths.log(task.id, task.attempt)} if task.attempt else {}
     found |= {"pull": pull.pull.url} if pull is not None and pull.pull is not None else {}
-    return {name: clean(text, LONGEST) for name, text in found.items()} | {"message": safe_text(task.message, LONGEST)}
+    return {name: clean(text, MAX_LENGTH) for name, text in found.items()} | {"message": safe_text(task.message, MAX_LENGTH)}
 
 
 async def copy_text(app: Console, name: str, text: str) -> None:
     """Copy a text and say where it is now; what became of it in the terminal nobody tells."""
     environ = app.connection.client.environ
-    where = await app.connection.aside(lambda: external_programs.into_tmux(text, environ)) if environ.get("TMUX") else None
+    where = (
+        await app.connection.requests.run_slow(lambda: external_programs.copy_to_tmux(text, environ))
+        if environ.get("TMUX")
+        else None
+    )
     if where is None and environ.get("TERM", "").startswith(WITHOUT_CLIPBOARD):
         app.say(f"this terminal ({environ['TERM']}) has no clipboard; the {name}: {clean(text, 100)}", "warning")
         return

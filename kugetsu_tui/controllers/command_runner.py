@@ -7,9 +7,9 @@ from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
-from ..availability import PAST_REFUSAL, writable
+from ..availability import REPLAY_REFUSAL, require_writable
 from ..commands.grammar import OF_ISSUES, OF_PAST, REPORTS, Command, parse_command
-from ..console import ActiveScreen, PictureConsole, Views
+from ..console import ActiveScreen, StateConsole, Views
 from ..keys import Action
 from ..modals.command_line import CommandLine
 from ..modals.confirm import Confirm
@@ -32,19 +32,19 @@ class CommandRunner:
     """Runs the commands of one console."""
 
     def __init__(
-        self, app: PictureConsole, views: Views, choices: Preferences, past: ReplayController, departure: QuitFlow,
+        self, app: StateConsole, views: Views, preferences: Preferences, replay: ReplayController, quit_flow: QuitFlow,
         change_theme: Callable[[str], tuple[str, str]],
     ) -> None:  # fmt: skip
         self._app = app
         self._views = views
-        self._choices = choices
-        self._past = past
-        self._departure = departure
+        self._preferences = preferences
+        self._replay_controller = replay
+        self._quit_flow = quit_flow
         self._change_theme = change_theme
 
     def action_command(self, text: str = "") -> None:
         """Ask for a command."""
-        self._app.push_screen(CommandLine(self._choices.lines, self._choices.known(), text), self.typed)
+        self._app.push_screen(CommandLine(self._preferences.lines, self._preferences.known(), text), self.typed)
 
     def action_jump(self) -> None:
         """Ask for the number of a task."""
@@ -52,10 +52,10 @@ class CommandRunner:
 
     def action_help(self) -> None:
         """Show the keys of the place, and do what is chosen."""
-        screen = self._app.talking
+        screen = self._app.active_screen
         if screen is None:
             return
-        now = screen.situation()
+        now = screen.get_context()
 
         def chosen(does: Action | str | None) -> None:
             if isinstance(does, Action):
@@ -69,35 +69,35 @@ class CommandRunner:
         """Do what was typed; what is wrong with it is said."""
         if text is None or not text.strip():
             return
-        self._choices.keep_line(text)
-        if self._app.talking is not None:
-            self._app.talking.forgive()
+        self._preferences.keep_line(text)
+        if self._app.active_screen is not None:
+            self._app.active_screen.clear_failure()
         try:
             self._run(parse_command(text))
         except KugetsuError as error:
             self._app.say(str(error), "warning")
 
     def _run(self, command: Command) -> None:
-        screen = self._app.talking
+        screen = self._app.active_screen
         if screen is None:
             return
-        if self._past.on and command.verb not in OF_PAST:
-            self._app.say(PAST_REFUSAL, "warning")
+        if self._replay_controller.on and command.verb not in OF_PAST:
+            self._app.say(REPLAY_REFUSAL, "warning")
         elif command.verb in ("quit", "help", "theme", "undo", "plan", "engine"):
             self._run_here(command)
         elif command.verb == "replay":
-            self._past.open(command.args["time"])
+            self._replay_controller.open(command.args["time"])
         elif command.verb == "jump":
             self._views.jump(command.tasks[0])
         elif command.verb == "sort":
-            self._choices.sort(screen.focused_pane, command.args["by"], command.args["backwards"])
+            self._preferences.sort(screen.focused_pane, command.args["by"], command.args["backwards"])
         elif command.verb in REPORTS or "words" in command.args:
             self._report([command.verb, *command.args["words"]], screen)
         elif command.args.keys() == {"file"}:
             self._report(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
             self._app.run_worker(
-                notification_channels.test_channels(self._app, command, [task.id for task in screen.targets()]),
+                notification_channels.run_notify_command(self._app, command, [task.id for task in screen.list_targets()]),
                 exit_on_error=False,
             )
         elif command.verb in OF_ISSUES:
@@ -109,26 +109,26 @@ class CommandRunner:
         elif command.verb == "stop-all":
             self._ask_stop_all(command.args)
         elif command.verb in ("pause", "resume", "drain", "limit"):
-            self._app.connection.send(command.verb, **command.args)
+            self._app.connection.requests.send(command.verb, **command.args)
         else:
             self._run_on_tasks(command, screen)
 
     def _report(self, words: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if words == ["context"]:
-            words += [format_id(task.id) for task in screen.targets()[:1]]
+            words += [format_id(task.id) for task in screen.list_targets()[:1]]
         self._app.run_worker(cli_output.show_output(self._app, words), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
         """Have ended tasks removed, after a question: it cannot be taken back."""
-        if self._app.connection.read_only or self._app.picture is None:
-            self._app.connection.send("clear", **args)  # refused, and it is said why
+        if self._app.connection.client.read_only or self._app.state is None:
+            self._app.connection.requests.send("clear", **args)  # refused, and it is said why
             return
         age = args.get("older_than_s")
         what = (
             f"that ended more than {format_span(float(age))} ago"
             if age
-            else f"that ended, {self._app.picture.snapshot.done_count} of them"
+            else f"that ended, {self._app.state.snapshot.done_count} of them"
         )
         lines = [
             f"All tasks {what}, are removed with their logs and what is known of their attempts.",
@@ -137,7 +137,7 @@ class CommandRunner:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._app.connection.send("clear", **args)
+                self._app.connection.requests.send("clear", **args)
             else:
                 self._app.say("nothing was done")
 
@@ -145,9 +145,9 @@ class CommandRunner:
 
     def _ask_stop_all(self, args: Mapping[str, Any]) -> None:
         """Have the queue paused and every agent stopped, after a question where an agent would lose its attempt."""
-        agents = self._app.picture.snapshot.active if self._app.picture is not None else ()
-        if self._app.connection.read_only or not agents:
-            self._app.connection.send("stop_all", **args)
+        agents = self._app.state.snapshot.active if self._app.state is not None else ()
+        if self._app.connection.client.read_only or not agents:
+            self._app.connection.requests.send("stop_all", **args)
             return
         lines = [
             f"{format_names([one.task for one in agents])}: the attempts are lost, worktrees and branches are kept.",
@@ -156,7 +156,7 @@ class CommandRunner:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._app.connection.send("stop_all", **args)
+                self._app.connection.requests.send("stop_all", **args)
             else:
                 self._app.say("nothing was done")
 
@@ -164,11 +164,11 @@ class CommandRunner:
 
     def _run_here(self, command: Command) -> None:
         if command.verb == "quit":
-            self._departure.action_ask_quit()
+            self._quit_flow.action_ask_quit()
         elif command.verb == "help":
             self.action_help()
         elif command.verb == "engine":
-            self._app.say(self._app.connection.run_engine())
+            self._app.say(self._app.connection.engine.run_here())
         elif command.verb == "undo":
             self._views.open_undo_list()
         elif command.verb == "plan":
@@ -178,7 +178,7 @@ class CommandRunner:
 
     def _run_on_tasks(self, command: Command, screen: ActiveScreen) -> None:
         named = {task: None for task in command.tasks}
-        tasks = list(named) or [task.id for task in screen.targets()]
+        tasks = list(named) or [task.id for task in screen.list_targets()]
         if not tasks:
             self._app.say("which task? none is selected", "warning")
         elif command.verb == "show":
@@ -186,8 +186,8 @@ class CommandRunner:
         elif command.verb == "diff":
             self._views.open_diff(tasks[0])
         elif command.verb in ("attach", "shell"):
-            task = self._app.picture.snapshot.find_task(tasks[0]) if self._app.picture is not None else None
-            if (reason := writable(screen.situation())) is not None:
+            task = self._app.state.snapshot.find_task(tasks[0]) if self._app.state is not None else None
+            if (reason := require_writable(screen.get_context())) is not None:
                 self._app.say(reason, "warning")
             elif task is None:
                 self._app.say(f"there is no {format_id(tasks[0])} in the lists", "warning")
@@ -196,21 +196,19 @@ class CommandRunner:
         elif command.verb == "edit" and not command.args:
             self._views.edit_task(tasks[0])
         else:
-            if command.verb in ("kill", "cancel") and not self._app.connection.read_only and self._app.picture is not None:
-                found = [
-                    task for task_id in tasks if (task := self._app.picture.snapshot.find_task(task_id)) and not task.ended
-                ]
+            if command.verb in ("kill", "cancel") and not self._app.connection.client.read_only and self._app.state is not None:
+                found = [task for task_id in tasks if (task := self._app.state.snapshot.find_task(task_id)) and not task.ended]
                 asked = {task.id for task in found}
                 if found:
                     TaskActions(self._app, screen).action_stop(bool(command.args.get("now")), found)
                 tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
             if tasks:
-                self._app.connection.send_all([(command.verb, task_id, command.args) for task_id in tasks])
+                self._app.connection.requests.send_all([(command.verb, task_id, command.args) for task_id in tasks])
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
         connection, reference = self._app.connection, args.pop("reference")
-        told = await connection.enqueue(reference, args.pop("message"), **args)
-        found = await connection.apart(
+        told = await connection.requests.enqueue(reference, args.pop("message"), **args)
+        found = await connection.requests.run_change(
             lambda: connection.client.list_obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
         )
         if found:

@@ -9,41 +9,41 @@ from kugetsu_engine.client.edit import Edit, describe_kept_text, find_editor, ju
 from kugetsu_engine.domain.request import Request
 from kugetsu_engine.errors import Conflict, KugetsuError, NoAnswer
 
-from ..backend.request_results import in_full, summed_up
+from ..backend.request_results import format_answer, summarize_answers
 from ..console import Console
 from ..modals.task_form import FormDraft, TaskForm
-from .external_programs import Guest
-from .task_warnings import agents, doubts
+from .external_programs import ExternalProgram
+from .task_warnings import list_agents, list_warnings
 
 
-async def edit_by_hand(app: Console, guest: Guest, task_id: str) -> None:
+async def edit_by_hand(app: Console, program: ExternalProgram, task_id: str) -> None:
     """Edit one task from beginning to end; it cannot start meanwhile."""
     client = app.connection.client
     try:
         editor = find_editor(client.environ)
-        edit: Edit = await app.connection.apart(lambda: client.start_edit(task_id))
+        edit: Edit = await app.connection.requests.run_change(lambda: client.start_edit(task_id))
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
         return
-    if editor is None or not guest.possible:
+    if editor is None or not program.possible:
         _open_form(app, edit)
         return
     finished = False
     try:
-        finished = await _outside(app, guest, edit, editor)
+        finished = await _outside(app, program, edit, editor)
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
     finally:
         await _end(app, edit, finished)
 
 
-async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) -> bool:
+async def _outside(app: Console, program: ExternalProgram, edit: Edit, editor: list[str]) -> bool:
     """Edit in the operator's editor until the text makes sense and the engine takes it."""
     while True:
         began = time.monotonic()
-        code = await guest.run([*editor, edit.path], app.connection.client.environ)
+        code = await program.run([*editor, edit.path], app.connection.client.environ)
         took_s = time.monotonic() - began
-        changes = await app.connection.apart(partial(judge_text, edit, code, took_s))
+        changes = await app.connection.requests.run_change(partial(judge_text, edit, code, took_s))
         if changes is None:
             continue
         if not changes:
@@ -63,21 +63,21 @@ async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | 
     """
     wish = Request("edit", edit.task.id, dict(changes))
     try:
-        [answer] = await app.connection.apart(lambda: app.connection.client.send_requests([wish]))
+        [answer] = await app.connection.requests.run_change(lambda: app.connection.client.send_requests([wish]))
     except NoAnswer:
         raise
     except KugetsuError as error:
         return str(error)
     if answer.ok:
-        app.post_message(summed_up([wish], [answer]))
+        app.post_message(summarize_answers([wish], [answer]))
         return None
     if answer.exit_code in (Conflict.exit_code, 4):
-        raise KugetsuError(in_full(answer), describe_kept_text(edit))
-    return in_full(answer)
+        raise KugetsuError(format_answer(answer), describe_kept_text(edit))
+    return format_answer(answer)
 
 
 async def _end(app: Console, edit: Edit, finished: bool) -> None:
-    await app.connection.apart(edit.finish if finished or not edit.has_text else edit.keep_text)
+    await app.connection.requests.run_change(edit.finish if finished or not edit.has_text else edit.keep_text)
 
 
 def _open_form(app: Console, edit: Edit) -> None:
@@ -89,7 +89,7 @@ def _open_form(app: Console, edit: Edit) -> None:
         edit.write_form(fields | draft.fields(), draft.message)
 
     async def submit(draft: FormDraft) -> str:
-        await app.connection.apart(partial(put, draft))
+        await app.connection.requests.run_change(partial(put, draft))
         changes = edit.read_changes()
         if changes and (refused := await _apply(app, edit, changes)) is not None:
             raise KugetsuError(refused)
@@ -97,7 +97,7 @@ def _open_form(app: Console, edit: Edit) -> None:
 
     async def end(told: str | None) -> None:
         if told is None and latest:
-            await app.connection.apart(partial(put, latest[-1]))
+            await app.connection.requests.run_change(partial(put, latest[-1]))
         keeps = told is None and edit.has_text
         await _end(app, edit, told is not None)
         if told:
@@ -110,8 +110,8 @@ def _open_form(app: Console, edit: Edit) -> None:
 
     draft = FormDraft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
-        draft, submit, partial(agents, app.connection), app.connection.settings.agent, latest.append,
+        draft, submit, partial(list_agents, app.connection), app.connection.settings.agent, latest.append,
         title=f"Edit {edit.task.shown}",
-        check=partial(doubts, app.connection), yes="Change it", short_yes="Change it", fixed_reference=True,
+        check=partial(list_warnings, app.connection), yes="Change it", short_yes="Change it", fixed_reference=True,
     )  # fmt: skip
     app.push_screen(form, left)

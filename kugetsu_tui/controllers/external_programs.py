@@ -23,13 +23,13 @@ HANG_UP_S = 1.0
 """How long a program has to end once its terminal is taken away."""
 
 
-class Guest:
+class ExternalProgram:
     """The program that has the terminal, if one has: the only place where the console steps aside, and it always comes back."""
 
     def __init__(self, app: App[Any], driver: Callable[[], Driver | None]) -> None:
         self._app = app
         self._driver = driver
-        self._waits = WorkerThread("kugetsu-guest")
+        self._waits = WorkerThread("kugetsu-program")
         self._process: subprocess.Popen[bytes] | None = None
         self._leaving = False
 
@@ -70,7 +70,7 @@ class Guest:
         if process is None:
             return
         _send(process, signal.SIGHUP)
-        watch = WorkerThread("kugetsu-guest-end")
+        watch = WorkerThread("kugetsu-program-end")
         if not await watch.run(lambda: _has_ended(process, HANG_UP_S)):
             _send(process, signal.SIGKILL)
         watch.close()
@@ -122,7 +122,7 @@ def _send(process: "subprocess.Popen[bytes]", number: int) -> None:
         process.send_signal(number)
 
 
-def printed(command: Sequence[str], folder: str | None, environ: Mapping[str, str]) -> tuple[int, str, str]:
+def run_captured(command: Sequence[str], folder: str | None, environ: Mapping[str, str]) -> tuple[int, str, str]:
     """Run a program that asks nothing, off the event loop; returns its exit code, what it printed, and its complaints.
 
     Raises:
@@ -140,7 +140,7 @@ def printed(command: Sequence[str], folder: str | None, environ: Mapping[str, st
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
-def into_tmux(text: str, environ: Mapping[str, str]) -> str | None:
+def copy_to_tmux(text: str, environ: Mapping[str, str]) -> str | None:
     """Put a text into tmux's buffer, and hand it on to the clipboard of its own terminal if tmux may do that.
 
     Returns:

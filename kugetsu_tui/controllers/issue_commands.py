@@ -29,7 +29,7 @@ async def run_issue_command(app: Console, command: Command) -> None:
     if command.verb == "destroy":
         await _destroy(app, args["reference"], args["force"])
     else:
-        app.say(clean(await app.connection.apart(jobs[command.verb]), 300), "good")
+        app.say(clean(await app.connection.requests.run_change(jobs[command.verb]), 300), "good")
 
 
 def _start(app: Console, args: dict[str, str]) -> str:
@@ -47,11 +47,11 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     if client.read_only:
         raise UsageError("read-only: nothing is changed")
     ref = client.resolve_reference(reference)
-    remains = await app.connection.aside(lambda: destroy.inspect_issue(client, ref))
+    remains = await app.connection.requests.run_slow(lambda: destroy.inspect_issue(client, ref))
     if remains.nothing:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
-    state = await app.connection.aside(lambda: destroy.pull_request_state(client, ref, lambda _: None))
+    state = await app.connection.requests.run_slow(lambda: destroy.pull_request_state(client, ref, lambda _: None))
     against = remains.objections(state)
     if against and not force:
         app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
@@ -66,5 +66,5 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
 
 
 async def _remove(app: Console, client: Client, remains: IssueResources, force: bool) -> None:
-    done = await app.connection.aside(lambda: list(destroy.destroy_issue(client, remains, force=force)))
+    done = await app.connection.requests.run_slow(lambda: list(destroy.destroy_issue(client, remains, force=force)))
     app.say(clean("; ".join(done), 400), "good")

@@ -6,13 +6,13 @@ from kugetsu_engine.domain.new_task import format_bare_id
 
 from .. import themes
 from ..commands.completion import KnownValues
-from ..console import PictureConsole
+from ..console import StateConsole
 from ..modals.sort_menu import SortMenu
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from . import preferences_file
-from .preferences_file import LONGEST, PreferenceRecord
+from .preferences_file import MAX_LENGTH, ListPreference
 
 KEPT = frozenset({"agents", "queue", "done", "notices"})
 COMPLETED = 100
@@ -22,7 +22,7 @@ COMPLETED = 100
 class Preferences:
     """The choices of one console; a read-only one keeps nothing."""
 
-    def __init__(self, app: PictureConsole) -> None:
+    def __init__(self, app: StateConsole) -> None:
         self._app = app
         self._kept = preferences_file.load(app.connection.client.paths)
 
@@ -44,8 +44,8 @@ class Preferences:
     def keep(self, pane: Pane | None) -> None:
         """Remember how a list stands."""
         if isinstance(pane, RowList) and pane.id in KEPT:
-            choice = PreferenceRecord(pane.sort, pane.backwards, pane.filter[:LONGEST])
-            self._change(self._kept.with_choice(pane.id, choice))
+            choice = ListPreference(pane.sort, pane.backwards, pane.filter[:MAX_LENGTH])
+            self._change(self._kept.with_list(pane.id, choice))
 
     def apply_to_log(self, log: LogView) -> None:
         """Let a log stand as logs were left."""
@@ -65,9 +65,10 @@ class Preferences:
             return
         self._kept = kept
         connection = self._app.connection
-        if not connection.read_only:
+        if not connection.client.read_only:
             self._app.run_worker(
-                connection.apart(lambda: preferences_file.save(connection.client.paths, kept)), exit_on_error=False
+                connection.requests.run_change(lambda: preferences_file.save(connection.client.paths, kept)),
+                exit_on_error=False,
             )
 
     # sorting
@@ -103,19 +104,19 @@ class Preferences:
 
     def known(self) -> KnownValues:
         """What the words of a command may stand for right now."""
-        app, picture = self._app, self._app.picture
+        app, state = self._app, self._app.state
         tasks: dict[str, list[str]] = {}
-        if picture is not None:
-            snapshot = picture.snapshot
-            here = [task.id for task in app.talking.targets()] if app.talking is not None else []
+        if state is not None:
+            snapshot = state.snapshot
+            here = [task.id for task in app.active_screen.list_targets()] if app.active_screen is not None else []
             groups = {"active": [one.task.id for one in snapshot.active], "pending": [one.id for one in snapshot.pending]}
             groups["ended"] = [one.id for one in snapshot.done]
-            for state, ids in groups.items():
+            for status, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
-                tasks[state] = [format_bare_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+                tasks[status] = [format_bare_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
         settings = app.connection.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
-        pane = app.talking.focused_pane if app.talking is not None else None
+        pane = app.active_screen.focused_pane if app.active_screen is not None else None
         return KnownValues(
-            tasks, list(agents), themes.names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ()
+            tasks, list(agents), themes.list_names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ()
         )

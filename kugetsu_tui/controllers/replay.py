@@ -12,36 +12,36 @@ from kugetsu_engine.domain.text.times import parse_past_moment
 from kugetsu_engine.errors import KugetsuError
 
 from ..backend.worker_thread import WorkerThread
-from ..console import PictureConsole
-from ..keys import shown_key
+from ..console import StateConsole
+from ..keys import format_key
 from ..viewmodels.console_state import ConsoleState, ReplayState
 from ..widgets.log_view import LogView
 
 log = logging.getLogger(__name__)
 
 SPEEDS = (1, 10, 60, 600, 3600)
-AT_FIRST = 2
+DEFAULT_SPEED = 2
 TICK_S = 0.25
 """While it plays, so often another moment is shown."""
 IDLE_S = 1.0
 """Where nothing happens for long, playing takes no longer than this to come to where something does."""
 FRESH_S = 10.0
 """A past that was read so short a time ago ends at the present, as people see it."""
-LONGEST_SAID = 200
+MAX_MESSAGE_LENGTH = 200
 TONES = {"info": "text", "good": "good", "warning": "warning", "error": "danger"}
 
 
 class ReplayController:
     """One console's look at the past."""
 
-    def __init__(self, app: PictureConsole) -> None:
+    def __init__(self, app: StateConsole) -> None:
         self._app = app
         self._work = WorkerThread("kugetsu-past")
         self._replay: Replay | None = None
         self._when = 0.0
         self._shown: float | None = None
         self._snapshot: Snapshot | None = None
-        self._speed = AT_FIRST
+        self._speed = DEFAULT_SPEED
         self._timer: Timer | None = None
         self._drawing = False
         self._said_gaps = False
@@ -98,10 +98,10 @@ class ReplayController:
             return
         self._stop()
         self._replay, self._snapshot = None, None
-        self._app.connection.moment = None
+        self._app.connection.replay_moment = None
         self._forget_logs()
-        if self._app.present is not None:
-            self._app.show(self._app.present)
+        if self._app.live_state is not None:
+            self._app.show(self._app.live_state)
         self._app.say("this is now", "good")
 
     # moving
@@ -205,9 +205,9 @@ class ReplayController:
                     if before is None:
                         self._forget_logs()
                     self._snapshot, self._shown = snapshot, when
-                    self._app.connection.moment = when
+                    self._app.connection.replay_moment = when
                     self._tell(replay, events, before is None)
-                self._app.show(self._picture(self._snapshot))
+                self._app.show(self._make_state(self._snapshot))
                 if self._when == self._shown:
                     return
         except Exception as error:  # the boundary of the past: whatever was written there, the present goes on
@@ -217,10 +217,10 @@ class ReplayController:
         finally:
             self._drawing = False
 
-    def _picture(self, snapshot: Snapshot) -> ConsoleState:
-        present = self._app.present
+    def _make_state(self, snapshot: Snapshot) -> ConsoleState:
+        present = self._app.live_state
         return ConsoleState(
-            snapshot, read_only=self._app.connection.read_only, max_attempts=self._app.connection.settings.max_attempts,
+            snapshot, read_only=self._app.connection.client.read_only, max_attempts=self._app.connection.settings.max_attempts,
             approving=present.approving if present is not None else {},
             replaying=ReplayState(
                 format_moment(snapshot.taken_at, self._app.connection.now(), seconds=True), SPEEDS[self._speed],
@@ -237,9 +237,9 @@ class ReplayController:
         elif events:
             more = f"  (and {len(events) - 1} more)" if len(events) > 1 else ""
             clock = format_moment(events[-1].time, seconds=True)
-            self._app.say(f"{clock} {events[-1].text[:LONGEST_SAID]}{more}", TONES[events[-1].level])
+            self._app.say(f"{clock} {events[-1].text[:MAX_MESSAGE_LENGTH]}{more}", TONES[events[-1].level])
         elif arrived:
-            key = {name: shown_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
+            key = {name: format_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
             self._app.say(f"{key['back']} and {key['forward']} step through what happened, {key['play']} plays it")
         elif self._when >= replay.loaded_at:
             self._app.say(self._end_words(), "warning")
@@ -254,7 +254,7 @@ class ReplayController:
 
 
 def _look(replay: Replay, before: float | None, when: float) -> tuple[Snapshot, list[Event]]:
-    """The picture of a moment, and what happened in it, or since the moment shown before if time went on."""
+    """The state of a moment, and what happened in it, or since the moment shown before if time went on."""
     snapshot = replay.snapshot_at(when)
     _ = snapshot.plan, snapshot.places  # made here, so that the rows find it
     passed = replay.list_events(before if before is not None and before < when else when, when)

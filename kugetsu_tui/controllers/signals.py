@@ -12,7 +12,7 @@ from textual.driver import Driver
 from ..console import Console
 from ..terminal import job_control
 from ..terminal.driver import TerminalDriver
-from .external_programs import Guest
+from .external_programs import ExternalProgram
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 FROM_KEYS = (signal.SIGQUIT, signal.SIGINT)
@@ -21,13 +21,13 @@ LIMIT_S = 2.5
 """So long the console may take to end; then the process ends all the same."""
 
 
-def install_handlers(guest: Guest, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
+def install_handlers(program: ExternalProgram, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
     """Have the signals that are to end the console end it."""
     loop = asyncio.get_running_loop()
     ending: list[asyncio.Task[None]] = []
 
     async def end(number: int) -> None:
-        await guest.end()
+        await program.end()
         leave(128 + number)
 
     def heard(number: int) -> None:
@@ -51,5 +51,5 @@ def suspend_process(app: Console, driver: Driver | None) -> None:
         app.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
         return
     told = "kugetsu is stopped, fg brings it back"
-    told += "; its engine is stopped too: agents go on, nothing new starts" if app.connection.runs_engine else ""
+    told += "; its engine is stopped too: agents go on, nothing new starts" if app.connection.engine.is_running else ""
     driver.stop_process(told)

@@ -13,7 +13,7 @@ from ..viewmodels.console_state import shorten_reference
 from ..viewmodels.selection import format_names, order_moves
 from ..viewmodels.task_summary import find_active
 
-Wish = tuple[str, str, dict[str, object]]
+TaskRequest = tuple[str, str, dict[str, object]]
 """Verb, task, arguments."""
 
 TITLE = 70
@@ -27,31 +27,31 @@ class TaskActions:
         self._app = app
         self._screen = screen
 
-    def _able(self, action_id: str) -> list[Task]:
+    def _list_possible(self, action_id: str) -> list[Task]:
         """The marked tasks, or the selected one, to which an action can be done now."""
         screen = self._screen
         action = self._app.registry[action_id]
-        return [task for task in screen.targets() if action.why_not(screen.situation_of_task(task)) is None]
+        return [task for task in screen.list_targets() if action.why_not(screen.get_task_context(task)) is None]
 
-    def _send(self, wishes: Sequence[Wish]) -> None:
-        if wishes:
-            self._app.connection.send_all(wishes)
+    def _send(self, requests: Sequence[TaskRequest]) -> None:
+        if requests:
+            self._app.connection.requests.send_all(requests)
 
     def action_task_hold(self) -> None:
         """Hold tasks back; when all of them are held, release them."""
-        tasks = self._able("task.hold")
+        tasks = self._list_possible("task.hold")
         release = all(task.held for task in tasks)
         self._send([("release" if release else "hold", task.id, {}) for task in tasks if task.held == release])
 
     def action_move_task(self, to: str) -> None:
         """Move tasks within the queue; several keep their order among each other."""
-        picture, tasks = self._screen.picture, self._able("task.up")
-        if picture is None or not tasks:
+        state, tasks = self._screen.state, self._list_possible("task.up")
+        if state is None or not tasks:
             return
         if len(tasks) == 1:
             self._send([("move", tasks[0].id, {"to": to})])
             return
-        moving = order_moves([task.id for task in picture.snapshot.pending], {task.id for task in tasks}, to)
+        moving = order_moves([task.id for task in state.snapshot.pending], {task.id for task in tasks}, to)
         self._send([("move", task_id, {"to": to}) for task_id in moving])
         if not moving:
             place = "first" if to in ("up", "top") else "last"
@@ -59,32 +59,32 @@ class TaskActions:
 
     def action_task_retry(self) -> None:
         """Try tasks again; several after a question, as that starts as many agents."""
-        tasks = self._able("task.retry")
-        wishes: list[Wish] = [("retry", task.id, {}) for task in tasks]
+        tasks = self._list_possible("task.retry")
+        requests: list[TaskRequest] = [("retry", task.id, {}) for task in tasks]
         if len(tasks) < 2:
-            self._send(wishes)
+            self._send(requests)
             return
         question = Confirm(f"Try {len(tasks)} tasks again?", [format_names(tasks), *self._skipped(tasks)], yes="Try them again")
-        self._ask(question, lambda: self._send(wishes))
+        self._ask(question, lambda: self._send(requests))
 
     def action_stop(self, kill: bool, tasks: Sequence[Task] | None = None) -> None:
         """Stop agents after one question that names them and what is lost; so also where several tasks leave the queue."""
-        tasks = tasks if tasks is not None else self._able("task.kill" if kill else "task.stop")
+        tasks = tasks if tasks is not None else self._list_possible("task.kill" if kill else "task.stop")
         if not tasks:
             return
         now: dict[str, object] = {"now": True} if kill else {}
-        wishes: list[Wish] = [
+        requests: list[TaskRequest] = [
             ("cancel", one.id, {}) if one.state == "pending" else ("kill", one.id, dict(now)) for one in tasks
         ]
         if len(tasks) == 1 and tasks[0].state == "pending":  # it can be taken back
-            self._send(wishes)
+            self._send(requests)
             return
         question = self._one(tasks[0], kill) if len(tasks) == 1 else self._many(tasks, kill)
-        self._ask(question, lambda: self._send(wishes))
+        self._ask(question, lambda: self._send(requests))
 
     def _one(self, task: Task, kill: bool) -> Confirm:
         name = clean(f"{task.shown} {shorten_reference(task.issue_ref)}", 120)
-        active = find_active(self._screen.picture, task.id) if self._screen.picture is not None else None
+        active = find_active(self._screen.state, task.id) if self._screen.state is not None else None
         ran = f"Its agent has run for {format_span(active.elapsed_s)}. " if active else ""
         how = (
             "It is killed at once, without a chance to finish."
@@ -115,7 +115,7 @@ class TaskActions:
         )
 
     def _skipped(self, tasks: Sequence[Task]) -> list[str]:
-        skipped = len(self._screen.targets()) - len(tasks)
+        skipped = len(self._screen.list_targets()) - len(tasks)
         return [f"{format_count(skipped, 'marked task')} cannot be, and will be left as they are."] if skipped > 0 else []
 
     def _ask(self, question: Confirm, then: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from ..backend.connection import Connection
 from ..modals.task_form import FormDraft, FormWarning
 
 
-async def agents(connection: Connection) -> dict[str, str]:
+async def list_agents(connection: Connection) -> dict[str, str]:
     """Every agent that can be asked for, each with what keeps it from running, if anything does."""
     settings, paths, environ = connection.settings, connection.client.paths, connection.client.environ
 
@@ -16,13 +16,15 @@ async def agents(connection: Connection) -> dict[str, str]:
             return "settings not whole"
         return "not installed" if preflight.find_missing_program(paths, environ, settings, name) is not None else ""
 
-    found: dict[str, str] = await connection.apart(lambda: {name: remark(name) for name in list_agent_names(settings)})
+    found: dict[str, str] = await connection.requests.run_change(
+        lambda: {name: remark(name) for name in list_agent_names(settings)}
+    )
     return found
 
 
-async def doubts(connection: Connection, draft: FormDraft) -> list[FormWarning]:
+async def list_warnings(connection: Connection, draft: FormDraft) -> list[FormWarning]:
     """What would keep a task from running as things stand, in the words of the form's fields."""
-    found = await connection.apart(
+    found = await connection.requests.run_change(
         lambda: connection.client.list_obstacles(
             draft.reference, draft.agent or None, draft.repo.strip() or None, connection.folder
         )

@@ -12,11 +12,11 @@ from kugetsu_engine.domain.decisions.notification_rules import TITLE
 from ..formatting.cells import clean
 
 BELL = "\a"
-WORDS_LIMIT = 200
+MAX_LENGTH = 200
 KITTY = ("KITTY_WINDOW_ID",)
 
 
-def way(settings: NotifySettings, environ: Mapping[str, str]) -> str:
+def choose_method(settings: NotifySettings, environ: Mapping[str, str]) -> str:
     """The sequence that this terminal is asked with: `osc9`, `osc777`, `osc99`, or `off`."""
     if settings.terminal != "auto":
         return settings.terminal
@@ -30,9 +30,9 @@ def way(settings: NotifySettings, environ: Mapping[str, str]) -> str:
     return "osc9"
 
 
-def sequence(text: str, how: str, environ: Mapping[str, str]) -> str:
+def build_sequence(text: str, how: str, environ: Mapping[str, str]) -> str:
     """What is written to the terminal so that it shows a notification; empty for `off`."""
-    words = clean(text, WORDS_LIMIT)
+    words = clean(text, MAX_LENGTH)
     made = {
         "osc9": f"\x1b]9;{TITLE}: {words}\a",
         "osc777": f"\x1b]777;notify;{TITLE};{words.replace(';', ',')}\a",
@@ -43,14 +43,14 @@ def sequence(text: str, how: str, environ: Mapping[str, str]) -> str:
     return made
 
 
-def call_attention(text: str, settings: NotifySettings, environ: Mapping[str, str]) -> str:
+def build_attention_sequence(text: str, settings: NotifySettings, environ: Mapping[str, str]) -> str:
     """Bell and notification, as far as they are wanted."""
-    return (BELL if settings.bell else "") + sequence(text, way(settings, environ), environ)
+    return (BELL if settings.bell else "") + build_sequence(text, choose_method(settings, environ), environ)
 
 
-def notification_text(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
+def describe_test(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
     """What was just sent to the terminal, for the operator to say whether it arrived."""
-    how = way(settings, environ)
+    how = choose_method(settings, environ)
     through = " through tmux (needs: tmux set -g allow-passthrough on)" if environ.get("TMUX") and how != "off" else ""
     return [
         "the bell of this terminal was rung" if settings.bell else "bell: off",

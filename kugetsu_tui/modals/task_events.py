@@ -6,7 +6,7 @@ from textual import events
 from textual.binding import Binding
 
 from ..formatting.cells import fit, measure_width
-from ..keys import shown_key
+from ..keys import format_key
 from ..viewmodels.event_text import Sentence
 from ..widgets.line_widget import Span
 from ..widgets.wrapping import wrap_words
@@ -57,7 +57,7 @@ class TaskEventsDialog(TextDialog):
 
     def hints(self) -> Sequence[str]:
         """The hints, with the retry key if the task can be retried."""
-        retry = f"{shown_key(self._key)} retries it, " if self._retry is not None else ""
+        retry = f"{format_key(self._key)} retries it, " if self._retry is not None else ""
         return [retry + hint for hint in self.HINTS]
 
     def on_key(self, event: events.Key) -> None:

@@ -1,4 +1,4 @@
-"""From the picture to what keys and titles need to know of one moment."""
+"""From the state to what keys and titles need to know of one moment."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from ..viewmodels.console_state import ConsoleState, shorten_reference
 NOTHING = [[("nothing is selected", "muted")]]
 
 
-def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
+def format_log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
     """Whose log a pane shows; without its task where that stands above already."""
     if task is None:
         return []
@@ -29,29 +29,29 @@ def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple
     return parts
 
 
-def context_of(
-    picture: ConsoleState | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
+def make_context(
+    state: ConsoleState | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
 ) -> ActionContext:
-    """Make a situation out of the picture."""
-    if picture is None:
+    """Make a situation out of the state."""
+    if state is None:
         return ActionContext(pane=pane, read_only=read_only)
-    snapshot, past = picture.snapshot, picture.replaying is not None
+    snapshot, in_replay = state.snapshot, state.replaying is not None
     task = snapshot.find_task(task_id) if task_id else None
     if task is None:
-        return ActionContext(pane=pane, read_only=read_only, limit=snapshot.limit, past=past)
+        return ActionContext(pane=pane, read_only=read_only, limit=snapshot.limit, in_replay=in_replay)
     return replace(
-        context_of_task(task),
+        make_task_context(task),
         pane=pane,
         read_only=read_only,
         attempt=attempt,
         limit=snapshot.limit,
         searching=searching,
-        past=past,
-        no_attach=picture.no_attach(task),
+        in_replay=in_replay,
+        no_attach=state.no_attach(task),
     )
 
 
-def context_of_task(task: Task) -> ActionContext:
+def make_task_context(task: Task) -> ActionContext:
     """What the keys need to know of a task."""
     return ActionContext(
         task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
@@ -59,11 +59,11 @@ def context_of_task(task: Task) -> ActionContext:
     )  # fmt: skip
 
 
-def kinds_of(tasks: Iterable[Task], read_only: bool, past: bool = False) -> tuple[ActionContext, ...]:
+def make_kinds(tasks: Iterable[Task], read_only: bool, in_replay: bool = False) -> tuple[ActionContext, ...]:
     """One situation for each kind of task among many."""
     kinds: dict[tuple[object, ...], ActionContext] = {}
     for task in tasks:
         key = (task.state, task.held, task.stop is None, task.retry_at is None)
         if key not in kinds:
-            kinds[key] = replace(context_of_task(task), read_only=read_only, past=past)
+            kinds[key] = replace(make_task_context(task), read_only=read_only, in_replay=in_replay)
     return tuple(kinds.values())

@@ -19,44 +19,44 @@ from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
 from ..availability import ActionContext
 from ..backend.undo import UndoLog
-from ..console import PictureConsole, Views
+from ..console import StateConsole, Views
 from ..controllers import clipboard
 from ..controllers.preferences import Preferences
 from ..controllers.replay import ReplayController
 from ..controllers.task_actions import TaskActions
 from ..formatting.cells import clean
 from ..formatting.glyphs import glyph
-from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
+from ..keys import MOVING, SHOWN_WHEN_POSSIBLE, TEXTS, Action, format_key
 from ..terminal.type_ahead import wait_for_typed_text
 from ..viewmodels.console_state import ConsoleState
 from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.pane import Pane, SearchablePane
 from ..widgets.row_list import RowList
-from .action_context import context_of_task
+from .action_context import make_task_context
 from .search import FilterLine
 
-LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
+FIELD_EXIT_KEYS = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
 """Keys that leave the field of a filter or a search; every other key is typed into it."""
-SAID_S = 8.0
-FAILURE_SAID_S = 20.0
-SEEN_S = 1.0
+MESSAGE_S = 8.0
+FAILURE_MESSAGE_S = 20.0
+READ_AFTER_S = 1.0
 """After so long an answer was read, and moving on is about something else."""
 
 
-class Host(PictureConsole, Protocol):
+class ScreenConsole(StateConsole, Protocol):
     """The app, as screens know it."""
 
-    parts: tuple[object, ...]
+    action_targets: tuple[object, ...]
     """What has methods of actions that every screen can do."""
-    past: ReplayController
-    choices: Preferences
+    replay: ReplayController
+    preferences: Preferences
     undo_log: UndoLog
 
     @property
-    def opening(self) -> Views:
+    def navigator(self) -> Views:
         """Opens screens and dialogs."""
 
-    def touched(self) -> None:
+    def note_key_press(self) -> None:
         """A key was pressed."""
 
     def switch_screen(self, screen: Screen[None]) -> object:
@@ -71,26 +71,26 @@ class ConsoleScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hush: Timer | None = None
-        self._said_at = 0.0
+        self._message_timer: Timer | None = None
+        self._message_at = 0.0
 
     @cached_property
-    def parts(self) -> tuple[object, ...]:
+    def action_targets(self) -> tuple[object, ...]:
         """What has the methods of the actions: the first that has one does it."""
-        return (self, TaskActions(self.console, self), *self.console.parts)
+        return (self, TaskActions(self.console, self), *self.console.action_targets)
 
     @property
-    def console(self) -> Host:
+    def console(self) -> ScreenConsole:
         """The app, by what screens may ask of it."""
-        return cast(Host, self.app)
+        return cast(ScreenConsole, self.app)
 
     @property
-    def picture(self) -> ConsoleState | None:
+    def state(self) -> ConsoleState | None:
         """What is known right now."""
-        return self.console.picture
+        return self.console.state
 
     @property
-    def stands(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the screen has its parts: not before it is composed, and not while it is taken down."""
         if not self.is_mounted:
             return False
@@ -104,7 +104,7 @@ class ConsoleScreen(Screen[None]):
     @property
     def need_key(self) -> str:
         """The key that leads to what needs the operator."""
-        return shown_key(self.console.registry["jump.need"].keys[0])
+        return format_key(self.console.registry["jump.need"].keys[0])
 
     # for the screens to say
 
@@ -116,11 +116,11 @@ class ConsoleScreen(Screen[None]):
         """The pane that keys go to."""
         raise NotImplementedError
 
-    def situation(self) -> ActionContext:
+    def get_context(self) -> ActionContext:
         """What the keys need to know."""
         raise NotImplementedError
 
-    def show_picture(self, picture: ConsoleState) -> None:
+    def show_state(self, state: ConsoleState) -> None:
         """Show what is known now."""
         raise NotImplementedError
 
@@ -130,56 +130,56 @@ class ConsoleScreen(Screen[None]):
 
     def on_log_view_known(self) -> None:
         """The keys of a log can be told."""
-        if self.stands:
+        if self.is_ready:
             self.refresh_keys()
 
     # keys
 
-    def takes(self, key: str) -> bool:
+    def accepts_key(self, key: str) -> bool:
         """Whether a key is for the screen now: a field that is typed into keeps its letters."""
-        return not isinstance(self.focused, Input) or key in LEAVES_FIELD
+        return not isinstance(self.focused, Input) or key in FIELD_EXIT_KEYS
 
     async def press(self, key: str) -> None:
         """Do what a key means here, or say why not."""
-        self.console.touched()
+        self.console.note_key_press()
         if isinstance(self.focused, Input):
             await wait_for_typed_text(self.focused)
             pane = self.query_one(FilterLine).close(key)
             self.refresh_keys()
-            self.console.choices.keep(pane)
+            self.console.preferences.keep(pane)
             return
-        action = self.console.registry.resolve(key, self.situation())
+        action = self.console.registry.resolve(key, self.get_context())
         if action is None:
-            self.say(f"{shown_key(key)} does nothing here; ? tells what does", "warning")
+            self.say(f"{format_key(key)} does nothing here; ? tells what does", "warning")
         else:
             self.perform(action)
 
     def perform(self, action: Action) -> None:
         """Do an action if it can be done now, and else say why not."""
-        now = self.situation()
+        now = self.get_context()
         reason = action.refusal(now)
         if reason is not None:
             self.say(reason, "warning")
             return
         do = self._method_of(action)
         if do is None:
-            self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
+            self.say(f"{format_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
             return
-        if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
-            self.forgive()
+        if action.group != MOVING or time.monotonic() - self._message_at > READ_AFTER_S:
+            self.clear_failure()
         do()
-        self.acted()
+        self.refresh_after_action()
 
-    def acted(self) -> None:
+    def refresh_after_action(self) -> None:
         """After a key: show what it changed here, in the frame that shows the key."""
         self.refresh_keys()
 
     def _method_of(self, action: Action) -> Callable[[], None] | None:
         _, name, arguments = parse(action.call)
-        methods = (getattr(part, f"action_{name}", None) for part in self.parts)
+        methods = (getattr(part, f"action_{name}", None) for part in self.action_targets)
         return next((partial(method, *arguments) for method in methods if method is not None), None)
 
-    def can(self, action: Action) -> bool:
+    def can_perform(self, action: Action) -> bool:
         """Whether this screen knows how to do an action."""
         return self._method_of(action) is not None
 
@@ -188,11 +188,11 @@ class ConsoleScreen(Screen[None]):
         if isinstance(self.focused, Input):
             self.query_one(KeyBar).show_field(self.query_one(FilterLine).keys)
             return
-        now = self.situation()
-        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a)]
+        now = self.get_context()
+        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can_perform(a)]
         keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
         # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
-        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in NOW_AND_THEN or why is None]
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in SHOWN_WHEN_POSSIBLE or why is None]
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: ActionContext) -> str:
@@ -205,7 +205,7 @@ class ConsoleScreen(Screen[None]):
             return "release"
         if action.id == "task.stop" and now.state == "pending":
             return "cancel"
-        if action.id == "queue.pause" and self.picture is not None and self._flow() == "resume":
+        if action.id == "queue.pause" and self.state is not None and self._flow() == "resume":
             return "resume"
         return "search" if action.id == "filter" and now.pane in TEXTS else action.words
 
@@ -258,71 +258,73 @@ class ConsoleScreen(Screen[None]):
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
         self.query_one(MessageBar).say(text, tone)
-        self._said_at = time.monotonic()
-        if self._hush is not None:
-            self._hush.stop()
-        self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self.hush)
+        self._message_at = time.monotonic()
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        self._message_timer = self.set_timer(
+            FAILURE_MESSAGE_S if tone in ("warning", "danger") else MESSAGE_S, self.clear_message
+        )
 
-    def forgive(self) -> None:
+    def clear_failure(self) -> None:
         """Say no more what went wrong before: something else is done now, and answers for itself."""
         talk = self.query_one(MessageBar)
         if talk.failed:
             talk.hush()
 
-    def hush(self) -> None:
+    def clear_message(self) -> None:
         """Remove the last answer."""
         self.query_one(MessageBar).hush()
 
     # acts; each takes the task's id now, whatever the selection is later
 
-    def selected(self) -> Task | None:
+    def get_selected_task(self) -> Task | None:
         """The task that the keys are about."""
-        now = self.situation()
-        return self.picture.snapshot.find_task(now.task) if self.picture is not None and now.task else None
+        now = self.get_context()
+        return self.state.snapshot.find_task(now.task) if self.state is not None and now.task else None
 
-    def targets(self) -> list[Task]:
+    def list_targets(self) -> list[Task]:
         """The tasks that acts are about: here the selected one."""
-        task = self.selected()
+        task = self.get_selected_task()
         return [task] if task is not None else []
 
-    def situation_of_task(self, task: Task) -> ActionContext:
+    def get_task_context(self, task: Task) -> ActionContext:
         """What the keys need to know if one task is what they are about."""
         return replace(
-            context_of_task(task), read_only=self.console.connection.read_only, past=self.console.past.on,
-            no_attach=self.picture.no_attach(task) if self.picture is not None else None,
+            make_task_context(task), read_only=self.console.connection.client.read_only, in_replay=self.console.replay.on,
+            no_attach=self.state.no_attach(task) if self.state is not None else None,
         )  # fmt: skip
 
-    def with_console(self, now: ActionContext) -> ActionContext:
+    def add_console_context(self, now: ActionContext) -> ActionContext:
         """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
         act = self.console.undo_log.latest
-        needing = self.picture.snapshot.needs_count if self.picture is not None else 0
-        return replace(now, undo=act.words if act is not None else None, needing=needing)
+        needing = self.state.snapshot.needs_count if self.state is not None else 0
+        return replace(now, undo=act.text if act is not None else None, needing=needing)
 
     def drop_marks(self) -> None:
         """Nothing is marked any more."""
 
     def action_task_edit(self) -> None:
         """Edit the selected task."""
-        for task in self.targets()[:1]:
-            self.console.opening.edit_task(task.id)
+        for task in self.list_targets()[:1]:
+            self.console.navigator.edit_task(task.id)
 
     def action_view_diff(self) -> None:
         """Show the diff of the selected task."""
-        task = self.situation().task
+        task = self.get_context().task
         if task is not None:
-            self.console.opening.open_diff(task)
+            self.console.navigator.open_diff(task)
 
     def action_attach(self, verb: str) -> None:
         """Let the operator work by hand on the selected task."""
-        task = self.selected()
+        task = self.get_selected_task()
         if task is not None:
-            self.console.opening.attach_session(verb, task)
+            self.console.navigator.attach_session(verb, task)
 
     def action_view_copy(self) -> None:
         """Copy something about the selected task, or a line of the log in sight."""
-        task, line = self.selected(), self.line_in_sight()
+        task, line = self.get_selected_task(), self.line_in_sight()
         if task is not None:
-            self.console.run_worker(clipboard.open_menu(self.console, self.picture, task, line), exit_on_error=False)
+            self.console.run_worker(clipboard.open_menu(self.console, self.state, task, line), exit_on_error=False)
         elif line is not None:
             self.console.run_worker(clipboard.copy_text(self.console, *line), exit_on_error=False)
         else:
@@ -334,29 +336,29 @@ class ConsoleScreen(Screen[None]):
 
     def action_view_story(self) -> None:
         """Tell what happened to the selected task."""
-        task_id, task = self.situation().task, self.selected()
+        task_id, task = self.get_context().task, self.get_selected_task()
         if task_id is None:
             return
         retry = self.console.registry["task.retry"]
-        can = task is not None and retry.why_not(self.situation_of_task(task)) is None
-        self.console.opening.open_story(
-            task_id, retry.keys[0], (lambda: self.console.connection.send("retry", task_id)) if can else None
+        can = task is not None and retry.why_not(self.get_task_context(task)) is None
+        self.console.navigator.open_story(
+            task_id, retry.keys[0], (lambda: self.console.connection.requests.send("retry", task_id)) if can else None
         )
 
     def _flow(self) -> str:
-        engine = self.picture.snapshot.engine if self.picture is not None else None
+        engine = self.state.snapshot.engine if self.state is not None else None
         return "resume" if engine is not None and (engine.paused or engine.draining) else "pause"
 
     def action_queue_pause(self) -> None:
         """Pause the queue, or let it go on."""
-        self.console.connection.send(self._flow())
+        self.console.connection.requests.send(self._flow())
 
     def action_change_limit(self, by: int) -> None:
         """Let more or fewer agents run."""
-        if self.picture is not None:
-            self.console.connection.send("limit", limit=max(self.picture.snapshot.limit + by, 1))
+        if self.state is not None:
+            self.console.connection.requests.send("limit", limit=max(self.state.snapshot.limit + by, 1))
 
     def action_reload(self) -> None:
         """Read everything again."""
-        self.console.connection.reload()
+        self.console.connection.poller.reload()
         self.say("reading everything again")

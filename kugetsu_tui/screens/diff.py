@@ -21,7 +21,7 @@ from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.diff_view import DiffView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
-from .action_context import context_of
+from .action_context import make_context
 from .base import ConsoleScreen
 from .header import Header
 from .search import FilterLine
@@ -67,8 +67,8 @@ class DiffScreen(ConsoleScreen):
     def on_resize(self, event: Resize) -> None:
         """Choose a layout for the new size."""
         self._arrange()
-        if self.picture is not None:
-            self.show_picture(self.picture)
+        if self.state is not None:
+            self.show_state(self.state)
 
     def _arrange(self) -> None:
         width, height = self.size
@@ -122,15 +122,15 @@ class DiffScreen(ConsoleScreen):
         """Whether git has answered."""
         return self._text is not None
 
-    def show_picture(self, picture: ConsoleState) -> None:
+    def show_state(self, state: ConsoleState) -> None:
         """Show how the fleet stands; the diff itself stays as it was read."""
-        self.query_one(StatusStrip).show(status_bar.format_fleet(picture, self.need_key), status_bar.format_engine(picture))
-        self.query_one(Banner).show(status_bar.format_banner(picture))
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
         self._describe()
 
     def action_reload(self) -> None:
         """Ask git again."""
-        self.console.connection.reload()
+        self.console.connection.poller.reload()
         self.say("asking git again")
         self._load()
 
@@ -139,7 +139,8 @@ class DiffScreen(ConsoleScreen):
 
     async def _read(self) -> None:
         try:
-            self._text = await self.console.connection.diff(self.task_id)
+            client = self.console.connection.client
+            self._text = await self.console.connection.requests.run_slow(lambda: DiffText(client.read_diff(self.task_id)))
         except (KugetsuError, OSError) as error:
             self._text = None
             self.view.show(None, clean(str(error), 600))
@@ -157,7 +158,7 @@ class DiffScreen(ConsoleScreen):
         await self.view.update_hits()
 
     def _describe(self) -> None:
-        task = self.picture.snapshot.find_task(self.task_id) if self.picture is not None else None
+        task = self.state.snapshot.find_task(self.task_id) if self.state is not None else None
         name = format_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:
@@ -173,11 +174,11 @@ class DiffScreen(ConsoleScreen):
             self.query_one(MessageBar).describe([(clean(one.path, 300), "text"), (f"  {one.state}{loose}", "muted")])
         self.refresh_keys()
 
-    def situation(self) -> ActionContext:
+    def get_context(self) -> ActionContext:
         """What the keys need to know."""
         pane = self.focused_pane.id or "diff"
-        return self.with_console(
-            context_of(self.picture, self.console.connection.read_only, pane, self.task_id, 0, self.view.searching)
+        return self.add_console_context(
+            make_context(self.state, self.console.connection.client.read_only, pane, self.task_id, 0, self.view.searching)
         )
 
     # moving: the files follow the lines, and the lines the files

@@ -1,7 +1,7 @@
 """Home: active agents, the queue or what is done, the log of the selected task, notifications."""
 
 import time
-from functools import cached_property
+from functools import cached_property, partial
 
 from textual import on
 from textual.app import ComposeResult
@@ -25,10 +25,10 @@ from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
-from .action_context import NOTHING, context_of, log_title
+from .action_context import NOTHING, format_log_title, make_context
 from .base import ConsoleScreen
-from .log_actions import LogKeys, with_log
-from .multi_select import Marking
+from .log_actions import LogActions, add_log_context
+from .multi_select import MultiSelect
 from .search import FilterLine
 
 SMALLEST = (30, 8)
@@ -50,7 +50,7 @@ class HomeScreen(ConsoleScreen):
         self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
         self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
         self._lists_by_name = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
-        self.marking = Marking(self, (self.agents, self.queue, self.done), self.show_selection)
+        self.multi_select = MultiSelect(self, (self.agents, self.queue, self.done), self.show_selection)
         self.log_view: LogView | None = None
         self._source = "agents"
         """The list whose selection the log shows."""
@@ -69,9 +69,9 @@ class HomeScreen(ConsoleScreen):
         self._reading: Timer | None = None
 
     @cached_property
-    def parts(self) -> tuple[object, ...]:
+    def action_targets(self) -> tuple[object, ...]:
         """Marks and the log have actions of their own."""
-        return (*super().parts, self.marking, LogKeys(self, self.log_pane, self.console.choices))
+        return (*super().action_targets, self.multi_select, LogActions(self, self.log_pane, self.console.preferences))
 
     def compose(self) -> ComposeResult:
         """The panes between the status strip and the keys."""
@@ -94,8 +94,8 @@ class HomeScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Begin at the agents."""
         for pane in (self.agents, self.queue, self.done, self.notices):
-            self.console.choices.apply(pane)
-        self.console.choices.apply_to_log(self.log_pane)
+            self.console.preferences.apply(pane)
+        self.console.preferences.apply_to_log(self.log_pane)
         self.set_focus(self.agents)
         self._arrange()
 
@@ -147,7 +147,7 @@ class HomeScreen(ConsoleScreen):
             self.agents.styles.height = self.notices.styles.height = "1fr"
             return
         edge = 2 if self.agents.framed else 1
-        snapshot = self.picture.snapshot if self.picture is not None else None
+        snapshot = self.state.snapshot if self.state is not None else None
         rows = max(snapshot.limit, snapshot.used, 1) if snapshot is not None else 3
         self.agents.styles.height = min(rows, max(height // 4 - 1, 3)) + edge
         self.notices.styles.height = (3 if height < 28 else min(max(height // 7, 4), 8)) + edge
@@ -164,8 +164,8 @@ class HomeScreen(ConsoleScreen):
         """Another pane has the keys; the log belongs to the list whose task it shows, so that list is not left for it."""
         if name in self._lists_by_name and name != self._source:
             before, self._source = self._source, name
-            if before == "notices" and self.picture is not None:
-                self._show_notices(self.picture)
+            if before == "notices" and self.state is not None:
+                self._show_notices(self.state)
             self._lists_by_name[before].leave()
         self._mark_use()
         self._read_soon()
@@ -186,7 +186,7 @@ class HomeScreen(ConsoleScreen):
             if not pane.select(task_id):
                 pane.set_filter("")
                 pane.select(task_id)
-                self.console.choices.keep(pane)
+                self.console.preferences.keep(pane)
             self.go(name)
             return
 
@@ -214,8 +214,8 @@ class HomeScreen(ConsoleScreen):
             pane.clear_search()
         elif isinstance(pane, RowList) and pane.filter:
             pane.set_filter("")
-            self.console.choices.keep(pane)
-        elif self.marking:
+            self.console.preferences.keep(pane)
+        elif self.multi_select:
             self.drop_marks()
         elif self._zoomed:
             self.action_zoom(False)
@@ -233,30 +233,30 @@ class HomeScreen(ConsoleScreen):
 
     # what is shown
 
-    def show_picture(self, picture: ConsoleState) -> None:
-        """Show another picture in every pane; each repaints only the lines that differ."""
-        snapshot = picture.snapshot
+    def show_state(self, state: ConsoleState) -> None:
+        """Show another state in every pane; each repaints only the lines that differ."""
+        snapshot = state.snapshot
         self._mark_use()
-        self.marking.keep(picture)
-        self.query_one(StatusStrip).show(status_bar.format_fleet(picture, self.need_key), status_bar.format_engine(picture))
-        self.query_one(Banner).show(status_bar.format_banner(picture))
+        self.multi_select.keep(state)
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
-        self.agents.show(AgentsView(picture))
-        queue = QueueView(picture)
+        self.agents.show(AgentsView(state))
+        queue = QueueView(state)
         self.queue.aside = queue.shared_reason
         self.queue.show(queue)
         self.done.count = str(snapshot.done_count)
-        self.done.show(DoneView(picture))
-        self._show_notices(picture)
+        self.done.show(DoneView(state))
+        self._show_notices(state)
         self._set_heights(self.has_class("-one"), self.size.height)
         self._show_tabs()
         self.show_selection()
-        self._stand_where_it_happens(picture)
+        self._stand_where_it_happens(state)
 
-    def _stand_where_it_happens(self, picture: ConsoleState) -> None:
+    def _stand_where_it_happens(self, state: ConsoleState) -> None:
         """Until a hand is laid on it: the agents while some run, else the queue while something waits."""
-        if self._used_at is None and not picture.starting:
-            wanted = "queue" if picture.snapshot.pending and not picture.snapshot.active else "agents"
+        if self._used_at is None and not state.starting:
+            wanted = "queue" if state.snapshot.pending and not state.snapshot.active else "agents"
             if self.focused_pane.id != wanted:
                 self.go(wanted)
 
@@ -271,7 +271,7 @@ class HomeScreen(ConsoleScreen):
 
     def _show_tabs(self) -> None:
         """Where one pane is seen at a time, what the others are and hold."""
-        waiting = str(len(self.picture.snapshot.pending)) if self.picture is not None else ""
+        waiting = str(len(self.state.snapshot.pending)) if self.state is not None else ""
         middle = Tab("queue", "2", "Queue", "Queue", waiting)
         if self._slot == "done":
             middle = Tab("done", "5", "Done", "Done", self.done.count or "")
@@ -286,12 +286,12 @@ class HomeScreen(ConsoleScreen):
         self._used_at = time.monotonic()
         self._mark_use()
 
-    def _show_notices(self, picture: ConsoleState) -> None:
+    def _show_notices(self, state: ConsoleState) -> None:
         if self._read_until is None or self._source != "notices":
-            self._read_until = picture.snapshot.read_until
-        unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))
+            self._read_until = state.snapshot.read_until
+        unread = sum(1 for notice in state.snapshot.notices if is_new(notice, self._read_until))
         self.notices.count = f"{unread} new" if unread else ""
-        view = NoticesView(picture, self._read_until)
+        view = NoticesView(state, self._read_until)
         self._urgent = view.urgent
         self.notices.show(view)
         self._read_soon()
@@ -303,13 +303,14 @@ class HomeScreen(ConsoleScreen):
 
     def _mark_read(self) -> None:
         self._reading = None
-        snapshot = self.picture.snapshot if self.picture is not None else None
-        if self.console.past.on or self.focused_pane is not self.notices:
+        snapshot = self.state.snapshot if self.state is not None else None
+        if self.console.replay.on or self.focused_pane is not self.notices:
             return  # what is read in the past is not read now
         if self.notices.filter or self.notices.sort or self.notices.visible_until < self._urgent:
             return  # something that needs a person has not been in sight
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
-            self.console.connection.mark_read(snapshot.notices[-1].time)
+            connection = self.console.connection
+            connection.requests.remember(partial(connection.client.mark_read, snapshot.notices[-1].time))
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
@@ -317,12 +318,12 @@ class HomeScreen(ConsoleScreen):
         if (event.pane.id == self._source or event.pane is self.focused_pane) and self.selected_id() != self._shown_task:
             self.show_selection()
 
-    def acted(self) -> None:
+    def refresh_after_action(self) -> None:
         """Show another selection at once: by the message of its list it would come a frame later."""
         if self.selected_id() != self._shown_task:
             self.show_selection()
         else:
-            super().acted()
+            super().refresh_after_action()
 
     @on(RowList.Opened)
     def _opened(self) -> None:
@@ -336,19 +337,23 @@ class HomeScreen(ConsoleScreen):
 
     def show_selection(self) -> None:
         """Show what is selected, or marked."""
-        picture = self.picture
-        if picture is None or not self.stands:
+        state = self.state
+        if state is None or not self.is_ready:
             return
         task_id = self.selected_id()
         if task_id != self._shown_task:
             self._shown_task, self._attempt = task_id, None
-        task = picture.snapshot.find_task(task_id) if task_id else None
+        task = state.snapshot.find_task(task_id) if task_id else None
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(
-            task_id, attempt, running, log_title(task, attempt), task_summary.format_card(picture, task) if task else NOTHING
+            task_id,
+            attempt,
+            running,
+            format_log_title(task, attempt),
+            task_summary.format_card(state, task) if task else NOTHING,
         )
-        self.query_one(MessageBar).describe(self.marking.words() or task_summary.format_summary(picture, task_id))
+        self.query_one(MessageBar).describe(self.multi_select.words() or task_summary.format_summary(state, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -359,41 +364,41 @@ class HomeScreen(ConsoleScreen):
 
     def action_turn(self, by: int) -> None:
         """Show the log of another attempt."""
-        task = self.selected()
+        task = self.get_selected_task()
         if task is not None:
             self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
             self.show_selection()
 
-    def situation(self) -> ActionContext:
+    def get_context(self) -> ActionContext:
         """What the keys need to know."""
         pane = self.focused_pane
-        now = context_of(
-            self.picture, self.console.connection.read_only, pane.id or "agents", self.selected_id(),
+        now = make_context(
+            self.state, self.console.connection.client.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
-        return self.marking.add_to(self.with_console(with_log(now, self.log_pane)))
+        return self.multi_select.add_to(self.add_console_context(add_log_context(now, self.log_pane)))
 
     def line_in_sight(self) -> tuple[str, str] | None:
         """A line of the log, where it has the keys."""
         return self.log_pane.line_to_copy() if self.focused_pane is self.log_pane else None
 
     def _task_of(self, task_id: str | None) -> Task | None:
-        return self.picture.snapshot.find_task(task_id) if self.picture is not None and task_id else None
+        return self.state.snapshot.find_task(task_id) if self.state is not None and task_id else None
 
-    def targets(self) -> list[Task]:
+    def list_targets(self) -> list[Task]:
         """The marked tasks; without marks the selected one."""
-        return self.marking.tasks() if self.marking and self.picture is not None else super().targets()
+        return self.multi_select.tasks() if self.multi_select and self.state is not None else super().list_targets()
 
     def drop_marks(self) -> None:
         """Nothing is marked any more."""
-        self.marking.clear()
+        self.multi_select.clear()
 
     def action_task_open(self) -> None:
         """Give the selected task the whole screen."""
         task_id = self.selected_id()
         if task_id is not None:
-            self.console.opening.open_task(task_id, self._attempt)
+            self.console.navigator.open_task(task_id, self._attempt)
 
     def action_list_sort(self) -> None:
         """Ask for the order of the list."""
-        self.console.choices.open_menu(self.focused_pane)
+        self.console.preferences.open_menu(self.focused_pane)

@@ -9,18 +9,18 @@ from ..widgets.log_view import LogView
 from .base import ConsoleScreen
 
 
-def with_log(now: ActionContext, view: LogView) -> ActionContext:
+def add_log_context(now: ActionContext, view: LogView) -> ActionContext:
     """What the keys need to know of the log in a pane."""
     return replace(now, has_log=view.has_log, streams=view.streams)
 
 
-class LogKeys:
+class LogActions:
     """The actions about a log."""
 
-    def __init__(self, screen: ConsoleScreen, view: LogView, choices: Preferences) -> None:
+    def __init__(self, screen: ConsoleScreen, view: LogView, preferences: Preferences) -> None:
         self._screen = screen
         self._view = view
-        self._choices = choices
+        self._preferences = preferences
 
     def action_shift(self, by: int) -> None:
         """Show what is left or right of long lines."""
@@ -36,7 +36,7 @@ class LogKeys:
 
     def action_log_times(self) -> None:
         """Show when lines were written, or leave it out."""
-        self._screen.say(self._choices.toggle_times())
+        self._screen.say(self._preferences.toggle_times())
 
     def action_log_raw(self) -> None:
         """Show what the agent printed, or the readable log."""

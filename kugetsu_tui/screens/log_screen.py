@@ -10,7 +10,7 @@ from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from .base import ConsoleScreen
-from .log_actions import LogKeys
+from .log_actions import LogActions
 from .search import FilterLine
 
 
@@ -22,9 +22,9 @@ class LogScreen(ConsoleScreen):
         self.log_view: LogView | None = None
 
     @cached_property
-    def parts(self) -> tuple[object, ...]:
+    def action_targets(self) -> tuple[object, ...]:
         """The log has actions of its own."""
-        return (*super().parts, LogKeys(self, self.log_pane, self.console.choices))
+        return (*super().action_targets, LogActions(self, self.log_pane, self.console.preferences))
 
     def compose(self) -> ComposeResult:
         """The log between what every screen has."""
@@ -47,7 +47,7 @@ class LogScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Show the log as logs were left, and let keys go to it."""
-        self.console.choices.apply_to_log(self.log_pane)
+        self.console.preferences.apply_to_log(self.log_pane)
         self.set_focus(self.log_pane)
 
     @property

@@ -4,7 +4,7 @@ from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import choose_form
 
 from ..availability import ActionContext
-from ..backend.merged_feed import GUTTER, Choice, MergedFeed
+from ..backend.merged_feed import GUTTER, LineFilter, MergedFeed
 from ..formatting.cells import clean
 from ..modals.menu import Menu
 from ..viewmodels import status_bar
@@ -30,9 +30,9 @@ class MergedView(LogView):
     def __init__(self, feed: MergedFeed) -> None:
         super().__init__(feed, pane_id="log")
         self._merged = feed
-        self.choice = Choice()
+        self.choice = LineFilter()
 
-    async def choose(self, choice: Choice) -> None:
+    async def choose(self, choice: LineFilter) -> None:
         """Show the lines of other agents, or others of their lines, from the end."""
         self.choice = choice
         self.clear_search()
@@ -61,16 +61,16 @@ class MergedScreen(LogScreen):
 
     def on_mount(self) -> None:
         """Show what runs at once."""
-        if self.picture is not None:
-            self.show_picture(self.picture)
+        if self.state is not None:
+            self.show_state(self.state)
 
-    def show_picture(self, picture: ConsoleState) -> None:
+    def show_state(self, state: ConsoleState) -> None:
         """Show what runs now."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(status_bar.format_fleet(picture, self.need_key), status_bar.format_engine(picture))
-        self.query_one(Banner).show(status_bar.format_banner(picture))
-        count = len(picture.snapshot.active)
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
+        count = len(state.snapshot.active)
         title: list[Span] = [(f"{self._whose()}, {count} {choose_form(count, 'runs', 'run')}", "muted")]
         self.log_pane.show(NAME, 1, True, title, NOTHING)
         self.refresh_keys()
@@ -89,19 +89,19 @@ class MergedScreen(LogScreen):
             words += f" but {' '.join(format_id(task) for task in sorted(choice.without))}"
         return f"{words}, with {clean(choice.words, 40)}" if choice.words else words
 
-    def _choose(self, choice: Choice) -> None:
+    def _choose(self, choice: LineFilter) -> None:
         self.run_worker(self._show(choice), group="whose", exclusive=True, exit_on_error=False)
 
-    async def _show(self, choice: Choice) -> None:
+    async def _show(self, choice: LineFilter) -> None:
         await self.view.choose(choice)
-        if self.picture is not None:
-            self.show_picture(self.picture)
+        if self.state is not None:
+            self.show_state(self.state)
         self.say(f"lines {self._whose()}")
 
     def action_merged_whose(self) -> None:
         """Ask whose lines are to be shown."""
-        picture, choice = self.picture, self.view.choice
-        tasks = [one.task for one in picture.snapshot.active] if picture is not None else []
+        state, choice = self.state, self.view.choice
+        tasks = [one.task for one in state.snapshot.active] if state is not None else []
         named = {task.id: f"{task.shown} {shorten_reference(task.issue_ref)} {task.title}" for task in tasks}
         named |= {task: format_id(task) for task in choice.without if task not in named}
         choices = {"all": choice._replace(only=None, without=frozenset())}
@@ -129,7 +129,9 @@ class MergedScreen(LogScreen):
             self.view, hint, keys, choice.words, lambda text: self._choose(self.view.choice._replace(words=text.strip()))
         )
 
-    def situation(self) -> ActionContext:
+    def get_context(self) -> ActionContext:
         """What the keys need to know; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_console(ActionContext(pane="merged", read_only=self.console.connection.read_only, searching=searching))
+        return self.add_console_context(
+            ActionContext(pane="merged", read_only=self.console.connection.client.read_only, searching=searching)
+        )

@@ -11,10 +11,10 @@ from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.rows import Cell
 from ..viewmodels.selection import Marks, format_marked, list_tasks
 from ..widgets.row_list import RowList
-from .action_context import kinds_of
+from .action_context import make_kinds
 
 
-class Marking:
+class MultiSelect:
     """Keeps marks by the ids of tasks, across lists; they go when the task goes."""
 
     def __init__(self, screen: ActiveScreen, lists: Sequence[RowList], changed: Callable[[], None]) -> None:
@@ -79,20 +79,20 @@ class Marking:
             one.sync()
         self._show()
 
-    def keep(self, picture: ConsoleState) -> None:
+    def keep(self, state: ConsoleState) -> None:
         """Forget the marks of tasks that are gone."""
         self._targets = None
         if self._marks.ids:
-            self._marks.keep_known(task.id for task in list_tasks(picture.snapshot))
+            self._marks.keep_known(task.id for task in list_tasks(state.snapshot))
 
     def tasks(self) -> list[Task]:
         """The marked tasks in their order."""
-        picture = self._screen.picture
-        if picture is None or not self:
+        state = self._screen.state
+        if state is None or not self:
             return []
         if self._targets is None or any(one.in_range for one in self._lists):
             wanted = set(self._marks.ids).union(*(one.range_tasks() for one in self._lists))
-            self._targets = [task for task in list_tasks(picture.snapshot) if task.id in wanted]
+            self._targets = [task for task in list_tasks(state.snapshot) if task.id in wanted]
         return self._targets
 
     def add_to(self, now: ActionContext) -> ActionContext:
@@ -100,7 +100,7 @@ class Marking:
         if not self:
             return now
         tasks = self.tasks()
-        return replace(now, marked=len(tasks), kinds=kinds_of(tasks, now.read_only, now.past))
+        return replace(now, marked=len(tasks), kinds=make_kinds(tasks, now.read_only, now.in_replay))
 
     def words(self) -> list[Cell]:
         """The marked tasks in one line; empty when there are none."""

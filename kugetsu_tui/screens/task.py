@@ -7,9 +7,9 @@ from ..viewmodels import status_bar, task_summary
 from ..viewmodels.console_state import ConsoleState
 from ..widgets.bars import Banner, MessageBar, StatusStrip
 from ..widgets.log_view import LogView
-from .action_context import NOTHING, context_of, log_title
+from .action_context import NOTHING, format_log_title, make_context
 from .header import Header
-from .log_actions import with_log
+from .log_actions import add_log_context
 from .log_screen import LogScreen
 
 
@@ -32,16 +32,16 @@ class TaskScreen(LogScreen):
     def on_resize(self) -> None:
         """Show as much of the story as there is room for."""
         self.log_pane.set_class(self.size.height < 24 or self.size.width < 60, "-open")
-        if self.picture is not None:
-            self.show_picture(self.picture)
+        if self.state is not None:
+            self.show_state(self.state)
 
-    def show_picture(self, picture: ConsoleState) -> None:
+    def show_state(self, state: ConsoleState) -> None:
         """Show what is known of the task now."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(status_bar.format_fleet(picture, self.need_key), status_bar.format_engine(picture))
-        self.query_one(Banner).show(status_bar.format_banner(picture, at_home=False))
-        task = picture.snapshot.find_task(self.task_id)
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state, at_home=False))
+        task = state.snapshot.find_task(self.task_id)
         header = self.query_one(Header)
         room = max(self.size.height // 3, 3)
         if task is None:
@@ -51,28 +51,30 @@ class TaskScreen(LogScreen):
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
         # Where there is no log yet, the card in its place tells all the rest.
-        header.show(task_summary.format_header(picture, task, attempt)[: None if attempt else 1], room)
-        self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), task_summary.format_card(picture, task))
-        self.query_one(MessageBar).describe(task_summary.format_summary(picture, task.id))
+        header.show(task_summary.format_header(state, task, attempt)[: None if attempt else 1], room)
+        self.log_pane.show(
+            task.id, attempt, running, format_log_title(task, attempt, False), task_summary.format_card(state, task)
+        )
+        self.query_one(MessageBar).describe(task_summary.format_summary(state, task.id))
         self.refresh_keys()
 
     @property
     def attempt(self) -> int:
         """The attempt whose log is shown."""
-        task = self.picture.snapshot.find_task(self.task_id) if self.picture is not None else None
+        task = self.state.snapshot.find_task(self.task_id) if self.state is not None else None
         if task is None:
             return 0
         return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt
 
     def action_turn(self, by: int) -> None:
         """Show the log of another attempt."""
-        task = self.selected()
-        if task is not None and self.picture is not None:
+        task = self.get_selected_task()
+        if task is not None and self.state is not None:
             self._attempt = max(min(self.attempt + by, task.attempt), 1)
-            self.show_picture(self.picture)
+            self.show_state(self.state)
 
-    def situation(self) -> ActionContext:
+    def get_context(self) -> ActionContext:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        now = context_of(self.picture, self.console.connection.read_only, "task", self.task_id, self.attempt, searching)
-        return self.with_console(with_log(now, self.log_pane) if self.log_view is not None else now)
+        now = make_context(self.state, self.console.connection.client.read_only, "task", self.task_id, self.attempt, searching)
+        return self.add_console_context(add_log_context(now, self.log_pane) if self.log_view is not None else now)

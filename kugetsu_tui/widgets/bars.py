@@ -6,7 +6,7 @@ from textual import events
 
 from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
-from ..keys import Action, shown_key
+from ..keys import Action, format_key
 from .line_widget import Line, Lines, Span, fill_spans, justify_spans
 
 
@@ -134,7 +134,7 @@ class KeyBar(Lines):
             return Line(fill_spans([*spans, *build_key_spans(self._field)], width), "bar")
         used = 1
         for action, why_not, label in self._actions:
-            key = shown_key(action.keys[0])
+            key = format_key(action.keys[0])
             length = measure_width(key) + 1 + measure_width(label) + 2
             if used + length - 2 > width:
                 continue

@@ -129,7 +129,7 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
         attach.attach_to_issue(fleet.paths, settings, {}, fleet.task(broken))
     attached = attach.attach_to_issue(fleet.paths, settings, {}, fleet.task(whole))
-    attached.lease.give_up()
+    attached.lease.release()
     assert attached.argv == ["true"]
 
 

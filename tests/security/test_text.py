@@ -42,7 +42,7 @@ async def test_s01_file_names_settings_and_words_of_git_are_drawn_harmlessly(con
     ended = Task("q_4", "local/w#4", "x", state="error", error=attempt.reason, attempt=1, attempts=[attempt])
     files.replace(paths.ended("q_4"), msgspec.json.encode(ended))
     async with console((140, 40), embed=True) as here:
-        await here.until(lambda: here.app.picture is not None and len(here.app.picture.snapshot.alerts) >= 2)
+        await here.until(lambda: here.app.state is not None and len(here.app.state.snapshot.alerts) >= 2)
         for key in ("5", "enter", "escape", "4", "1"):
             await here.press(key)
             assert not obeyed(here.text), key

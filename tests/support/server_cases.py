@@ -171,7 +171,7 @@ def end_when_idle(fleet: OpencodeFleet) -> None:
         task = fleet.prompt({"text": "quick"})
         assert fleet.wait_for(task, "completed", "error", limit_s=LONG_S).state == "completed", fleet.told(task)
         wait_until(lambda: os.listdir(fleet.paths.servers) == ["opencode.lock"], LONG_S, "the server to have ended")
-        assert not locks.is_held(fleet.paths.server_seat)
+        assert not locks.is_held(fleet.paths.server_lock)
         wait_until(lambda: not marked_processes(fleet.paths.root), LONG_S, "all of it to be gone")
 
 

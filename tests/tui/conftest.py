@@ -66,7 +66,7 @@ class Console:
     @property
     def said(self) -> str:
         """What the console answered last."""
-        screen = self.app.talking
+        screen = self.app.active_screen
         return screen.query_one(MessageBar).said if isinstance(screen, ConsoleScreen) else ""
 
 
@@ -115,10 +115,10 @@ def console(root: str) -> Opener:
         app = KugetsuApp(connection)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)
-            await here.until(lambda: app.picture is not None, "a first picture")
+            await here.until(lambda: app.state is not None, "a first picture")
             await pilot.pause()
             yield here
         if embed:
-            assert connection.join(LIMIT_S * patience())
+            assert connection.engine.join(LIMIT_S * patience())
 
     return opened

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from textual.widgets import OptionList
 
 from kugetsu_engine.client.api import Client
-from kugetsu_tui.controllers.clipboard import about
+from kugetsu_tui.controllers.clipboard import list_copyable
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens.task import TaskScreen
@@ -73,7 +73,7 @@ async def test_several_tasks_named_in_a_command_are_asked_about(console: Opener,
 async def test_what_is_copied_is_harmless(console: Opener, enqueue: Put, operator: Client) -> None:
     """The message of a task is text from outside: it runs nothing where it is pasted."""
     task = enqueue("local/web#7", "do \x1b]52;c;aGk=\x07 it\nnow")
-    found = about(operator, None, on_disk(operator, task))
+    found = list_copyable(operator, None, on_disk(operator, task))
     assert found == {"number": "1", "reference": "local/web#7", "message": "do  it\nnow"}
     async with console() as here:
         await here.press("2", "y")

@@ -48,7 +48,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
         await here.press("escape")
         await here.until(lambda: isinstance(here.app.screen, HomeScreen), "home")
         mark.remove()
-        await here.until(lambda: here.app.picture and not here.app.picture.snapshot.by_hand, "the row to go")
+        await here.until(lambda: here.app.state and not here.app.state.snapshot.by_hand, "the row to go")
         await here.shows("agents 0/3")
         await here.until(lambda: home(here).agents.length == 0, "an empty list")
 
@@ -74,10 +74,10 @@ async def test_an_agent_without_a_screen_of_its_own_is_not_asked_about(
     """`a` says so before any question, and nothing is stopped."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     async with console((100, 30), embed=True, at=demo_setup.prepare_demo(1, speed=0.2)) as here:
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 1)
+        await here.until(lambda: here.app.state and here.app.state.snapshot.used == 1)
         await here.shows("working")
         await here.press("1", "g", "a")
         await here.until(lambda: "no screen of its own is known of the agent" in here.said, "a refusal")
         assert isinstance(here.app.screen, HomeScreen)
-        here.app.connection.send("stop_all", now=True)
-        await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
+        here.app.connection.requests.send("stop_all", now=True)
+        await here.until(lambda: here.app.state and not here.app.state.snapshot.active)

@@ -43,17 +43,17 @@ def snapshot(*told: Notice, at: float = NOW, done: tuple[Task, ...] = ()) -> Sna
      ({"TERM": "tmux-256color", "TMUX": "/tmp/x,1,0"}, "osc9"), ({}, "off")],
 )  # fmt: skip
 def test_the_way_fits_the_terminal_unless_it_is_set(environ: dict[str, str], how: str) -> None:
-    assert terminal_notifications.way(NotifySettings(), environ) == how
-    assert terminal_notifications.way(NotifySettings(terminal="osc777"), environ) == "osc777"
+    assert terminal_notifications.choose_method(NotifySettings(), environ) == how
+    assert terminal_notifications.choose_method(NotifySettings(terminal="osc777"), environ) == "osc777"
 
 
 @pytest.mark.parametrize("how", ["osc9", "osc777", "osc99"])
 def test_no_text_breaks_out_of_its_sequence(how: str) -> None:
-    harmless = terminal_notifications.sequence("x", how, {})
-    made = terminal_notifications.sequence(EVIL, how, {})
+    harmless = terminal_notifications.build_sequence("x", how, {})
+    made = terminal_notifications.build_sequence(EVIL, how, {})
     assert [made.count(c) for c in "\x1b\a\x9c"] == [harmless.count(c) for c in "\x1b\a\x9c"]
     assert made.count(";") <= harmless.count(";") + (how != "osc777")
-    inside = terminal_notifications.sequence(EVIL, how, {"TMUX": "/tmp/x"})
+    inside = terminal_notifications.build_sequence(EVIL, how, {"TMUX": "/tmp/x"})
     assert inside.startswith("\x1bPtmux;\x1b\x1b]")
     assert inside.endswith("\x1b\\")
     assert inside[7:-2].replace("\x1b\x1b", "\x1b") == made
@@ -65,7 +65,7 @@ def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Pa
     assert listener.check_snapshot(snapshot(notice(1), notice(2))) == "#2 went wrong"
     assert listener.check_snapshot(snapshot(notice(1), notice(2))) is None
     listener.check_snapshot(snapshot(notice(2), notice(3), notice(4)))
-    assert listener.waits  # too soon after the last call
+    assert listener.is_waiting  # too soon after the last call
     listener._called_at = float("-inf")
     assert listener.check_snapshot(snapshot(notice(2), notice(3), notice(4))) == "2 failed: see #3, #4"
 
@@ -76,7 +76,7 @@ def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
     listener = NotificationWatch(paths, NotifySettings, lambda: NOW)
     listener.check_snapshot(snapshot())
     assert listener.check_snapshot(snapshot(notice(2), notice(3, "info", "task_started"))) is None
-    assert not listener.waits
+    assert not listener.is_waiting
 
 
 def test_coming_back_after_a_while_one_line_says_what_happened() -> None:

@@ -18,7 +18,7 @@ Put = Callable[..., str]
 
 def home(here: Console) -> HomeScreen:
     """The home screen."""
-    screen = here.app.talking
+    screen = here.app.active_screen
     assert isinstance(screen, HomeScreen)
     return screen
 
@@ -62,7 +62,7 @@ async def test_a_list_is_sorted_and_stays_so_in_the_next_console(console: Opener
         await here.press("enter")
         await here.until(lambda: order(here) == ["q_3", "q_2", "q_1"], "and backwards")
         await here.until(lambda: "age" in str(kept(root)))
-        assert [task.id for task in here.app.picture.snapshot.pending] == ["q_3", "q_1", "q_2"]  # type: ignore[union-attr]
+        assert [task.id for task in here.app.state.snapshot.pending] == ["q_3", "q_1", "q_2"]  # type: ignore[union-attr]
     async with console() as here:
         await here.until(lambda: order(here) == ["q_3", "q_2", "q_1"])
         await here.press("2", ":", *"sort -repository", "enter")
@@ -108,11 +108,11 @@ async def test_a_jump_finds_ended_tasks_and_opens_a_task_from_elsewhere(
     operator.do("cancel", enqueue())
     enqueue("local/web#2")
     async with console() as here:
-        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.done)
+        await here.until(lambda: here.app.state is not None and here.app.state.snapshot.done)
         await here.press(":", *"1", "enter")
         await here.until(lambda: home(here).focused_pane is home(here).done and home(here).selected_id() == "q_1")
         await here.press("enter")
-        await here.until(lambda: not isinstance(here.app.talking, HomeScreen))
+        await here.until(lambda: not isinstance(here.app.active_screen, HomeScreen))
         await here.press(":", *"#2", "enter")
         await here.shows("local/web#2")
 

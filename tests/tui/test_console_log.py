@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.storage import files
-from kugetsu_tui.console_log import read_kept
+from kugetsu_tui.console_log import keep_log
 
 SECRET = "sk-canary-0123456789"
 
@@ -20,7 +20,7 @@ def log(operator: Client) -> Path:
 
 
 def test_a_failure_is_kept_with_its_story_and_without_secrets(operator: Client, log: Path) -> None:
-    with read_kept(operator.paths, {}):
+    with keep_log(operator.paths, {}):
         try:
             raise ValueError(f"refused: {SECRET}")
         except ValueError:
@@ -36,7 +36,7 @@ def test_a_failure_is_kept_with_its_story_and_without_secrets(operator: Client, 
 
 
 def test_others_and_trifles_are_not_kept(operator: Client, log: Path) -> None:
-    with read_kept(operator.paths, {}):
+    with keep_log(operator.paths, {}):
         logging.getLogger("apprise").error("could not reach https://hooks.example/token")
         logging.getLogger("kugetsu_tui.backend.connection").info("all is well")
     assert not log.exists()
@@ -48,7 +48,7 @@ def test_a_long_one_is_rotated(operator: Client, log: Path) -> None:
     older.write_text("long ago", encoding="utf-8")
     with log.open("wb") as file:
         file.truncate(files.LOG_KEPT_BYTES + 1)
-    with read_kept(operator.paths, {}):
+    with keep_log(operator.paths, {}):
         logging.getLogger("kugetsu_tui").warning("number 39")
     assert older.stat().st_size == files.LOG_KEPT_BYTES + 1
     assert "number 39" in log.read_text(encoding="utf-8")
@@ -57,6 +57,6 @@ def test_a_long_one_is_rotated(operator: Client, log: Path) -> None:
 
 def test_a_log_that_cannot_be_written_disturbs_nobody(operator: Client, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log.mkdir()
-    with read_kept(operator.paths, {}):
+    with keep_log(operator.paths, {}):
         logging.getLogger("kugetsu_tui").warning("lost")
     assert capsys.readouterr() == ("", "")

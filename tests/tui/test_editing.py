@@ -155,7 +155,7 @@ async def test_what_cannot_be_edited_says_why(console: Opener, operator: Client,
     operator.do("cancel", enqueue())
     async with console() as here:
         await here.press("5")
-        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.done)
+        await here.until(lambda: here.app.state is not None and here.app.state.snapshot.done)
         await here.press("e")
         await here.until(lambda: "only a waiting task can be edited" in here.said)
     async with console(read_only=True) as here:

@@ -45,7 +45,7 @@ async def test_the_embedded_engine_works_the_queue_off(console: Opener, fleet: s
     async with console((140, 40), embed=True, at=fleet) as here:
         await here.shows("engine here")
         await here.shows("demo agent, local/moonbase")
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.done_count == 3)
+        await here.until(lambda: here.app.state and here.app.state.snapshot.done_count == 3)
         await here.press("5")
         await here.shows("completed")
 
@@ -53,23 +53,23 @@ async def test_the_embedded_engine_works_the_queue_off(console: Opener, fleet: s
 async def test_killing_asks_and_names_what_is_lost(console: Opener, slow_fleet: str) -> None:
     """`X` on a running agent."""
     async with console((140, 40), embed=True, at=slow_fleet) as here:
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+        await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         await here.shows("working")
         await here.press("1", "X")
         await here.until(lambda: isinstance(here.app.screen, Confirm))
         assert "the worktree and its branch are kept" in here.text
         await here.press("y")
         await here.until(lambda: "killing #" in here.said)
-        await here.until(lambda: here.app.picture and "cancelled" in [t.state for t in here.app.picture.snapshot.done])
-        for task in [one.task.id for one in here.app.picture.snapshot.active]:  # type: ignore[union-attr]
-            here.app.connection.send("kill", task, now=True)
-        await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
+        await here.until(lambda: here.app.state and "cancelled" in [t.state for t in here.app.state.snapshot.done])
+        for task in [one.task.id for one in here.app.state.snapshot.active]:  # type: ignore[union-attr]
+            here.app.connection.requests.send("kill", task, now=True)
+        await here.until(lambda: here.app.state and not here.app.state.snapshot.active)
 
 
 async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Opener, slow_fleet: str) -> None:
     """Escape stays; `q` twice leaves; the agents go on, and the next console finds them."""
     async with console((100, 30), embed=True, at=slow_fleet) as here:
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+        await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         await here.press("q")
         await here.shows("3 agents run under this console's engine; only Stop all stops agents")
         await here.press("escape")
@@ -79,21 +79,21 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
         await here.press("q")
         await here.ends()
     async with console((100, 30), embed=True, at=slow_fleet) as here:
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+        await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         await here.shows("engine here")
         for task in ("q_1", "q_2", "q_3"):
-            here.app.connection.send("kill", task, now=True)
-        await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
+            here.app.connection.requests.send("kill", task, now=True)
+        await here.until(lambda: here.app.state and not here.app.state.snapshot.active)
 
 
 async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(console: Opener, root: str) -> None:
     """A slot that was taken a moment ago counts; once it is free, `q` leaves at once."""
     async with console((100, 30), embed=True) as here:
-        await here.until(lambda: here.app.connection.runs_engine, "the engine")
+        await here.until(lambda: here.app.connection.engine.is_running, "the engine")
         slot = try_lock(here.app.connection.client.paths.slot_lock(1))
         assert slot is not None
-        assert here.app.picture is not None
-        assert here.app.picture.snapshot.used == 0
+        assert here.app.state is not None
+        assert here.app.state.snapshot.used == 0
         await here.press("q")
         await here.shows("1 agent runs under its engine")
         unlock(slot)
@@ -109,7 +109,7 @@ async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root
     monkeypatch.setattr(Client, "count_taken_slots", lambda self: hangs.wait(LIMIT_S))
     try:
         async with console((100, 30), embed=True) as here:
-            await here.until(lambda: here.app.connection.runs_engine, "the engine")
+            await here.until(lambda: here.app.connection.engine.is_running, "the engine")
             await here.press("q")
             await here.ends()
     finally:
@@ -125,15 +125,15 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
     wait_until(lambda: is_engine_alive(operator.paths), LIMIT_S, "its word that it runs")
     async with console(embed=True) as here:
         await here.shows("quitting here stops nothing")
-        assert not here.app.connection.runs_engine
+        assert not here.app.connection.engine.is_running
         await here.press("2", "p")
         await here.until(lambda: here.said.startswith("released #1"))
         other.stop()
         assert await asyncio.to_thread(other.join, LIMIT_S)
         await here.shows("no engine runs, as it was stopped: nothing starts; :engine runs one here")
-        assert not here.app.connection.runs_engine
+        assert not here.app.connection.engine.is_running
         here.app.commands.typed("engine")
-        await here.until(lambda: here.app.connection.runs_engine, "the console to run the engine")
+        await here.until(lambda: here.app.connection.engine.is_running, "the console to run the engine")
         await here.shows("engine here")
 
 
@@ -152,7 +152,7 @@ async def test_a_console_takes_over_from_an_engine_that_died(console: Opener, ro
             await here.shows("quitting here stops nothing")
             other.kill()
             await asyncio.to_thread(other.wait)
-            await here.until(lambda: here.app.connection.runs_engine, "the console to take over")
+            await here.until(lambda: here.app.connection.engine.is_running, "the console to take over")
             await here.until(lambda: "runs here now" in here.said)
             await here.shows("engine here")
     finally:
@@ -175,7 +175,7 @@ async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monke
     async with console(embed=True) as here:
         await here.until(lambda: "the engine failed" in here.said or "the engine failed" in here.text)
         assert "\x1b" not in here.text
-        await here.until(lambda: here.app.connection.runs_engine)
+        await here.until(lambda: here.app.connection.engine.is_running)
         await here.shows("engine here")
 
 
@@ -185,7 +185,7 @@ async def test_a_signal_ends_it_in_an_orderly_way(root: str, number: signal.Sign
     app = KugetsuApp(Connection(local_client(root, ENVIRON), embed=False))
     async with app.run_test() as pilot:
         here = Console(app, pilot)
-        await here.until(lambda: app.picture is not None)
+        await here.until(lambda: app.state is not None)
         os.kill(os.getpid(), number)
         await here.ends()
     assert app.return_code == 128 + number

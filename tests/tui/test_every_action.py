@@ -82,8 +82,8 @@ class Tour:
             await self.press("escape")
             await self.here.pilot.pause()
         assert isinstance(self.here.app.screen, HomeScreen)
-        if self.here.app.past.on:
-            self.here.app.past.leave()
+        if self.here.app.replay.on:
+            self.here.app.replay.leave()
         self.home.drop_marks()
         self.home.queue.set_filter("")
         self.log.clear_search()
@@ -182,7 +182,7 @@ async def test_every_action_does_what_it_says(
     monkeypatch.setattr(ConsoleScreen, "perform", noted)
     async with console((120, 40)) as here:
         tour = Tour(here, scene)
-        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.done, "history")
+        await here.until(lambda: here.app.state is not None and here.app.state.snapshot.done, "history")
         for action in ACTIONS:
             if action.group == group and action.id != "quit":
                 await tour.go_home()
@@ -525,7 +525,7 @@ async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("p")
     await tour.said("holding #1")
-    await tour.until(lambda: tour.home.situation().held)
+    await tour.until(lambda: tour.home.get_context().held)
     await tour.press("p")
     await tour.said("released #1")
 
@@ -573,14 +573,14 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("space")
-    assert [task.id for task in tour.home.targets()] == ["q_1"]
+    assert [task.id for task in tour.home.list_targets()] == ["q_1"]
 
 
 @pilot("mark.range")
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("g", "v", "j", "v")
-    assert len(tour.home.targets()) == 2
+    assert len(tour.home.list_targets()) == 2
 
 
 # the queue
@@ -597,7 +597,7 @@ async def _(tour: Tour) -> None:
 
 async def _limit(tour: Tour, key: str, limit: int) -> None:
     await tour.press(key)
-    await tour.until(lambda: tour.home.situation().limit == limit)
+    await tour.until(lambda: tour.home.get_context().limit == limit)
 
 
 @pilot("queue.more")
@@ -748,10 +748,10 @@ async def _(tour: Tour) -> None:
 async def _in_past(tour: Tour) -> float:
     """Show the last thing that happened; returns when that was."""
     await tour.press("comma")
-    await tour.until(lambda: tour.here.app.connection.moment is not None, "the past")
+    await tour.until(lambda: tour.here.app.connection.replay_moment is not None, "the past")
     await tour.shows("REPLAY")
-    assert tour.here.app.connection.moment is not None
-    return tour.here.app.connection.moment
+    assert tour.here.app.connection.replay_moment is not None
+    return tour.here.app.connection.replay_moment
 
 
 @pilot("past.open")
@@ -764,30 +764,30 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press("comma")
-    await tour.until(lambda: (tour.here.app.connection.moment or last) < last)
+    await tour.until(lambda: (tour.here.app.connection.replay_moment or last) < last)
 
 
 @pilot("past.forward")
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press("comma")
-    await tour.until(lambda: (tour.here.app.connection.moment or last) < last)
+    await tour.until(lambda: (tour.here.app.connection.replay_moment or last) < last)
     await tour.press("full_stop")
-    await tour.until(lambda: tour.here.app.connection.moment == last)
+    await tour.until(lambda: tour.here.app.connection.replay_moment == last)
 
 
 @pilot("past.earlier")
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press("<")
-    await tour.until(lambda: (tour.here.app.connection.moment or last) < last)
+    await tour.until(lambda: (tour.here.app.connection.replay_moment or last) < last)
 
 
 @pilot("past.later")
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press(">")
-    await tour.until(lambda: (tour.here.app.connection.moment or last) > last)
+    await tour.until(lambda: (tour.here.app.connection.replay_moment or last) > last)
 
 
 @pilot("past.play")
@@ -816,7 +816,7 @@ async def _(tour: Tour) -> None:
     await _in_past(tour)
     await tour.press("escape")
     await tour.said("this is now")
-    assert tour.here.app.connection.moment is None
+    assert tour.here.app.connection.replay_moment is None
 
 
 # the console
@@ -857,10 +857,10 @@ async def _(tour: Tour) -> None:
 
 @pilot("reload")
 async def _(tour: Tour) -> None:
-    reader = tour.here.app.connection.reader
+    reader = tour.here.app.connection.poller.reader
     await tour.press("R")
     await tour.said("reading everything again")
-    assert tour.here.app.connection.reader is not reader
+    assert tour.here.app.connection.poller.reader is not reader
 
 
 @pilot("suspend")

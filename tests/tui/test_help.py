@@ -9,9 +9,9 @@ from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.commands.grammar import VERBS
 from kugetsu_tui.commands.help_entries import build_sections, list_entries
 from kugetsu_tui.formatting.cells import measure_width
-from kugetsu_tui.keys import ACTIONS, Action, Registry, shown_key
+from kugetsu_tui.keys import ACTIONS, Action, Registry, format_key
 from kugetsu_tui.modals.help import TWO_COLUMNS, HelpLines
-from kugetsu_tui.palette import Actions
+from kugetsu_tui.palette import ActionProvider
 from kugetsu_tui.widgets.line_widget import Span
 
 from .conftest import Opener
@@ -67,7 +67,7 @@ def test_help_begins_with_the_keys_of_the_place(pane: str, first: str) -> None:
     assert here.title == "Here"
     assert any(item.name.startswith(first.strip()) for item in here.items)
     acts = [item.does.id for section in (here, *others) for item in section.items if isinstance(item.does, Action)]
-    assert sorted(acts) == sorted(action.id for action in ACTIONS if action.reachable(pane))
+    assert sorted(acts) == sorted(action.id for action in ACTIONS if action.is_reachable(pane))
     assert others[-1].title == "In other places"
     assert all("(in " in item.told and item.does is None for item in others[-1].items)
     assert not [item.told for section in others for item in section.items if "`" in item.told]
@@ -82,7 +82,7 @@ def test_help_has_two_columns_where_there_is_room(width: int) -> None:
     beside = [cells.start for rows, cells in page._places]
     assert (max(beside) > 0) is (width >= TWO_COLUMNS)
     shown = {page._items[number].name for number in range(len(page._items))}
-    assert {" ".join(map(shown_key, action.keys)) for action in ACTIONS} <= shown
+    assert {" ".join(map(format_key, action.keys)) for action in ACTIONS} <= shown
     taken = [(row, column) for rows, cells in page._places for row in rows for column in (cells.start,)]
     assert len(taken) == len(set(taken)), "no two stand in one place"
 
@@ -91,7 +91,7 @@ async def test_enter_in_help_does_what_is_chosen(console: Opener) -> None:
     """A key at once, a command as far as its verb is typed; what cannot be done says why, what is elsewhere does nothing."""
     async with console() as here:
         await here.press("2", "?", *"let one more agent", "enter")
-        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.limit == 4)
+        await here.until(lambda: here.app.state is not None and here.app.state.snapshot.limit == 4)
         await here.press("?", *"theme other", "enter")
         await here.until(
             lambda: here.app.screen.query("#command") and here.app.screen.query_one("#command", Input).value == "theme "
@@ -117,7 +117,7 @@ async def test_the_palette_says_what_cannot_be_done(console: Opener) -> None:
         await here.press("escape", "2", "ctrl+p", *"kill")
         await here.shows("(")
         await here.shows("task")
-        palette = Actions(here.app.screen_stack[-2])
+        palette = ActionProvider(here.app.screen_stack[-2])
         [stop] = [action for action in ACTIONS if action.id == "task.kill"]
         assert palette._why_not(stop)
         assert not palette._why_not(next(action for action in ACTIONS if action.id == "help"))

@@ -26,7 +26,7 @@ def on_disk(operator: Client, task_id: str) -> Task:
 
 def home(here: Console) -> HomeScreen:
     """The home screen."""
-    screen = here.app.talking
+    screen = here.app.active_screen
     assert isinstance(screen, HomeScreen)
     return screen
 
@@ -384,7 +384,7 @@ async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue
         enqueue(f"local/web#{number}")
     operator.send_request("cancel", "q_2")
     async with console() as here:
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.done)
+        await here.until(lambda: here.app.state and here.app.state.snapshot.done)
         await here.press("!")
         assert here.said == "nothing needs you"
         for number, text in ((2, "#2 web#2 expired"), (3, "#3 web#3 failed: no")):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_tui.availability import ActionContext
-from kugetsu_tui.keys import ACTIONS, DIFFS, LISTS, LOGS, Registry, conflicts, page
+from kugetsu_tui.keys import ACTIONS, DIFFS, LISTS, LOGS, Registry, find_conflicts, render_page
 
 PANES = sorted(LISTS | LOGS | DIFFS)
 FORBIDDEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+q", "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+[", "ctrl+c"}
@@ -13,7 +13,7 @@ FORBIDDEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+q", "ctrl+h", "ctrl+i", "ctrl+m
 
 def test_no_key_means_two_things() -> None:
     """In no pane."""
-    assert conflicts(ACTIONS) == []
+    assert find_conflicts(ACTIONS) == []
 
 
 def test_keys_that_belong_to_others_stay_free() -> None:
@@ -33,7 +33,7 @@ def test_every_action_is_reached_by_its_key(pane: str) -> None:
     """A key resolves to exactly its action, wherever that is reachable."""
     registry = Registry()
     for action in registry.actions:
-        if action.reachable(pane) and action.only_when is None and action.id != "task.new":
+        if action.is_reachable(pane) and action.only_when is None and action.id != "task.new":
             now = ActionContext(pane=pane)
             assert all(registry.resolve(key, now) is action for key in action.keys), action.id
 
@@ -65,11 +65,11 @@ def test_read_only_forbids_every_change() -> None:
 
 def test_keys_can_be_changed_but_not_into_a_conflict() -> None:
     """A wish that cannot be granted is told and changes nothing."""
-    registry, problems = Registry().remapped({"task.retry": "Y", "task.kill": "x", "task.fly": "f"})
+    registry, problems = Registry().remap({"task.retry": "Y", "task.kill": "x", "task.fly": "f"})
     assert registry["task.retry"].keys == ("Y",)
     assert registry["task.kill"].keys == ("X",)
     assert len(problems) == 2
-    assert Registry().remapped({"task.kil": "f"})[1] == ["config.toml: [keys] task.kil is no action, did you mean task.kill?"]
+    assert Registry().remap({"task.kil": "f"})[1] == ["config.toml: [keys] task.kil is not an action, did you mean task.kill?"]
     found = registry.resolve("Y", ActionContext())
     assert found is not None
     assert found.id == "task.retry"
@@ -78,4 +78,4 @@ def test_keys_can_be_changed_but_not_into_a_conflict() -> None:
 def test_the_page_in_docs_is_up_to_date() -> None:
     """`make keys` was run."""
     written = Path(__file__).parents[2] / "docs" / "keys.md"
-    assert written.read_text(encoding="utf-8") == page()
+    assert written.read_text(encoding="utf-8") == render_page()

@@ -32,7 +32,7 @@ def burst(here: Console, *keys: str) -> None:
 
 async def asked(here: Console) -> QuitDialog:
     """Wait for agents, press `q`, and wait for the question."""
-    await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+    await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
     await here.press("q")
     await here.shows("only Stop all stops agents")
     assert isinstance(here.app.screen, QuitDialog)
@@ -41,8 +41,8 @@ async def asked(here: Console) -> QuitDialog:
 
 async def end_all(here: Console) -> None:
     """End the agents of a test."""
-    here.app.connection.send("stop_all", now=True)
-    await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active, "the end of all agents")
+    here.app.connection.requests.send("stop_all", now=True)
+    await here.until(lambda: here.app.state and not here.app.state.snapshot.active, "the end of all agents")
 
 
 async def test_enter_alone_stays_and_looks_chosen(console: Opener, fleet: str) -> None:
@@ -55,7 +55,7 @@ async def test_enter_alone_stays_and_looks_chosen(console: Opener, fleet: str) -
         await here.press("enter")
         await here.until(lambda: isinstance(here.app.screen, HomeScreen))
         assert here.app.is_running
-        assert here.app.departure.afterwards is None
+        assert here.app.quit_flow.next_step is None
         await end_all(here)
 
 
@@ -66,7 +66,7 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
         await here.press("j", "down", "k", "down", "enter")  # the third one
         await here.ends()
     assert CHOICES[2].choice == "leave"
-    assert here.app.departure.farewell.startswith("the agents go on, nothing new starts without an engine, 3 tasks wait")
+    assert here.app.quit_flow.farewell.startswith("the agents go on, nothing new starts without an engine, 3 tasks wait")
     assert local_client(fleet).send_request("stop_all", now=True).ok
 
 
@@ -74,7 +74,7 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
 async def test_a_key_right_behind_q_does_nothing_beneath_or_in_the_question(console: Opener, root: str, behind: str) -> None:
     """It was meant for what was there before: no diff, no second question, no answer to what nobody has seen yet."""
     async with console((100, 30), embed=True) as here:
-        await here.until(lambda: here.app.connection.runs_engine, "the engine")
+        await here.until(lambda: here.app.connection.engine.is_running, "the engine")
         slot = try_lock(here.app.connection.client.paths.slot_lock(1))  # it looks like an agent
         assert slot is not None
         burst(here, "q", behind, behind)
@@ -110,7 +110,7 @@ async def test_stopping_all_pauses_stops_and_leaves(console: Opener, fleet: str)
         await here.until(lambda: "the console closes with the last one" in here.said, "an answer")
         assert "the queue is paused, 3 tasks wait; stopping 3 agents" in here.said
         await here.ends()
-    assert here.app.departure.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume goes on"
+    assert here.app.quit_flow.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume goes on"
     assert queue_settings.load_control(here.app.connection.client.paths).paused
     states = [tasks.find_task(here.app.connection.client.paths, f"q_{number}").state for number in range(1, 7)]
     assert sorted(states) == ["cancelled"] * 3 + ["pending"] * 3
@@ -119,10 +119,10 @@ async def test_stopping_all_pauses_stops_and_leaves(console: Opener, fleet: str)
 async def test_a_queue_that_goes_on_meanwhile_keeps_the_console(console: Opener, fleet: str) -> None:
     """Somebody resumes while the agents are being stopped: what starts then is not left behind."""
     async with console((100, 30), embed=True, at=fleet) as here:
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
-        departure = here.app.departure
+        await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
+        departure = here.app.quit_flow
         departure._with_the_last = departure._paused = True
-        here.app.connection.reload()
+        here.app.connection.poller.reload()
         await here.until(lambda: "so the console stays" in here.said, "the console to stay")
         assert not departure._with_the_last
         await end_all(here)
@@ -153,7 +153,7 @@ async def test_a_look_that_hangs_does_not_let_keys_through(console: Opener, root
     monkeypatch.setattr(Client, "count_taken_slots", lambda self: hangs.wait(LIMIT_S) and 0)
     try:
         async with console((100, 30), embed=True) as here:
-            await here.until(lambda: here.app.connection.runs_engine, "the engine")
+            await here.until(lambda: here.app.connection.engine.is_running, "the engine")
             burst(here, "q", "q", "P", "n")
             await here.ends()
         assert not queue_settings.load_control(here.app.connection.client.paths).paused

@@ -144,7 +144,7 @@ async def test_an_error_is_said_no_longer_when_something_else_is_done(
     console: Opener, enqueue: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that finds its task answers for the one that found none; moving takes it away once it has been seen."""
-    monkeypatch.setattr(console_screen, "SEEN_S", 1000.0)
+    monkeypatch.setattr(console_screen, "READ_AFTER_S", 1000.0)
     enqueue()
     enqueue()
     async with console((100, 30)) as here:
@@ -161,6 +161,6 @@ async def test_an_error_is_said_no_longer_when_something_else_is_done(
         await here.until(lambda: "99" not in here.said)
         here.app.commands.typed("99")
         await here.until(lambda: "99" in here.said)
-        monkeypatch.setattr(console_screen, "SEEN_S", 0.0)
+        monkeypatch.setattr(console_screen, "READ_AFTER_S", 0.0)
         await here.press("j")
         await here.until(lambda: "99" not in here.said)

@@ -65,7 +65,7 @@ async def test_space_marks_and_escape_clears(console: Opener, five: list[str]) -
         await here.press("k", "space")
         await here.shows("1 task marked  #1")
         await here.press("escape")
-        await here.until(lambda: "◆" not in here.text and not home(here).marking)
+        await here.until(lambda: "◆" not in here.text and not home(here).multi_select)
 
 
 async def test_a_range_reaches_to_the_cursor(console: Opener, five: list[str], operator: Client) -> None:
@@ -74,7 +74,7 @@ async def test_a_range_reaches_to_the_cursor(console: Opener, five: list[str], o
         await here.press("2", "j", "v", "j", "j")
         await here.shows("3 tasks marked  #2 #3 #4")
         await here.press("escape")
-        await here.until(lambda: not home(here).marking)
+        await here.until(lambda: not home(here).multi_select)
         await here.press("v", "k", "k", "v", "G")
         await here.shows("3 tasks marked  #2 #3 #4")
         await here.press("escape", "g", "v", "j", "p")
@@ -89,7 +89,7 @@ async def test_hold_acts_on_all_and_then_releases_all(console: Opener, five: lis
         await here.shows("held by you")
         await here.press("2", "space", "space", "space", "p")
         await here.until(lambda: "holding 2 tasks" in here.said)
-        await here.until(lambda: all(task.held for task in home(here).targets()))
+        await here.until(lambda: all(task.held for task in home(here).list_targets()))
         await here.press("p")
         await here.until(lambda: "released 3 tasks" in here.said)
         assert not any(on_disk(operator, task).held for task in five)
@@ -121,11 +121,11 @@ async def test_cancelling_many_asks_once(console: Opener, five: list[str], opera
         assert "#1 web#1, #3 web#3" in here.text
         await here.press("enter")
         await here.until(lambda: here.said == "nothing was done")
-        assert home(here).marking
+        assert home(here).multi_select
         await here.press("x")
         await here.shows("Cancel 2 waiting tasks?")
         await here.press("y")
-        await here.until(lambda: "cancelled 2 tasks" in here.said and not home(here).marking)
+        await here.until(lambda: "cancelled 2 tasks" in here.said and not home(here).multi_select)
         assert on_disk(operator, "q_3").state == "cancelled"
         await here.press("u")
         await here.until(lambda: "put back 2 tasks" in here.said)
@@ -152,11 +152,11 @@ async def test_marks_vanish_with_their_task(console: Opener, five: list[str], op
         await here.press("2", "j", "space")
         operator.do("move", "q_2", to="bottom")
         await here.until(lambda: list(home(here).queue._view.keys)[-1] == "q_2")
-        assert [task.id for task in home(here).targets()] == ["q_2"]
+        assert [task.id for task in home(here).list_targets()] == ["q_2"]
         operator.do("cancel", "q_2")
-        await here.until(lambda: home(here).targets() and home(here).targets()[0].state == "cancelled")
+        await here.until(lambda: home(here).list_targets() and home(here).list_targets()[0].state == "cancelled")
         operator.do("clear")
-        await here.until(lambda: not home(here).marking)
+        await here.until(lambda: not home(here).multi_select)
 
 
 async def test_a_key_that_no_marked_task_can_have_says_why(console: Opener, five: list[str]) -> None:

@@ -65,14 +65,14 @@ def night(operator: Client) -> StatePaths:
 
 
 async def _replay(here: Console, text: str) -> None:
-    here.app.past.open(text)
-    await here.until(lambda: here.app.picture is not None and here.app.picture.replaying is not None, "the past")
+    here.app.replay.open(text)
+    await here.until(lambda: here.app.state is not None and here.app.state.replaying is not None, "the past")
 
 
 def shown(here: Console) -> Snapshot:
     """What is on the screens, and no longer on its way."""
-    assert here.app.picture is not None
-    return here.app.picture.snapshot
+    assert here.app.state is not None
+    return here.app.state.snapshot
 
 
 def _at(seconds: float) -> str:
@@ -110,7 +110,7 @@ async def test_steps_jumps_and_ends(console: Opener, night: StatePaths) -> None:
         await here.press("full_stop")
         await here.until(lambda: "paused: nothing new starts" in here.said)
         await here.press("<")
-        await here.until(lambda: here.app.connection.moment == pytest.approx(BEGAN + 2400, abs=0.1))
+        await here.until(lambda: here.app.connection.replay_moment == pytest.approx(BEGAN + 2400, abs=0.1))
         await here.press(">", ">", "full_stop")
         await here.until(lambda: "nothing was recorded after this" in here.said)
         await here.press(*["comma"] * 12)
@@ -122,12 +122,12 @@ async def test_playing_skips_what_is_idle(console: Opener, night: StatePaths) ->
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
         await here.press("+", "+", "space")
-        await here.until(lambda: here.app.picture.replaying.playing)  # type: ignore[union-attr]
+        await here.until(lambda: here.app.state.replaying.playing)  # type: ignore[union-attr]
         await here.until(lambda: "this is now" in here.said)
-        await here.until(lambda: not here.app.picture.replaying.playing)  # type: ignore[union-attr]
-        assert here.app.picture is not None
-        assert here.app.picture.replaying is not None
-        assert here.app.picture.replaying.speed == 3600
+        await here.until(lambda: not here.app.state.replaying.playing)  # type: ignore[union-attr]
+        assert here.app.state is not None
+        assert here.app.state.replaying is not None
+        assert here.app.state.replaying.speed == 3600
         await here.press("-")
         await here.shows("600")
 
@@ -144,13 +144,13 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
     )
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
-        here.app.past.faster(4)
+        here.app.replay.faster(4)
         moments: list[float] = []
-        present = here.app.past._replay.loaded_at  # type: ignore[union-attr]
-        here.app.past.play()
+        present = here.app.replay._replay.loaded_at  # type: ignore[union-attr]
+        here.app.replay.play()
 
         def ended() -> bool:
-            moments.append(here.app.picture.snapshot.taken_at)  # type: ignore[union-attr]
+            moments.append(here.app.state.snapshot.taken_at)  # type: ignore[union-attr]
             return "this is now" in here.said
 
         await here.until(ended)
@@ -202,14 +202,14 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         assert here.said == "this is the past: esc goes back to now"
         assert "this is the past" in str(
             {
-                action.refusal(ActionContext("queue", task="q_2", state="pending", past=True))
+                action.refusal(ActionContext("queue", task="q_2", state="pending", in_replay=True))
                 for action in ACTIONS
                 if action.id == "task.hold"
             }
         )
         new = enqueue("local/web#9")
         await here.until(
-            lambda: here.app.present is not None and here.app.present.snapshot.find_task(new), "the present to know of it"
+            lambda: here.app.live_state is not None and here.app.live_state.snapshot.find_task(new), "the present to know of it"
         )
         assert [task.id for task in shown(here).pending] == ["q_2"]
         await here.press("4")
@@ -256,4 +256,4 @@ async def test_what_cannot_be_shown_is_said(console: Opener, enqueue: Callable[.
         for text, words in (("soonish", "is no point in time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
             here.app.commands.typed(f"replay {text}")
             await here.until(lambda words=words: words in here.said)  # type: ignore[misc]
-        assert not here.app.past.on
+        assert not here.app.replay.on

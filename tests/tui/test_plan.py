@@ -39,8 +39,8 @@ async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator:
         await here.shows("with 1 slot in place of 3")
         await here.press("escape")
         await here.until(lambda: "When tasks start" not in here.text)
-        assert here.app.picture is not None
-        assert here.app.picture.snapshot.limit == 3
+        assert here.app.state is not None
+        assert here.app.state.snapshot.limit == 3
         await here.press(":", *"plan 2", "enter")
         await here.shows("with 2 slots in place of 3")
 

@@ -45,7 +45,7 @@ class OneList(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The console's own."""
-        return themes.fallback_variables(True, False)
+        return themes.get_fallback_variables(True, False)
 
     def compose(self) -> ComposeResult:
         """The list."""

@@ -40,7 +40,7 @@ async def _undo_list(app: KugetsuApp) -> None:
     app.undo_log = UndoLog(clock=lambda: 0.0)
     app.undo_log.add("moved #46 to the end of the queue", ())
     app.undo_log.add("hold of #49", ())
-    app.opening.open_undo_list()
+    app.navigator.open_undo_list()
 
 
 SCREENS = (
@@ -92,7 +92,7 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
         app = KugetsuApp(connection)
         async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             deadline = Deadline(LIMIT_S)
-            while app.picture is None or not app.picture.snapshot.done:
+            while app.state is None or not app.state.snapshot.done:
                 assert not deadline.over, "the console never showed its tasks"
                 await pilot.pause(0.01)
             await pilot.press(*screen.keys)

@@ -9,7 +9,7 @@ import pytest
 
 from kugetsu_engine.client import demo_setup
 from kugetsu_tui import launch as starting
-from kugetsu_tui.launch import start
+from kugetsu_tui.launch import launch_console
 
 
 def test_a_disk_that_refuses_the_demo_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,14 +17,14 @@ def test_a_disk_that_refuses_the_demo_is_one_line(monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/kugetsu-demo-1")
 
     monkeypatch.setattr(demo_setup, "prepare_demo", full)
-    assert start(["demo"]) == 1
+    assert launch_console(["demo"]) == 1
     assert capsys.readouterr() == ("", "kugetsu: /tmp/kugetsu-demo-1: No space left on device\n")
 
 
 @pytest.mark.parametrize("words", [["--tasks", "x"], ["--tasks", "0"], ["--speed", "0"], ["--lots"]])
 def test_words_that_make_no_demo_are_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """In the same words, with the same exit code, as without a terminal."""
-    assert start(["demo", *words]) == 64
+    assert launch_console(["demo", *words]) == 64
     assert capsys.readouterr().err.startswith("kugetsu: ")
 
 
@@ -43,5 +43,5 @@ def test_a_demo_is_removed_unless_it_is_kept_and_none_of_the_settings_of_the_ope
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("KUGETSU_AGENT", "claude")
     monkeypatch.setenv("MAX_CONCURRENT_AGENTS", "9")
-    assert start(["demo", "--tasks", "1", *words]) == 0
+    assert launch_console(["demo", "--tasks", "1", *words]) == 0
     assert [Path(folder).exists() for folder in opened] == [bool(words)]

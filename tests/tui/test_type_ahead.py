@@ -33,8 +33,8 @@ def packet(here: Console, text: str) -> None:
 
 def held(here: Console, *ids: str) -> bool:
     """Whether all of some tasks are held, as far as the console knows."""
-    assert here.app.picture is not None
-    tasks = [here.app.picture.snapshot.find_task(task_id) for task_id in ids]
+    assert here.app.state is not None
+    tasks = [here.app.state.snapshot.find_task(task_id) for task_id in ids]
     return all(task is not None and task.held for task in tasks)
 
 
@@ -50,7 +50,7 @@ async def test_a_command_is_run_with_what_stood_before_enter_and_the_next_key_is
         await here.until(lambda: held(here, ids[2]), "#3 to be held")
         packet(here, ":hold 2\r:limit 7\r#1\rp")
         await here.until(lambda: held(here, *ids), "all to be held")
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.limit == 7, "the limit")
+        await here.until(lambda: here.app.state and here.app.state.snapshot.limit == 7, "the limit")
         assert not isinstance(here.app.screen, CommandLine)
 
 
@@ -103,5 +103,5 @@ async def test_help_does_what_was_searched_for(console: Opener, operator: Client
     """And the key after it is heard."""
     async with console() as here:
         packet(here, "?one more agent\r:limit 9\r")
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.limit == 9, "both to be done")
+        await here.until(lambda: here.app.state and here.app.state.snapshot.limit == 9, "both to be done")
         await here.shows("9 agents")

@@ -6,7 +6,7 @@ import pytest
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.request import Answer, Request, Undo
-from kugetsu_tui.backend.request_results import summed_up
+from kugetsu_tui.backend.request_results import summarize_answers
 from kugetsu_tui.backend.undo import KEPT, KEPT_S, UndoLog
 from kugetsu_tui.modals.undo_list import UndoList
 
@@ -23,17 +23,17 @@ def test_an_act_is_kept_for_half_a_minute() -> None:
     log.add("first", [Undo("release", "q_1"), Undo("hold", "q_2")])
     now[0] += 10
     log.add("second", [Undo("resume")])
-    assert [act.words for act in log.acts] == ["first", "second"]
+    assert [act.text for act in log.entries] == ["first", "second"]
     assert log.latest is not None
-    assert log.latest.words == "second"
-    first = log.acts[0]
-    assert log.left(first) == KEPT_S - 10
+    assert log.latest.text == "second"
+    first = log.entries[0]
+    assert log.seconds_left(first) == KEPT_S - 10
     assert [step.verb for step in first.steps] == ["hold", "release"], "the last part is taken back first"
     assert log.pop(log.latest.number) is not None
     assert log.latest is first
     now[0] += KEPT_S - 10
     assert log.latest is None
-    assert log.take(first.number) is None
+    assert log.pop(first.number) is None
 
 
 def test_the_list_has_an_end() -> None:
@@ -41,19 +41,19 @@ def test_the_list_has_an_end() -> None:
     log = UndoLog(lambda: 0.0)
     for number in range(KEPT + 5):
         log.add(str(number), [])
-    assert log.acts[0].words == "5"
+    assert log.entries[0].text == "5"
 
 
 def test_many_answers_become_one_line() -> None:
     """What was done by kind, how many were refused and why the first of them; only what was done can be taken back."""
     wishes = [Request("hold", "q_1"), Request("hold", "q_2"), Request("kill", "q_3")]
     answers = [Answer(True, "a", undo=Undo("release", "q_1")), Answer(False, "q_2 is gone", "look"), Answer(True, "b")]
-    told = summed_up(wishes, answers)
+    told = summarize_answers(wishes, answers)
     assert told.text == "holding 1 task, stopping 1 task; 1 not: q_2 is gone: look"
     assert not told.good
     assert told.undo == (Undo("release", "q_1"),)
-    assert summed_up(wishes, answers, undoable=False).undo == ()
-    assert summed_up(wishes[:1], answers[:1]).text == "a"
+    assert summarize_answers(wishes, answers, undoable=False).undo == ()
+    assert summarize_answers(wishes[:1], answers[:1]).text == "a"
 
 
 @pytest.mark.parametrize(("keys", "answer"), [("p", "holding #2"), ("J", "#2 is number 3"), ("T", "#2 is number 1")])
@@ -92,7 +92,7 @@ async def test_limit_pause_and_priority(console: Opener, enqueue: Put, operator:
     """What concerns the queue, and what was typed as a command."""
     task = enqueue()
     async with console() as here:
-        limit = here.app.picture.snapshot.limit  # type: ignore[union-attr]
+        limit = here.app.state.snapshot.limit  # type: ignore[union-attr]
         for keys, said, back in (
             (("plus",), f"at most {limit + 1} agents", f"at most {limit} agents"),
             (("P",), "paused", "resumed"),

@@ -10,8 +10,8 @@ import pytest
 from kugetsu_engine.paths import StatePaths
 from kugetsu_tui.commands.completion import KnownValues, find_common_start, format_hint, list_completions
 from kugetsu_tui.commands.grammar import Command, parse_command
-from kugetsu_tui.controllers.preferences_file import KEPT_LINES, LONGEST, PreferenceRecord, PreferencesFile, load, save
-from kugetsu_tui.themes import ALL, names
+from kugetsu_tui.controllers.preferences_file import MAX_LENGTH, MAX_LINES, ListPreference, PreferencesFile, load, save
+from kugetsu_tui.themes import ALL, list_names
 from kugetsu_tui.viewmodels.filtering import build_row_text, choose_rows, compile_filter, match_fuzzy
 from kugetsu_tui.viewmodels.rows import Column, Row
 
@@ -132,7 +132,7 @@ def test_what_completions_share_is_taken_at_once() -> None:
 
 def test_themes_complete_by_their_documented_names() -> None:
     """The console's own first; others keep theirs."""
-    found = names([*(theme.name for theme in ALL), "nord", "dracula"])
+    found = list_names([*(theme.name for theme in ALL), "nord", "dracula"])
     assert found[:2] == ["dark", "light"]
     assert found[-2:] == ["dracula", "nord"]
     assert list_completions("theme li", KnownValues(themes=found)) == ["theme light "]
@@ -155,19 +155,19 @@ def test_sorts_and_plans_are_commands() -> None:
 
 def test_what_is_remembered_comes_back(paths: StatePaths) -> None:
     """Bounded, each line once, and private."""
-    kept = PreferencesFile().with_choice("queue", PreferenceRecord("age", True, "!flaky")).with_line("limit 4")
+    kept = PreferencesFile().with_list("queue", ListPreference("age", True, "!flaky")).with_line("limit 4")
     save(paths, kept)
     assert load(paths) == kept
     assert os.stat(paths.console).st_mode & 0o777 == 0o600
-    for number in range(KEPT_LINES + 20):
+    for number in range(MAX_LINES + 20):
         kept = kept.with_line(f"limit {number}")
-    kept = kept.with_line("x" * (LONGEST + 1)).with_line("limit 30")
-    assert len(kept.typed) == KEPT_LINES
+    kept = kept.with_line("x" * (MAX_LENGTH + 1)).with_line("limit 30")
+    assert len(kept.typed) == MAX_LINES
     assert kept.typed[-1] == "limit 30"
     assert kept.typed.count("limit 30") == 1
     save(paths, kept)
-    assert len(load(paths).typed) == KEPT_LINES - 1, "a line too long is not kept"
-    assert kept.with_choice("queue", PreferenceRecord()).lists == {}
+    assert len(load(paths).typed) == MAX_LINES - 1, "a line too long is not kept"
+    assert kept.with_list("queue", ListPreference()).lists == {}
 
 
 @pytest.mark.parametrize(

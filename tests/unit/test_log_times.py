@@ -48,9 +48,9 @@ def paths(tmp_path: Path) -> StatePaths:
 
 def _shown(paths: StatePaths, raw: bool = False) -> dict[bytes, float | None]:
     times = LogTimes.load(paths, "q_1", 1, raw)
-    reader = LogReader(paths.readable_log("q_1", 1) if times.told else paths.log("q_1", 1))
+    reader = LogReader(paths.readable_log("q_1", 1) if times.readable else paths.log("q_1", 1))
     reader.refresh()
-    found = {line: times.time_of(offset) for offset, line in reader.placed(0, 100_000)}
+    found = {line: times.time_of(offset) for offset, line in reader.read_with_offsets(0, 100_000)}
     times.close()
     reader.close()
     return found
@@ -96,10 +96,10 @@ def test_a_place_of_a_past_moment(paths: StatePaths, clocks: Clocks) -> None:
     assert [times.offset_at(one) for one in seconds] == [0, 0, 0, 10, 20, 30, 30]
     reader = LogReader(paths.log("q_1", 1), until=times.offset_at(NOON + 25))
     reader.refresh()
-    assert (reader.line_count, reader.size, reader.lines(0, 9)) == (2, 20, [b"ten bytes"] * 2)
+    assert (reader.line_count, reader.size, reader.read_lines(0, 9)) == (2, 20, [b"ten bytes"] * 2)
     reader.until = 5
     assert reader.refresh()
-    assert reader.lines(0, 9) == [b"ten b"]
+    assert reader.read_lines(0, 9) == [b"ten b"]
     assert reader.search(b"bytes") == []
     reader.until = None
     assert reader.refresh()
