@@ -52,7 +52,7 @@ async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Cli
     async with console((40, 12)) as here:
         await here.press("2", "w")
         await here.shows("When tasks start")
-        await here.shows("more  + − what if")
+        await here.shows("more  + − slots")
         await here.press("G")
         await here.shows("#20")
         await here.until(lambda: "more  " not in here.text)
