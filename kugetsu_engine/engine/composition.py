@@ -49,7 +49,7 @@ def open_engine(
     paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
     on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
-    boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+    boot_id: Callable[[], str] = identity.read_boot_id, drain: bool = False,
 ) -> Engine:  # fmt: skip
     """Become the engine of a state directory.
 

@@ -73,7 +73,7 @@ def is_engine_alive(paths: StatePaths) -> bool:
         state = json_files.read(paths.engine, EngineState)
     except (FileNotFoundError, BadFile):
         return False
-    return not state.stopped and identity.is_same(state.pid, state.start_ticks, state.boot_id)
+    return not state.stopped and identity.is_alive(state.pid, state.start_ticks, state.boot_id)
 
 
 def _without_heartbeat(state: EngineState) -> bytes:

@@ -308,7 +308,7 @@ class Engine:
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
-            os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.start_ticks(os.getpid()) or 0,
+            os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.read_start_ticks(os.getpid()) or 0,
             time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
             self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),

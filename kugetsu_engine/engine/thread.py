@@ -36,7 +36,7 @@ class EngineThread:
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, on_notice: Callable[[Notice], None] | None = None,
         on_fault: Callable[[str], None] | None = None, until_idle: bool = False,
-        resume: bool = False, boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+        resume: bool = False, boot_id: Callable[[], str] = identity.read_boot_id, drain: bool = False,
     ) -> None:  # fmt: skip
         self.paths = paths
         self.fault: str | None = None
@@ -179,7 +179,7 @@ class EngineThread:
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
         if pull_requests.list_due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
-            forge_questions.refresh(self.paths.root)
+            forge_questions.refresh_pull_requests(self.paths.root)
 
     def _note(self, text: str) -> None:
         self._log(*f"{iso(time.time())} {text}".splitlines())

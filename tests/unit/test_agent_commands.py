@@ -164,11 +164,11 @@ def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not
     """By then the issue's text may have been added to it."""
     words = argv("x", command=["my", "--task={prompt}", "--"], prompt="argv")
     assert words == ["my", f"--task={PROMPT}", "--"]
-    assert workspace.agent_argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
+    assert workspace.build_agent_argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
     for prompt in ("x" * 200_000, "a\0b"):
         with pytest.raises(BadPrompt):
-            workspace.agent_argv({"argv": words, "prompt": prompt})
-    assert workspace.agent_argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
+            workspace.build_agent_argv({"argv": words, "prompt": prompt})
+    assert workspace.build_agent_argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
 
 
 FAULTY = [

@@ -134,5 +134,5 @@ def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
     monkeypatch.setattr(outcome, "_is_full", lambda folder: False)
     error = GitTimeout(verb, 60.0)
     error.message = "reworded"
-    assert outcome.of_preparation(error)["failure"] == failure
+    assert outcome.judge_preparation(error)["failure"] == failure
     assert classify_git_error(str(GitTimeout(verb, 60.0))) is None
