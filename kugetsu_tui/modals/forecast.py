@@ -11,7 +11,7 @@ from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
 
 from ..viewmodels import forecast as view
 from ..widgets.line_widget import Span
-from ..widgets.wrapping import wrap_words
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingDialog, ScrollingLines
 
 MOST_SLOTS = 100
@@ -39,7 +39,7 @@ class ForecastLines(ScrollingLines):
         head: list[list[Span]] = []
         for spans in view.format_headline(plan, snapshot.limit, snapshot.stalled):
             head += [spans] if sum(len(text) for text, _ in spans) <= width else [
-                [(part, spans[-1][1])] for part in wrap_words("".join(text for text, _ in spans), width)
+                [(part, spans[-1][1])] for part in wrap_text("".join(text for text, _ in spans), width)
             ]  # fmt: skip
         return [*head, [], *view.format_rows(plan, snapshot, more, width)]
 

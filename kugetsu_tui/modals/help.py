@@ -16,7 +16,7 @@ from ..formatting.glyphs import adapt_text, glyph
 from ..keys import Action, Registry
 from ..terminal.type_ahead import wait_for_typed_text
 from ..widgets.line_widget import EMPTY, Line, Span, fill_spans
-from ..widgets.wrapping import wrap_words
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingLines
 
 NAME = 12
@@ -87,7 +87,7 @@ class HelpLines(ScrollingLines, can_focus=False):
         """Add the items of a section, balanced over the columns."""
         name = NAME if width >= ROOMY else NAME // 2
         room = max(width - INDENT - name - GAP, 1)
-        parts = [wrap_words(item.told, room) for item in items]
+        parts = [wrap_text(item.told, room) for item in items]
         heights = [len(part) for part in parts]
         half = len(items)
         if columns > 1:

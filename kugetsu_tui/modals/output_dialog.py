@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..formatting.cells import clean, measure_width
 from ..widgets.line_widget import Span
-from ..widgets.wrapping import wrap_words
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingLines, TextDialog
 
 
@@ -24,9 +24,9 @@ class OutputLines(ScrollingLines):
                 lines.append([(line, tone)])
                 continue
             indent = "  " if width > 20 else ""
-            first, *rest = wrap_words(line, width)
+            first, *rest = wrap_text(line, width)
             lines.append([(first, tone)])
-            lines += [[(indent + part, tone)] for part in wrap_words(" ".join(rest), width - len(indent)) if part]
+            lines += [[(indent + part, tone)] for part in wrap_text(" ".join(rest), width - len(indent)) if part]
         return lines
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
 from ..formatting.glyphs import glyph
-from ..widgets.wrapping import wrap_words
+from ..widgets.wrapping import wrap_text
 
 Choice = Literal["leave", "detach", "drain", "stop"]
 
@@ -87,7 +87,7 @@ class QuitDialog(ModalScreen[Choice | None]):
         roomy = width >= ROOMY and height >= 16
         for place, (way, line) in enumerate(zip(CHOICES, self._lines, strict=False)):
             chosen = place == self._chosen
-            about = f"\n{INDENT}".join(wrap_words(way.about, room)) if roomy else ""
+            about = f"\n{INDENT}".join(wrap_text(way.about, room)) if roomy else ""
             mark = (f"{glyph('marker')} " if chosen else "  ", "bold $accent")
             line.set_class(chosen, "-chosen")
             line.update(Content.assemble(mark, (f"{way.shown:4}", "bold $accent"), (f"{way.word:10}", "bold"), about))

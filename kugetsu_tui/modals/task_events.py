@@ -9,7 +9,7 @@ from ..formatting.cells import fit, measure_width
 from ..keys import format_key
 from ..viewmodels.event_text import Sentence
 from ..widgets.line_widget import Span
-from ..widgets.wrapping import wrap_words
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingLines, TextDialog
 
 
@@ -29,7 +29,7 @@ class EventLines(ScrollingLines):
         for (when, when_tone), (text, tone) in self._sentences:
             if not beside and when:
                 lines.append([(fit(when, width), when_tone)])
-            parts = wrap_words(text, max(width - (gutter if beside else 0), 10))
+            parts = wrap_text(text, max(width - (gutter if beside else 0), 10))
             for place, part in enumerate(parts):
                 left: list[Span] = [(fit(when if place == 0 else "", gutter), when_tone)] if beside else []
                 lines.append([*left, (part, tone)])

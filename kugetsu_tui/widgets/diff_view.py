@@ -8,7 +8,7 @@ from ..formatting.cells import clean
 from ..viewmodels.diff import DiffText
 from .line_widget import EMPTY, Line, Span, cut_spans
 from .pane import SearchablePane, mark_matches
-from .wrapping import wrap_words
+from .wrapping import wrap_text
 
 
 class DiffView(SearchablePane):
@@ -130,7 +130,7 @@ class DiffView(SearchablePane):
     def body_line(self, y: int, width: int) -> Line:
         """One line of the diff."""
         if self._text is None:
-            lines = wrap_words(clean(self._placeholder, 1000), max(width, 1))
+            lines = wrap_text(clean(self._placeholder, 1000), max(width, 1))
             return Line(((lines[y], "muted"),)) if y < len(lines) else EMPTY
         line = self._first + y
         if line >= self._total:

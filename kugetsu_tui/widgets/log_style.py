@@ -9,7 +9,7 @@ from ..formatting.cells import cut_left, find_cell, measure_width
 from ..formatting.error_lines import is_error_line
 from .line_widget import Line, Span, cut_spans
 from .pane import mark_matches
-from .wrapping import wrap_words
+from .wrapping import wrap_text
 
 TONES = {
     "red": "removed", "green": "good", "yellow": "warning", "blue": "info", "magenta": "magenta", "cyan": "cyan",
@@ -89,5 +89,5 @@ class Card:
 
 def _wrapped(line: list[Span], width: int) -> list[list[Span]]:
     if len(line) == 1 and measure_width(line[0][0]) > width > 10:
-        return [[(part, line[0][1])] for part in wrap_words(line[0][0], width)]
+        return [[(part, line[0][1])] for part in wrap_text(line[0][0], width)]
     return [line]

@@ -73,7 +73,7 @@ class WrappedLines:
         return page[:height]
 
 
-def wrap_words(text: str, width: int) -> list[str]:
+def wrap_text(text: str, width: int) -> list[str]:
     """Break text into lines at spaces, by the width it takes on the screen."""
     lines: list[str] = []
     line = ""
