@@ -114,13 +114,13 @@ class Client(ReadClient):
         if expect is not None:
             options["expect"] = check_expectation(expect)
         if agent is not None:
-            options["agent"] = check_agent(self, agent)
+            options["agent"] = check_agent(self.paths, self.environ, agent)
         if tags:
             options["tags"] = check_tags(tags)
         self._programs.refuse_wrong_program(agent)
         options["after"] = [check_earlier_task(self.paths, earlier) for earlier in after or ()]
         options |= parse_times(at, timeout, now)
-        options["repo"] = repository = find_repository(self, ref, repo, folder)
+        options["repo"] = repository = find_repository(self.paths, self.environ, ref, repo, folder)
         if repository is not None and not is_utf8(repository):
             raise UsageError(
                 f"the name of the repository {repository!r} is not UTF-8", "rename its folder, or name another with --repo"
@@ -173,7 +173,7 @@ class Client(ReadClient):
         parts = []
         for part in requested:
             if part.args.get("agent") is not None and part.verb != "resume":  # `resume` also takes the name of a provider
-                check_agent(self, part.args["agent"])
+                check_agent(self.paths, self.environ, part.args["agent"])
             task_id = self.resolve_task(part.task, part.verb) if part.task is not None else None
             parts.append(Request(part.verb, task_id, part.args, _now(self._clock())))
         if not parts:

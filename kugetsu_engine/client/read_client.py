@@ -101,7 +101,7 @@ class ReadClient:
         from . import preflight
 
         ref = refs.parse_reference(reference, self.default_server)
-        repository = find_repository(self, ref, repo, folder)
+        repository = find_repository(self.paths, self.environ, ref, repo, folder)
         return preflight.list_obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     def count_taken_slots(self) -> int:

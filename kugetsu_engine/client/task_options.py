@@ -13,10 +13,10 @@ from ..state.issue_names import name_of
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
-    from .read_client import ReadClient
+    from collections.abc import Mapping
 
 
-def check_agent(client: ReadClient, agent: str) -> str:
+def check_agent(paths: StatePaths, environ: Mapping[str, str], agent: str) -> str:
     """Return the name of an agent.
 
     Raises:
@@ -25,7 +25,7 @@ def check_agent(client: ReadClient, agent: str) -> str:
     from ..agents import registry
     from ..config import loader
 
-    settings, faults = loader.load_settings(client.paths, client.environ)
+    settings, faults = loader.load_settings(paths, environ)
     names = registry.list_agent_names(settings)
     if agent not in names and not any(fault.unread for fault in faults):
         raise UsageError(
@@ -62,7 +62,9 @@ def parse_times(at: str | None, timeout: str | None, now: float) -> dict[str, ob
     return fields
 
 
-def find_repository(client: ReadClient, ref: refs.IssueRef, repo: str | None, folder: str | None) -> str | None:
+def find_repository(
+    paths: StatePaths, environ: Mapping[str, str], ref: refs.IssueRef, repo: str | None, folder: str | None
+) -> str | None:  # fmt: skip
     """Find the repository a task of an issue works in; None if `[repos]` or a clone decides.
 
     Args:
@@ -77,9 +79,10 @@ def find_repository(client: ReadClient, ref: refs.IssueRef, repo: str | None, fo
         if not os.path.isdir(path):
             raise UsageError(f"the repository {path} does not exist", "name an existing folder")
         return discovery.find_named_repository(path)
-    paths = client.paths
     if os.path.exists(paths.config):
-        own = client.settings.repos.get(ref.repository_key)
+        from ..config import loader
+
+        own = loader.load_settings(paths, environ)[0].repos.get(ref.repository_key)
         if own is not None and own.path is not None:
             return None
     started_in = discovery.find_worktree_repository(paths.worktree(name_of(paths, str(ref))))
