@@ -77,7 +77,7 @@ class ApprovalReader:
         self._settings: Settings | None = None
         self._found: dict[str, str] = {}
 
-    def by_agent(self, settings: Settings) -> dict[str, str]:
+    def list_agents(self, settings: Settings) -> dict[str, str]:
         """As the function `by_agent`."""
         seen = [files.read_signature(path) for path in self._files]
         if settings is not self._settings or seen != self._seen:

@@ -31,16 +31,16 @@ EXIT_CODES = {41: "credentials", 44: "config", 52: "config", 53: "endless", 55: 
 """What its exit codes mean: no login, no sandbox, bad settings, too many turns, a directory it does not trust."""
 
 
-def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
+def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
-    argv = [own.program or "gemini", "--output-format=stream-json"]
+    argv = [settings.program or "gemini", "--output-format=stream-json"]
     argv.append(f"--resume={call.session.session_id}" if call.session.mode == "continue" else f"--session-id={call.new_id}")
-    return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
+    return [*argv, *([f"--model={settings.model}"] if settings.model else []), *settings.args]
 
 
-def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
     """Return the command line of its own screen, for a person."""
-    return [own.program or "gemini", *(["--resume", session_id] if session_id else [])]
+    return [settings.program or "gemini", *(["--resume", session_id] if session_id else [])]
 
 
 def reader(options: Mapping[str, Any]) -> "GeminiReader":

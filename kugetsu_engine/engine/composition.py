@@ -12,7 +12,6 @@ from ..domain.task import Notice
 from ..paths import StatePaths
 from ..process import identity
 from ..queue.task_store import TaskStore
-from ..scheduler.attempt_results import ResultCollector
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
@@ -115,13 +114,12 @@ def _compose(
             run_times.learn(finished.task, finished.task.agent or settings.current.agent, seconds)
 
     finisher = AttemptFinisher(
-        context, store=store, gate=gate, obstacles=obstacles,
+        context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
         before=(cooldowns.note_result, sessions.note_result, conversations.note_result),
         after=(learn_run_time, lambda finished: budget.add_attempt(finished.attempt)),
     )  # fmt: skip
-    collector = ResultCollector(context, store=store, launcher=launcher, finisher=finisher)
     attempts = AttemptTracker(
-        context, store=store, waker=waker, launcher=launcher, gate=gate, collector=collector, finisher=finisher,
+        context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
         cooldowns=cooldowns, sessions=sessions,
     )  # fmt: skip
     dispatcher = Dispatcher(

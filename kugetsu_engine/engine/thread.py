@@ -140,7 +140,7 @@ class EngineThread:
     def _pass_on_notice(self, notice: Notice) -> None:
         self._log(f"{notice.time} {notice.level} {notice.text}")
         if self._sender is not None:
-            self._sender.pick_up(notice)
+            self._sender.submit(notice)
         if self._on_notice is not None:
             try:
                 self._on_notice(notice)

@@ -92,10 +92,6 @@ class Launcher:
         self._gone.append(handle.process)
         self._gone = [process for process in self._gone if process.poll() is None]
 
-    def signal(self, record: RunRecord, number: int) -> bool:
-        """Signal the supervisor of a record, also one that another engine started; whether it was sent."""
-        return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
-
     def lives(self, record: RunRecord) -> bool:
         """Whether the supervisor of a record is surely alive."""
         return identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id)

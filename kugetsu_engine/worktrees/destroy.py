@@ -114,10 +114,10 @@ def pull_request_state(client: Client, issue_ref: str, complain: Callable[[str],
         return None
     forges = CachedForges(client.paths, client.environ)
     try:
-        pull = forges.pull_request_of(ref, ref.branch)
+        pull = forges.fetch_pull_request(ref, ref.branch)
     except ForgeError as error:
         complain(f"the forge could not be asked: {error.message}")
-        known_pull = forges.known(ref)
+        known_pull = forges.read_known(ref)
         pull = known_pull.pull if known_pull is not None else None
     return pull.state if pull is not None else None
 

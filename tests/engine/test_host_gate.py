@@ -145,6 +145,6 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
     assert gate.may_start(floors, 0)
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert [alert.text for alert in alerts.list_current()] == ["nothing new starts: no room"]
-    gate.record_refusal("")
+    gate.clear_refusal()
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert alerts.list_current() == []

@@ -69,8 +69,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a result is ignored on restart",
         "kugetsu_engine/scheduler/attempts.py",
-        "                found[self._settle(entry.id)] += 1\n",
-        '                self._finisher.give_back(self._store.get(entry.id), "restarted")\n',
+        "                counts[self._settle(entry.id)] += 1\n",
+        '                self._finisher.requeue(self._store.get(entry.id), "restarted")\n',
         f"{RECOVERY} -k what_ended_while",
     ),
     Bug(

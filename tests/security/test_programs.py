@@ -19,8 +19,7 @@ from kugetsu_engine.git import repositories, worktrees
 from kugetsu_engine.git.start_point import decide_start_point
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.scheduler.attempts import send_stop
-from kugetsu_engine.supervisor.launcher import Launcher
+from kugetsu_engine.scheduler.attempts import stop_supervisor
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.repositories import make_repository
@@ -39,7 +38,7 @@ def test_s07_no_program_that_is_started_is_a_shell() -> None:
                     first = node.elts[0]
                     if isinstance(first, ast.Constant) and first.value in SHELLS:
                         found.append(f"{path.name}:{node.lineno}")
-    assert [place for place in found if not place.startswith(("completion.py", "demo.py"))] == []
+    assert [place for place in found if not place.startswith(("completion.py", "demo_agent.py"))] == []
 
 
 @pytest.mark.parametrize("text", ["--auto", "-h", "--share", "--version", "-", "$(touch canary)", "; touch canary"])
@@ -103,10 +102,10 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
         run.mkdir()
         task = Task("q_1", "local/a#1", "x", state="running", attempt=1, token="t" * 16, stop="kill")
         (run / "run.json").write_text(json.dumps(good | record), encoding="utf-8")
-        assert not send_stop(paths, task, Launcher(os.devnull))
+        assert not stop_supervisor(paths, task)
         assert stranger.poll() is None
         (run / "run.json").write_bytes(msgspec.json.encode(good))
-        assert send_stop(paths, task, Launcher(os.devnull))
+        assert stop_supervisor(paths, task)
         assert stranger.wait(60) == -signal.SIGUSR1
     finally:
         stranger.kill()
@@ -150,8 +149,8 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
                 found |= {(path.name, name) for name in names if name.partition(".")[0] in networks}
     forges = {("client.py", "httpx"), ("client.py", "urllib.parse")}
-    server = {(f"opencode_{name}.py", "socket") for name in ("desk", "keeper", "visits")}
-    server |= {("opencode_http.py", "http.client"), ("opencode_http.py", "urllib.parse")}
+    server = {(f"{name}.py", "socket") for name in ("keeper_protocol", "server_keeper", "server_clients")}
+    server |= {("http_api.py", "http.client"), ("http_api.py", "urllib.parse")}
     assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
 
 

@@ -18,9 +18,9 @@ from ..pause import PauseReason
 from ..refs import LOCAL
 from ..states import COMPLETED, FINAL
 from ..task import Attempt, Task
-from ..text.quantities import format_clock, format_upcoming
+from ..text.quantities import format_clock, format_money, format_upcoming
 from ..text.times import epoch
-from ..usage_sums import format_money, sum_cost
+from ..usage_sums import sum_cost
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
