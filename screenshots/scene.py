@@ -113,7 +113,7 @@ class Scene:
         taken = (try_lock(self.paths.slot_lock(number)) for number in (1, 2, 3))
         self._slots = [slot for slot in taken if slot is not None]
         state = EngineState(
-            4242, "console", "2026-11-21T09:12:00.000Z", identity.boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
+            4242, "console", "2026-11-21T09:12:00.000Z", identity.read_boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
             changes=CHANGED,
         )  # fmt: skip
         if restarted:

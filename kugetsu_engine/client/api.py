@@ -404,13 +404,17 @@ class Client:
             return discovery.find_named_repository(path)
         if os.path.exists(self.paths.config) and self._has_configured_path(ref.repository_key):
             return None
-        begun_in = discovery.find_repository(self.paths.worktree(name_of(self.paths, str(ref))))
+        begun_in = discovery.find_worktree_repository(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
             return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
         enclosing = discovery.find_enclosing_repository(folder) if folder is not None else None
         if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
-        return enclosing if ref.is_local or discovery.may_hold(enclosing, ref.repository) else None
+        if ref.is_local:
+            return enclosing
+        from ..git.remotes import can_be_issue_repository
+
+        return enclosing if can_be_issue_repository(enclosing, ref.repository) else None
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:

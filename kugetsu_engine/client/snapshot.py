@@ -361,7 +361,7 @@ class SnapshotReader:
             stopped = state is not None and state.stopped
             view = EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped, pause_code=pause)
             return view, state
-        same_boot = state.boot_id == identity.boot_id()
+        same_boot = state.boot_id == identity.read_boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,

@@ -130,7 +130,7 @@ class AttemptTracker:
         record = runs.read_record(self._paths, entry.id, entry.attempt)
         pidfd = None
         if record is not None:
-            pidfd = self._launcher.death_of(record)
+            pidfd = self._launcher.open_pidfd(record)
         self.track_attempt(entry.id, None, pidfd)
         self._check_attempt(entry.id)
 
@@ -140,7 +140,7 @@ class AttemptTracker:
         self.stalled.pop(running.task_id, None)
         if running.handle is not None:
             self._waker.discard(running.handle.control)
-            self._launcher.forget(running.handle)
+            self._launcher.release(running.handle)
         if running.pidfd is not None:
             self._waker.discard(running.pidfd)
             os.close(running.pidfd)
@@ -150,7 +150,7 @@ class AttemptTracker:
         if locks.is_held(self._paths.task_lock(task_id)):
             return True
         record = runs.read_record(self._paths, task_id, attempt)
-        return record is not None and self._launcher.lives(record)
+        return record is not None and self._launcher.is_alive(record)
 
     def settle_missed(self) -> None:
         """Settle attempts that ended while no engine ran, if this engine is that of a command: they hold slots and issues."""

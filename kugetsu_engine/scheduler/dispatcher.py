@@ -91,7 +91,7 @@ class Dispatcher:
             self._gate.reset()
         active = self._store.list_active()
         if not active or any(entry.state == "running" for entry in active):
-            self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
+            self._launcher.start_reserve()  # not while the only agent is about to start: it would take the processor from it
 
     def start_task(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""

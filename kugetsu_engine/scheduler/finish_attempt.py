@@ -19,7 +19,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..supervisor import outcome
 from ..supervisor.launcher import Launcher
-from ..supervisor.repository_lock import GIVE_BACK_S
+from ..supervisor.repository_lock import GIVE_UP_S
 from .engine_context import EngineContext
 from .resource_gate import ResourceGate
 from .start_obstacles import StartObstacles
@@ -77,7 +77,7 @@ class AttemptFinisher:
             for path, why in broken.items():
                 self._store.quarantine.set_aside(path, why)
             if task.token:
-                self._launcher.end_what_is_left(self._paths.root, task.id, task.token)
+                self._launcher.kill_attempt(self._paths.root, task.id, task.token)
             result = runs.read_outcome(*run, task.token)
         if result is not None:
             self.finish_attempt(task, result)
@@ -156,7 +156,7 @@ class AttemptFinisher:
         """Put a task back that only waited for another task's git. Nothing was done, so it does not count as an attempt."""
         task, reason = finished.task, f"{finished.attempt.reason or ''}; its slot is free for others"
         self._obstacles.record_busy_git(self._store.entries[task.id], finished.result.git_holder)
-        change = make_requeue_change(task, reason, self._context.clock() + GIVE_BACK_S)
+        change = make_requeue_change(task, reason, self._context.clock() + GIVE_UP_S)
         self._store.apply(change._replace(level="info"))
 
     def _build_lost_result(self, task: Task, reason: str, started_at: str | None) -> Result:

@@ -48,15 +48,15 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
         raise UsageError("read-only: nothing is changed")
     ref = client.resolve_reference(reference)
     remains = await app.connection.requests.run_slow(lambda: destroy.inspect_issue(client, ref))
-    if remains.nothing:
+    if remains.is_empty:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
-    state = await app.connection.requests.run_slow(lambda: destroy.pull_request_state(client, ref, lambda _: None))
-    against = remains.objections(state)
+    state = await app.connection.requests.run_slow(lambda: destroy.read_pull_request_state(client, ref, lambda _: None))
+    against = remains.list_objections(state)
     if against and not force:
         app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
         return
-    lines = [clean(line, 200) for line in (*remains.parts(), *(f"in spite of: {one}" for one in against))]
+    lines = [clean(line, 200) for line in (*remains.describe_parts(), *(f"in spite of: {one}" for one in against))]
 
     def answered(yes: bool | None) -> None:
         if yes:

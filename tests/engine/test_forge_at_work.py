@@ -117,7 +117,7 @@ def test_lists_show_what_the_forge_said_last_and_ask_on_demand(
     assert json.loads(capsys.readouterr().out)["pull_request"]["number"] == 9
     snapshot = SnapshotReader(fleet.paths, {}).read()
     picture = ConsoleState(snapshot)
-    words = "".join(text for line in task_summary.header(picture, snapshot.done[0], 1) for text, _ in line)
+    words = "".join(text for line in task_summary.format_header(picture, snapshot.done[0], 1) for text, _ in line)
     assert "PR #9 open, 1 of 2 checks failed" in words
     assert DoneView(picture).row(0).cells[5][0].startswith("PR #9 open, 1 of 2 checks failed, 1 commit")
     forge.token = "another"
@@ -210,8 +210,8 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
     ):
         monkeypatch.setattr(interpreter, "_BOOT", program)
         question = forge_questions.ForgeQuestion("text")
-        assert question.answer() == wanted
-        question.end()
+        assert question.wait_for_answer() == wanted
+        question.close()
 
 
 def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +219,6 @@ def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(mo
     monkeypatch.setattr(interpreter, "_BOOT", "import signal; signal.pause()")
     monkeypatch.setattr(forge_questions, "LIMIT_S", 0.2)
     question = forge_questions.ForgeQuestion("text")
-    assert question.answer() == {"error": "no answer within 0.2 s"}
-    question.end()
+    assert question.wait_for_answer() == {"error": "no answer within 0.2 s"}
+    question.close()
     assert question._process.returncode == -9

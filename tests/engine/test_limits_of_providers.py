@@ -125,7 +125,7 @@ def test_without_an_engine_a_rest_is_ended_by_the_command_itself(fleet: Fleet) -
     wait_for_rest(fleet)
     fleet.stop_engine(engine)
     plain = fleet.operator.send_request("resume")
-    assert (plain.exit_code, plain.hint) == (3, "to end the rest after a rate limit: kugetsu resume --agent scripted")
+    assert (plain.exit_code, plain.hint) == (3, "to end the cooldown after a rate limit: kugetsu resume --agent scripted")
     fleet.operator.do("resume", agent="scripted")
     fleet.start_engine()
     assert fleet.wait_for_end([limited], limit_s=5)[0].state == "completed"

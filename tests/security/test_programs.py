@@ -92,10 +92,10 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
     """A run record with another pid, start, boot or token, or of a wrong type: no signal is sent."""
     stranger = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"])
     try:
-        wait_until(lambda: identity.start_ticks(stranger.pid), 5, "the process")
+        wait_until(lambda: identity.read_start_ticks(stranger.pid), 5, "the process")
         good = {
             "task_id": "q_1", "attempt": 1, "token": "t" * 16, "supervisor_pid": stranger.pid,
-            "start_ticks": identity.start_ticks(stranger.pid), "boot_id": identity.boot_id(),
+            "start_ticks": identity.read_start_ticks(stranger.pid), "boot_id": identity.read_boot_id(),
             "started_at": "2026-01-01T00:00:00.000Z", "timeout_s": 60.0,
         }  # fmt: skip
         run = Path(paths.run("q_1", 1))
@@ -165,4 +165,4 @@ def test_s09_git_is_started_in_one_place() -> None:
                     if isinstance(first, ast.Constant) and first.value == "git":
                         found.add(path.relative_to(ROOT).as_posix())
     assert found == {"kugetsu_engine/agents/demo_agent.py"}
-    assert '_WORDS = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")
+    assert '_GIT = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")

@@ -314,7 +314,6 @@ VAGUE = frozenset({"look", "tell", "hear", "take", "told", "words", "one", "foun
 """Words that do not say what a function does."""
 VAGUE_ALLOWED: dict[str, str] = {
     "kugetsu_engine/cli/commands/completion.py:complete_words": "the words of the command line",
-    "kugetsu_engine/git/isolation.py:IsolatedView.pass_over_filtered": "to be renamed",
     "kugetsu_tui/screens/multi_select.py:Marking.words": "to be renamed",
     "kugetsu_tui/widgets/row_list.py:RowList.begin_range": "to be renamed",
 }

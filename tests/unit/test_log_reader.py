@@ -163,10 +163,10 @@ def test_a_log_keeps_its_head_and_its_newest_output_below_the_cap(tmp_path: Path
 def test_the_last_words_of_a_log_are_printable_and_the_agents_own(tmp_path: Path) -> None:
     """Control sequences and kugetsu's own lines are left out; blank lines are passed over."""
     log = LogFile(str(tmp_path / "1.log"), 10_000)
-    assert log.last_lines() == []
+    assert log.read_last_lines() == []
     log.write(b"first\n\x1b[31merror:\x1b[0m no \x07key\n   \n")
     log.note("stop requested")
-    assert log.last_lines(1) == ["error: no \ufffdkey"]
+    assert log.read_last_lines(1) == ["error: no \ufffdkey"]
     log.write(b"y" * 5000)
-    assert log.last_lines(1) == ["y" * 1999 + "…"]
+    assert log.read_last_lines(1) == ["y" * 1999 + "…"]
     log.close()

@@ -120,4 +120,4 @@ def after(job: dict[str, Any]) -> None:
             receive_line(connection)
     except (OSError, ValueError):
         pass  # it never connected, or the keeper is gone and its server with it
-    marks.end_marked(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))
+    marks.kill_attempt(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))

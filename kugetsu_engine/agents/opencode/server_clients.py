@@ -184,7 +184,7 @@ class ServerClients:
     def _end_tools(self, mark: str) -> None:
         task_id, _, token = mark.partition(":")
         if token:
-            marks.end_marked(self._state_dir, task_id, token)
+            marks.kill_attempt(self._state_dir, task_id, token)
 
     def _pause(self) -> None:
         with self._state:

@@ -25,7 +25,7 @@ from ...domain.text.quantities import format_size
 from ...domain.text.times import iso
 from ...paths import LOCK, StatePaths
 from ...process import tree
-from ...process.identity import stat_fields
+from ...process.identity import read_stat
 from ...storage import files
 from ...storage.locks import try_lock, unlock
 from .. import program_versions
@@ -270,7 +270,7 @@ class ServerKeeper:
 
     def rss_bytes(self) -> int:
         """Return the resident memory of the server, without its tools."""
-        fields = stat_fields(self.server.pid) if self.server is not None else None
+        fields = read_stat(self.server.pid) if self.server is not None else None
         return int(fields[21]) * _PAGE if fields is not None else 0
 
     def _write_status(self) -> None:
