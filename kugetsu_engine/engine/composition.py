@@ -1,4 +1,4 @@
-"""Composing an engine: its parts, and which of them needs which. The order is that of their needs."""
+"""Builds an engine from its parts; each is made after those it needs."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ from .request_handlers import RequestHandlers
 from .request_inbox import RequestInbox
 
 LOCK_WAIT_S = 2.0
-"""Who only looks at the engine's lock, or acts on the queue where no engine runs, holds it for a moment."""
+"""How long to wait for the lock: a command may hold it for a moment."""
 
 
 def open_engine(
@@ -51,15 +51,15 @@ def open_engine(
     on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
     boot_id: Callable[[], str] = identity.read_boot_id, drain: bool = False,
 ) -> Engine:  # fmt: skip
-    """Become the engine of a state directory.
+    """Take the engine's lock of a state directory and build the engine.
 
     Args:
-        resume: go on even if the machine was restarted while there was work.
+        resume: do not pause the queue if the machine was restarted while there was work.
         boot_id: differs after every start of the machine.
-        drain: start nothing new, from the first turn on.
+        drain: start no tasks, from the first turn on.
 
     Raises:
-        EngineHeld: another process is.
+        EngineHeld: another process is the engine.
         StateDirError: the state directory cannot be used.
     """
     lock, waker = EngineLock(paths), Waker()
@@ -102,7 +102,7 @@ def _compose(
     obstacles = StartObstacles(context, store=store)
     server = SharedServer(context, store=store, slots=lambda: controls.limit)
 
-    # what an ended attempt means for others
+    # called when an attempt has ended
     cooldowns = Cooldowns(context, backoff=backoff)
     sessions = SessionKeeper(context)
     conversations = ConversationLog(context, quarantine=store.quarantine)

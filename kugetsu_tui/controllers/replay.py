@@ -250,7 +250,7 @@ class ReplayController:
         """Logs are read anew: up to the moment, or to their end again."""
         for screen in self._app.screen_stack:
             for view in screen.query(LogView):
-                view.forget()
+                view.reload_later()
 
 
 def _look(replay: Replay, before: float | None, when: float) -> tuple[Snapshot, list[Event]]:

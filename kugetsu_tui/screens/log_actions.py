@@ -50,7 +50,7 @@ class LogActions:
         self._screen.say(await self._view.toggle_raw())
 
     async def _go_to_error(self, by: int) -> None:
-        answer = await self._view.error(by)
+        answer = await self._view.go_to_error(by)
         if answer:
             self._screen.say(answer)
 

@@ -63,7 +63,7 @@ class LogScreen(ConsoleScreen):
 
     def line_in_sight(self) -> tuple[str, str] | None:
         """A line of the log."""
-        return self.log_pane.line_in_sight()
+        return self.log_pane.line_to_copy()
 
     def action_back(self) -> None:
         """Clear the search, or go home."""

@@ -9,7 +9,7 @@ from ..availability import ActionContext
 from ..console import ActiveScreen
 from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.rows import Cell
-from ..viewmodels.selection import Marks, every_task, marked_line
+from ..viewmodels.selection import Marks, format_marked, list_tasks
 from ..widgets.row_list import RowList
 from .action_context import make_kinds
 
@@ -54,19 +54,19 @@ class MultiSelect:
         if pane.in_range:
             self._end_range(pane)
         else:
-            pane.begin_range()
+            pane.start_range()
             self._screen.say("a range begins: move, then v marks it; keys about tasks act on it at once")
         self._changed()
 
     def _end_range(self, pane: RowList) -> None:
         self._marks.ids |= set(pane.range_tasks())
-        pane.drop_range()
+        pane.end_range()
 
     def clear(self) -> None:
         """Remove all marks."""
         self._marks.ids.clear()
         for one in self._lists:
-            one.drop_range()
+            one.end_range()
         self._changed()
 
     def __bool__(self) -> bool:
@@ -83,7 +83,7 @@ class MultiSelect:
         """Forget the marks of tasks that are gone."""
         self._targets = None
         if self._marks.ids:
-            self._marks.keep(task.id for task in every_task(state.snapshot))
+            self._marks.keep_known(task.id for task in list_tasks(state.snapshot))
 
     def tasks(self) -> list[Task]:
         """The marked tasks in their order."""
@@ -92,7 +92,7 @@ class MultiSelect:
             return []
         if self._targets is None or any(one.in_range for one in self._lists):
             wanted = set(self._marks.ids).union(*(one.range_tasks() for one in self._lists))
-            self._targets = [task for task in every_task(state.snapshot) if task.id in wanted]
+            self._targets = [task for task in list_tasks(state.snapshot) if task.id in wanted]
         return self._targets
 
     def add_to(self, now: ActionContext) -> ActionContext:
@@ -104,4 +104,4 @@ class MultiSelect:
 
     def words(self) -> list[Cell]:
         """The marked tasks in one line; empty when there are none."""
-        return marked_line(self.tasks()) if self else []
+        return format_marked(self.tasks()) if self else []

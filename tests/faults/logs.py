@@ -26,7 +26,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 reader = LogReader(sys.argv[1])
 reader.refresh()
 lines = reader.line_count
-first, last = reader.lines(0, 1)[0], reader.lines(lines - 1, 1)[0]
+first, last = reader.read_lines(0, 1)[0], reader.read_lines(lines - 1, 1)[0]
 found = reader.search(sys.argv[2].encode())
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(lines, first[:9].decode(), last[:9].decode(), *found[:2], after - before)

@@ -165,4 +165,4 @@ def test_s09_git_is_started_in_one_place() -> None:
                     if isinstance(first, ast.Constant) and first.value == "git":
                         found.add(path.relative_to(ROOT).as_posix())
     assert found == {"kugetsu_engine/agents/demo_agent.py"}
-    assert '_WORDS = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")
+    assert '_GIT = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")

@@ -104,7 +104,7 @@ def test_a_screen_that_is_not_known_is_told_by_the_settings_or_refused() -> None
     )
     assert registry.build_screen_command("his", settings, "s1", "/state") == ["his", "s1"]
     for name in ("mine", "demo"):
-        with pytest.raises(ConfigError, match=f"no screen of its own is known of the agent {name}"):
+        with pytest.raises(ConfigError, match=f"the agent {name} has no known interface of its own"):
             registry.build_screen_command(name, settings, "s1", "/state")
 
 
