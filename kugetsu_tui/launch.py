@@ -125,7 +125,7 @@ def _replay(words: list[str]) -> int:
 def _demo(words: list[str]) -> int:
     from kugetsu_engine.cli.commands.demo import parser_of
     from kugetsu_engine.client import demo_setup
-    from kugetsu_engine.client.snapshot import SnapshotReader
+    from kugetsu_engine.client.snapshot_reader import SnapshotReader
 
     given = parser_of("demo").parse_args(words)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
