@@ -290,7 +290,7 @@ class ConsoleScreen(Screen[None]):
     def get_task_context(self, task: Task) -> ActionContext:
         """What the keys need to know if one task is what they are about."""
         return replace(
-            make_task_context(task), read_only=self.console.connection.client.read_only, in_replay=self.console.replay.on,
+            make_task_context(task), read_only=self.console.connection.client.read_only, in_replay=self.console.replay.is_on,
             no_attach=self.state.no_attach(task) if self.state is not None else None,
         )  # fmt: skip
 

@@ -304,7 +304,7 @@ class HomeScreen(ConsoleScreen):
     def _mark_read(self) -> None:
         self._reading = None
         snapshot = self.state.snapshot if self.state is not None else None
-        if self.console.replay.on or self.focused_pane is not self.notices:
+        if self.console.replay.is_on or self.focused_pane is not self.notices:
             return  # what is read in the past is not read now
         if self.notices.filter or self.notices.sort or self.notices.in_sight_to < self._urgent:
             return  # something that needs a person has not been in sight

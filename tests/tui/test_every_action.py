@@ -82,8 +82,8 @@ class Tour:
             await self.press("escape")
             await self.here.pilot.pause()
         assert isinstance(self.here.app.screen, HomeScreen)
-        if self.here.app.replay.on:
-            self.here.app.replay.leave()
+        if self.here.app.replay.is_on:
+            self.here.app.replay.action_past_leave()
         self.home.drop_marks()
         self.home.queue.set_filter("")
         self.log.clear_search()
