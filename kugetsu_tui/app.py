@@ -83,7 +83,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.preferences = Preferences(self)
         change_theme = partial(themes.change_theme, self, colourless=self.colourless)
         self.commands = CommandRunner(self, self.navigator, self.preferences, self.replay, self.quit_flow, change_theme)
-        self.action_targets: tuple[object, ...] = (self.navigator, self.replay, self.commands, self.quit_flow, self)
+        self.action_providers: tuple[object, ...] = (self.navigator, self.replay, self.commands, self.quit_flow, self)
         """Objects whose `action_` methods every screen offers."""
         self._keys = {
             binding.key: key

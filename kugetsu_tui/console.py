@@ -43,7 +43,7 @@ class ActiveScreen(Protocol):
     def clear_failure(self) -> None:
         """Remove the message if it is about a failure."""
 
-    def list_targets(self) -> Sequence[Task]:
+    def list_target_tasks(self) -> Sequence[Task]:
         """The tasks that actions apply to: the marked ones, else the selected one."""
 
     def perform(self, action: Action) -> None:

@@ -98,7 +98,7 @@ class CommandRunner:
             self._show_output(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
             self._app.run_worker(
-                notification_channels.run_notify_command(self._app, command, [task.id for task in screen.list_targets()]),
+                notification_channels.run_notify_command(self._app, command, [task.id for task in screen.list_target_tasks()]),
                 exit_on_error=False,
             )
         elif command.verb in OF_ISSUES:
@@ -117,7 +117,7 @@ class CommandRunner:
     def _show_output(self, argv: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if argv == ["context"]:
-            argv += [format_id(task.id) for task in screen.list_targets()[:1]]
+            argv += [format_id(task.id) for task in screen.list_target_tasks()[:1]]
         self._app.run_worker(cli_output.show_output(self._app, argv), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
@@ -170,7 +170,7 @@ class CommandRunner:
             self._app.say(*self._change_theme(str(command.args["name"])))
 
     def _run_on_tasks(self, command: Command, screen: ActiveScreen) -> None:
-        task_ids = list(dict.fromkeys(command.tasks)) or [task.id for task in screen.list_targets()]
+        task_ids = list(dict.fromkeys(command.tasks)) or [task.id for task in screen.list_target_tasks()]
         snapshot = self._app.state.snapshot if self._app.state is not None else None
         if not task_ids:
             self._app.say("which task? none is selected", "warning")

@@ -104,7 +104,7 @@ class Preferences:
         tasks: dict[str, list[str]] = {}
         if state is not None:
             snapshot = state.snapshot
-            here = [task.id for task in app.active_screen.list_targets()] if app.active_screen is not None else []
+            here = [task.id for task in app.active_screen.list_target_tasks()] if app.active_screen is not None else []
             groups = {"active": [agent.task.id for agent in snapshot.active], "pending": [task.id for task in snapshot.pending]}
             groups["ended"] = [task.id for task in snapshot.done]
             for status, ids in groups.items():

@@ -31,7 +31,7 @@ class TaskActions:
         """List the tasks, marked or selected, for which an action is possible now."""
         screen = self._screen
         action = self._app.registry[action_id]
-        return [task for task in screen.list_targets() if action.why_not(screen.get_task_context(task)) is None]
+        return [task for task in screen.list_target_tasks() if action.why_not(screen.get_task_context(task)) is None]
 
     def _send(self, requests: Sequence[TaskRequest]) -> None:
         if requests:
@@ -118,7 +118,7 @@ class TaskActions:
         )
 
     def _describe_skipped(self, tasks: Sequence[Task]) -> list[str]:
-        skipped = len(self._screen.list_targets()) - len(tasks)
+        skipped = len(self._screen.list_target_tasks()) - len(tasks)
         return [f"{format_count(skipped, 'marked task')} cannot be, and will be left as they are."] if skipped > 0 else []
 
     def _ask(self, question: Confirm, then: Callable[[], None]) -> None:

@@ -22,7 +22,7 @@ async def test_a_key_that_means_nothing_here_says_so(console: Opener, enqueue: P
     enqueue()
     async with console() as here:
         await here.press("2", "t")
-        await here.until(lambda: here.said == "t does nothing here; ? tells what does")
+        await here.until(lambda: here.said == "t does nothing here; ? shows the keys")
         await here.press("enter")
         await here.until(lambda: isinstance(here.app.screen, TaskScreen), "the task's screen")
         await here.press("v")

@@ -573,14 +573,14 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("space")
-    assert [task.id for task in tour.home.list_targets()] == ["q_1"]
+    assert [task.id for task in tour.home.list_target_tasks()] == ["q_1"]
 
 
 @pilot("mark.range")
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("g", "v", "j", "v")
-    assert len(tour.home.list_targets()) == 2
+    assert len(tour.home.list_target_tasks()) == 2
 
 
 # the queue
