@@ -54,7 +54,7 @@ class StatePaths:
         self.project_manager = join(root, "pm-agent.md")
         self.engine_lock = join(root, "engine.lock")
         self.engine = join(root, "engine.json")
-        self.bell = join(root, "engine.bell")
+        self.wakeup_fifo = join(root, "engine.bell")
         self.console = join(root, "console.json")
         self.index = join(root, "index.json")
         self.old_index = join(root, "index-v0.2.json")
@@ -84,7 +84,7 @@ class StatePaths:
         self.sessions = join(root, "sessions")
         self.context = join(root, "context")
         self.notifications = join(root, "notifications.jsonl")
-        self.acts = join(root, "acts.jsonl")
+        self.journal = join(root, "acts.jsonl")
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")
@@ -93,7 +93,7 @@ class StatePaths:
         self.pulls_lock = join(root, "locks", "pulls.lock")
         self.servers = join(root, "servers")
         self.server = join(root, "servers", "opencode.json")
-        self.server_seat = join(root, "servers", "opencode.lock")
+        self.server_lock = join(root, "servers", "opencode.lock")
         self.server_retired = join(root, "servers", "opencode-retired.lock")
         self.repositories = join(root, "repositories")
         self.worktrees = join(root, "worktrees")
@@ -135,11 +135,11 @@ class StatePaths:
         """The file of an ended task whose runs and logs are being removed."""
         return f"{self.done}/.{task_id}{REMOVED}"
 
-    def hand(self, name: str) -> str:
+    def manual_session(self, name: str) -> str:
         """The record of who works on an issue by hand."""
         return f"{self.by_hand}/{name}.json"
 
-    def hand_lock(self, name: str) -> str:
+    def manual_session_lock(self, name: str) -> str:
         """The lock that they hold meanwhile."""
         return f"{self.by_hand}/{name}.lock"
 

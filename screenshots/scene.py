@@ -113,7 +113,7 @@ class Scene:
         taken = (try_lock(self.paths.slot_lock(number)) for number in (1, 2, 3))
         self._slots = [slot for slot in taken if slot is not None]
         state = EngineState(
-            4242, "console", "2026-11-21T09:12:00.000Z", identity.boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
+            4242, "console", "2026-11-21T09:12:00.000Z", identity.read_boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
             changes=CHANGED,
         )  # fmt: skip
         if restarted:
@@ -236,7 +236,7 @@ class Scene:
                 notice = Notice(f"2026-11-21T{at}.000Z", kind, text, level, f"q_{number}", ref)  # type: ignore[arg-type]
                 file.write(msgspec.json.encode(notice) + b"\n")
         begun = Act("2026-11-21T09:12:00.000Z", STARTED, engine={"pid": 812, "mode": "console", "flow": {"limit": 3}})
-        Path(self.paths.acts).write_bytes(msgspec.json.encode(begun) + b"\n")
+        Path(self.paths.journal).write_bytes(msgspec.json.encode(begun) + b"\n")
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 

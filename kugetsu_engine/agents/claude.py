@@ -1,14 +1,14 @@
 """claude (Claude Code): `claude -p --output-format stream-json --verbose`, prompt on stdin.
 
-Seen with 2.1.197: the session's id is ours to choose; a session is found from every worktree of the repository it was begun
-in, and works in the one it is resumed from; a tool that needs a permission is refused at once, so nothing ever waits; without
-a login its last line says "success" and `is_error`. A supervisor loads this module, so standard library only.
+Seen with 2.1.197: we choose the session's id. A session can be resumed in any worktree of its repository, and works there. A
+tool that needs a permission is refused at once, so it never waits for an answer. Without a login, the last event has subtype
+"success" together with `is_error`. A supervisor loads this module, so standard library only.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..domain.text.quantities import format_count
+from ..domain.text.quantities import format_count, format_money
 from . import tool_calls
 from .stream_events import Event, Reader, UsedTokens
 
@@ -21,59 +21,54 @@ FAILURES = (
     (r"no conversation found with session id", "session"),
     (r"--dangerously-skip-permissions cannot be used with root", "config"),
 )
-"""What it says on its error output."""
+"""Patterns of its error output."""
 ERRORS = {
     "authentication_failed": "credentials", "oauth_org_not_allowed": "credentials", "billing_error": "quota",
     "rate_limit": "rate_limit", "overloaded": "rate_limit", "server_error": "network", "invalid_request": "refused",
     "model_not_found": "config",
 }  # fmt: skip
-"""Its names of errors of the provider."""
+"""Failure class by its name for a provider's error."""
 ENDS = {"error_max_turns": "endless", "error_max_budget_usd": "budget"}
-"""What the subtype of its last event means, where it is no success."""
+"""Failure class by the subtype of its last event."""
 
 
-def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
-    """Return its command line."""
-    argv = [own.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
+def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
+    """Return the command line of a run."""
+    argv = [settings.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
     if call.session.mode == "new":
         argv += [f"--session-id={call.new_id}", f"--name={call.issue_ref}"]
     else:
         argv.append(f"--resume={call.session.session_id}")
     if call.session.mode == "fork":
         argv += ["--fork-session", f"--session-id={call.new_id}"]
-    return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
+    return [*argv, *([f"--model={settings.model}"] if settings.model else []), *settings.args]
 
 
-def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
-    """Return the command line of its own screen, for a person."""
-    return [own.program or "claude", *(["--resume", session_id] if session_id else [])]
-
-
-def reader(options: Mapping[str, Any]) -> "ClaudeReader":
-    """Read what a run tells."""
-    return ClaudeReader(options)
+def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+    """Return the command line of its own interface, for a person."""
+    return [settings.program or "claude", *(["--resume", session_id] if session_id else [])]
 
 
 class ClaudeReader(Reader):
-    """One run of claude."""
+    """Reads one run of claude."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__(options)
-        self._told_session = False
+        self._session_known = False
         self._calls: dict[str, tuple[int, str]] = {}
-        """Number and words of the calls of tools that have no result yet."""
+        """Number and description of each tool call without a result yet, by its id."""
         self._count = 0
         self._refused: dict[str, int] = {}
-        """Number of each call that failed, by its id: which of them lacked a permission is told at the end."""
+        """Number of each failed call, by its id. The last event says which of them lacked a permission."""
         self._last_good = 0
         self._tokens: dict[str, int] = {}
         self._error: str | None = None
         self._end: dict[str, Any] | None = None
 
     def read(self, event: dict[str, Any]) -> list[Event]:
-        """Take one event; those of a type that is not known say nothing."""
+        """Read one event; unknown types are ignored."""
         kind = event.get("type")
-        if kind in ("assistant", "user"):  # work in the background may bring it to another turn after its result
+        if kind in ("assistant", "user"):  # background work may start another turn after its result
             self.finished, self.hindrance = False, None
         if kind == "system":
             return self._system(event)
@@ -86,24 +81,24 @@ class ClaudeReader(Reader):
         return self._ended(event) if kind == "result" else []
 
     def failure(self, exit_code: int) -> tuple[str, str] | None:
-        """Why it failed; None when it did what it was asked for, or its events do not tell."""
+        """Return why it failed; None if it succeeded or its events do not say."""
         end = self._end
         if end is None:
-            return None if exit_code else ("exit", "exit code 0, but it ended in the middle: it told no result")
-        subtype, said = str(end.get("subtype")), self._said(end)
+            return None if exit_code else ("exit", "exit code 0, but it stopped in the middle: it printed no result")
+        subtype = str(end.get("subtype"))
         if end.get("is_error") or subtype != "success":
             known = ENDS.get(subtype) or ERRORS.get(self._error or "")
             status = end.get("api_error_status")
-            words = said or subtype.replace("_", " ")
-            if known == "rate_limit" and "limit" in words:
-                known = None  # a limit of the subscription prints the same; its words tell it from one of speed
-                words = f"{words} ({self._error}, status {status or 429})"
+            reason = _message(end) or subtype.replace("_", " ")
+            if known == "rate_limit" and "limit" in reason:
+                known = None  # it may also be the limit of a subscription, which the patterns tell from a rate limit
+                reason = f"{reason} ({self._error}, status {status or 429})"
             elif status:
-                words = f"{words} (status {status})"
-            return known or "exit", words
-        told = end.get("permission_denials")
-        denied = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        late = [one for one in denied if self._refused.get(str(one.get("tool_use_id")), 0) > self._last_good]
+                reason = f"{reason} (status {status})"
+            return known or "exit", reason
+        denials = end.get("permission_denials")
+        denied = [call for call in denials if isinstance(call, dict)] if isinstance(denials, list) else []
+        late = [call for call in denied if self._refused.get(str(call.get("tool_use_id")), 0) > self._last_good]
         if late:
             what = tool_calls.describe_call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
             return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
@@ -112,12 +107,12 @@ class ClaudeReader(Reader):
     def _system(self, event: dict[str, Any]) -> list[Event]:
         if event.get("subtype") == "init":
             self.session_id = event["session_id"]
-            told, self._told_session = self._told_session, True  # it says so again after each compaction
-            return [] if told else [Event("session", f"{self.session_id}, {event.get('model')}")]
+            is_known, self._session_known = self._session_known, True  # the event is repeated after each compaction
+            return [] if is_known else [Event("session", f"{self.session_id}, {event.get('model')}")]
         if event.get("subtype") == "api_retry":
             self._error = _name(event.get("error"))
             wait = float(event.get("retry_delay_ms") or 0) / 1000
-            text = f"the provider refused ({event.get('error_status') or event.get('error')}), asking again in {wait:.0f} s"
+            text = f"the provider refused ({event.get('error_status') or event.get('error')}), retrying in {wait:.0f} s"
             text += f": {event.get('attempt')} of {event.get('max_retries')}"
             status = f", status {event['error_status']}" if event.get("error_status") else ""
             self.hindrance = ERRORS.get(self._error or "", "exit"), f"{text} ({self._error}{status})"
@@ -127,30 +122,30 @@ class ClaudeReader(Reader):
         return []
 
     def _answer(self, event: dict[str, Any]) -> list[Event]:
-        message, found = event["message"], []
+        message, events = event["message"], []
         self._error = _name(event.get("error"))
         if self._error:
             self.hindrance = ERRORS.get(self._error, "exit"), f"the provider refused ({self._error})"
-        self._use(message)
+        self._count_tokens(message)
         for block in message["content"]:
             kind = block.get("type")
             if kind == "text" and self._error:
-                found.append(Event("error", block["text"], str(self._error), failed=True))
+                events.append(Event("error", block["text"], str(self._error), failed=True))
             elif kind == "text":
-                if event.get("parent_tool_use_id") is None:  # not the words of a helper it started
+                if event.get("parent_tool_use_id") is None:  # not the text of a subagent
                     self.last_text = block["text"]
-                found.append(Event("text", block["text"].strip()))
+                events.append(Event("text", block["text"].strip()))
             elif kind == "thinking" and block.get("thinking"):
-                found.append(Event("thinking", block["thinking"].strip()))
+                events.append(Event("thinking", block["thinking"].strip()))
             elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
                 self._count += 1
-                words = tool_calls.describe_call(block["name"], block.get("input"), self.directory)
-                self._calls[block["id"]] = (self._count, words)
-                found.append(Event("tool", words))
-        return found
+                description = tool_calls.describe_call(block["name"], block.get("input"), self.directory)
+                self._calls[block["id"]] = (self._count, description)
+                events.append(Event("tool", description))
+        return events
 
-    def _use(self, message: dict[str, Any]) -> None:
-        """Count the tokens of an answer, which comes in several events with one id; the last event has the true sum."""
+    def _count_tokens(self, message: dict[str, Any]) -> None:
+        """Count the tokens of an answer, which comes in several events with one id; only the last has the final sum."""
         usage, name = message.get("usage") or {}, str(message.get("id"))
         if message.get("model") == "<synthetic>":
             return
@@ -161,13 +156,13 @@ class ClaudeReader(Reader):
 
     def _result(self, block: dict[str, Any]) -> Event:
         call, failed = str(block.get("tool_use_id")), bool(block.get("is_error"))
-        number, words = self._calls.pop(call, (0, ""))
+        number, description = self._calls.pop(call, (0, ""))
         if failed:
             self._refused[call] = number
         else:
             self._last_good = max(self._last_good, number)
         latest = number == self._count
-        return Event("tool", "" if latest else words, tool_calls.describe_outcome(block.get("content")), failed)
+        return Event("tool", "" if latest else description, tool_calls.describe_outcome(block.get("content")), failed)
 
     def _ended(self, event: dict[str, Any]) -> list[Event]:
         self._end, self.finished = event, True
@@ -177,15 +172,18 @@ class ClaudeReader(Reader):
         if isinstance(event.get("result"), str) and not event.get("is_error"):
             self.last_text = event["result"]
         if event.get("is_error") or event.get("subtype") != "success":
-            return [Event("error", self._said(event) or str(event.get("subtype")), failed=True)]
-        return [
-            Event("step", f"done: {format_count(self.steps, 'step')}, {self.used.tokens} tokens, {self.used.cost or 0:.2f} $")
-        ]
+            return [Event("error", _message(event) or str(event.get("subtype")), failed=True)]
+        steps, spent = format_count(self.steps, "step"), format_money(self.used.cost or 0)
+        return [Event("step", f"done: {steps}, {self.used.tokens} tokens, {spent} $")]
 
-    def _said(self, end: dict[str, Any]) -> str:
-        errors = end.get("errors")
-        said = end.get("result") or (" ".join(map(str, errors)) if isinstance(errors, list) else "")
-        return str(said)[:400]
+
+reader = ClaudeReader
+
+
+def _message(end: dict[str, Any]) -> str:
+    """Return the text of its last event: the result, or the errors."""
+    errors = end.get("errors")
+    return str(end.get("result") or (" ".join(map(str, errors)) if isinstance(errors, list) else ""))[:400]
 
 
 def _name(error: Any) -> str | None:

@@ -1,8 +1,8 @@
 """codex: `codex exec --json`, `exec resume ID`, `exec fork ID`, prompt on stdin.
 
-Seen with 0.169.0: the first line tells the id; a session is resumed and forked from any directory, and works in that one;
-options stand before `resume`, which knows only some of them; it tells the tokens of the whole session, not of the run; its
-sandbox is read-only unless it is told otherwise. A supervisor loads this module, so standard library only.
+Seen with 0.169.0: its first line has the session's id. A session can be resumed and forked in any directory, and works there.
+Options come before `resume`, which accepts only some of them. It reports the tokens of the whole session, not of the run. Its
+sandbox is read-only by default. A supervisor loads this module, so standard library only.
 """
 
 from collections.abc import Mapping
@@ -23,12 +23,18 @@ FAILURES = (
     (r"unexpected status 400 |model .{1,60} (is not supported|does not exist)", "refused"),
     (r"error loading config|unknown variant .{1,200} in config", "config"),
 )
-"""What its own words mean, beside what all programs print."""
+"""Patterns of its own messages, in addition to the common ones."""
 
 
-def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
-    """Return its command line."""
-    argv = [own.program or "codex", "exec", "--json", *([f"--model={own.model}"] if own.model else []), *own.args]
+def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
+    """Return the command line of a run."""
+    argv = [
+        settings.program or "codex",
+        "exec",
+        "--json",
+        *([f"--model={settings.model}"] if settings.model else []),
+        *settings.args,
+    ]
     if call.session.mode == "continue":
         argv += ["resume", str(call.session.session_id)]
     elif call.session.mode == "fork":
@@ -36,18 +42,13 @@ def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, "-"]
 
 
-def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
-    """Return the command line of its own screen, for a person."""
-    return [own.program or "codex", *(["resume", session_id] if session_id else [])]
-
-
-def reader(options: Mapping[str, Any]) -> "CodexReader":
-    """Read what a run tells."""
-    return CodexReader(options)
+def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+    """Return the command line of its own interface, for a person."""
+    return [settings.program or "codex", *(["resume", session_id] if session_id else [])]
 
 
 class CodexReader(Reader):
-    """One run of codex."""
+    """Reads one run of codex."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__(options)
@@ -59,7 +60,7 @@ class CodexReader(Reader):
         self._open: str | None = None
 
     def read(self, event: dict[str, Any]) -> list[Event]:
-        """Take one event; those of a type that is not known say nothing."""
+        """Read one event; unknown types are ignored."""
         kind = event.get("type")
         if kind in ("turn.completed", "turn.failed", "turn.started", "item.started", "item.completed"):
             self.finished = kind in ("turn.completed", "turn.failed")
@@ -76,17 +77,17 @@ class CodexReader(Reader):
             self._failed = str(event["error"]["message"])
             return [Event("error", self._failed, failed=True)]
         if kind == "error":
-            return self._trouble(str(event["message"]))
+            return self._read_error(str(event["message"]))
         return []
 
     def failure(self, exit_code: int) -> tuple[str, str] | None:
-        """Why it failed; None when it did what it was asked for, or its events do not tell."""
+        """Return why it failed; None if it succeeded or its events do not say."""
         if self._failed is not None:
             return "exit", self._failed
         if exit_code:
             return ("exit", f"exit code {exit_code}: {self._error}") if self._error else None
         if not self._completed:
-            return "exit", "exit code 0, but it ended in the middle: its turn was never completed"
+            return "exit", "exit code 0, but it stopped in the middle: its turn was not completed"
         if self._declined is not None:
             return "blocked", f"it needed a permission nobody could give: {self._declined[:200]}; see --sandbox and its rules"
         return None
@@ -94,31 +95,31 @@ class CodexReader(Reader):
     def _item(self, item: dict[str, Any], *, started: bool) -> list[Event]:
         kind, status = item.get("type"), item.get("status")
         if kind in ("agent_message", "plan", "reasoning"):
-            return [] if started else self._said(kind, str(item["text"]))
+            return [] if started else self._read_text(kind, str(item["text"]))
         if kind == "error":
             return [] if started else [Event("note", str(item["message"]))]
-        words = self._words(item)
-        if words is None:
+        call = self._describe_call(item)
+        if call is None:
             return []
         if started:
             self._open = item.get("id")
-            return [Event("tool", words)]
+            return [Event("tool", call)]
         self.steps += 1
         failed = status in ("failed", "declined")
-        self._declined = words if status == "declined" else None if not failed else self._declined
+        self._declined = call if status == "declined" else None if not failed else self._declined
         result = str(item.get("aggregated_output") or "") or _result(item)
-        told, self._open = self._open == item.get("id"), None
-        return [Event("tool", "" if told else words, result, failed)]
+        latest, self._open = self._open == item.get("id"), None
+        return [Event("tool", "" if latest else call, result, failed)]
 
-    def _said(self, kind: str, text: str) -> list[Event]:
+    def _read_text(self, kind: str, text: str) -> list[Event]:
         if kind == "reasoning":
             return [Event("thinking", text.strip())]
         self.last_text = text
         self.steps += 1
         return [Event("text", text.strip())]
 
-    def _words(self, item: dict[str, Any]) -> str | None:
-        """A call of a tool in words; None for what is none."""
+    def _describe_call(self, item: dict[str, Any]) -> str | None:
+        """Describe a tool call in a line; None if the item is something else."""
         kind = item.get("type")
         if kind == "command_execution":
             return str(item["command"])
@@ -138,19 +139,22 @@ class CodexReader(Reader):
 
     def _turn(self, usage: dict[str, Any]) -> list[Event]:
         self._completed = True
-        names = ("input_tokens", "output_tokens")  # the cached ones are among the first, those of reasoning among the second
+        names = ("input_tokens", "output_tokens")  # they include cached and reasoning tokens
         total = sum(count for name in names if isinstance(count := usage.get(name), int))
         if not self._resumed:
             self.used = UsedTokens(total)
         what = "tokens in the whole session" if self._resumed else "tokens"
         return [Event("step", f"done: {total} {what}")]
 
-    def _trouble(self, text: str) -> list[Event]:
+    def _read_error(self, text: str) -> list[Event]:
         self.hindrance = "exit", text
         if text.startswith("Reconnecting..."):
             return [Event("note", text)]
         self._error = text
         return [Event("error", text, failed=True)]
+
+
+reader = CodexReader
 
 
 def _result(item: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""The built-in demo agent: a program of its own that really works in its worktree, needs no key and no network.
+"""The built-in demo agent: a separate program that makes real changes in its worktree, without a key or network.
 
-The prompt tells it how to behave, in a last line such as `demo: steps=6 end=fail`. `end` is one of
-ok, fail, fail-once, nothing, hang, stubborn (ignores TERM and never ends), crash, leave (a process stays behind).
+The prompt's last line can say how to behave, such as `demo: steps=6 end=fail`. `end` is one of ok, fail, fail-once, nothing,
+hang, stubborn (ignores SIGTERM and never ends), crash, leave (a process stays behind).
 """
 
 import os
@@ -23,12 +23,12 @@ NOTES = (
 
 
 def pause(seconds: float) -> None:
-    """Wait without sleeping through a signal."""
+    """Wait; a signal is handled at once."""
     select.select([], [], [], seconds / float(os.environ.get("KUGETSU_DEMO_SPEED", "1")))
 
 
 def print_line(text: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush it."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -40,13 +40,13 @@ def run_git(*args: str) -> str:
 
 
 def parse_behaviour(prompt: str) -> dict[str, str]:
-    """The words of the last `demo:` line of the prompt."""
+    """Return the options in the last `demo:` line of the prompt."""
     line = next((line for line in reversed(prompt.splitlines()) if line.startswith("demo:")), "demo:")
-    return dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
+    return dict(option.split("=", 1) for option in line.split()[1:] if "=" in option)
 
 
 def edit_files(steps: int, task: str) -> None:
-    """Look at the repository and change files in it, a step at a time."""
+    """Read the repository and change files in it, one step at a time."""
     files = [name for name in run_git("ls-files").splitlines() if name.endswith((".py", ".md"))] or ["README.md"]
     os.makedirs("notes", exist_ok=True)
     for step in range(steps):
@@ -69,29 +69,29 @@ def edit_files(steps: int, task: str) -> None:
 
 
 def commit(task: str) -> None:
-    """Commit what was changed, under a name of the demo's own."""
+    """Commit the changes, with an author of the demo's own."""
     run_git("add", "-A")
-    who = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost")
+    author = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost")
     print_line(
-        run_git(*who, "commit", "--quiet", "-m", f"Work on {task}")
+        run_git(*author, "commit", "--quiet", "-m", f"Work on {task}")
         or f"      committed {run_git('rev-parse', '--short', 'HEAD')}"
     )
 
 
 def main() -> int:
-    """Do as the prompt says and return the exit code."""
+    """Behave as the prompt says and return the exit code."""
     prompt = sys.stdin.read()
-    how = parse_behaviour(prompt)
+    behaviour = parse_behaviour(prompt)
     task = os.environ.get("KUGETSU_TASK_ID", "task")
     attempt = int(os.environ.get("KUGETSU_ATTEMPT", "1"))
-    end = how.get("end", "ok")
+    end = behaviour.get("end", "ok")
     if end == "stubborn":
         signal.signal(signal.SIGTERM, lambda *_: print_line("      TERM? not now"))
     print_line(
         f"demo agent, {os.environ.get('KUGETSU_ISSUE_REF', 'no issue')}, attempt {attempt}, in {os.path.basename(os.getcwd())}"
     )
     print_line(f"task  {prompt.strip().splitlines()[0] if prompt.strip() else 'nothing to do'}")
-    edit_files(int(how.get("steps", "6")), task)
+    edit_files(int(behaviour.get("steps", "6")), task)
     if end in ("hang", "stubborn"):
         print_line("      waiting for an answer that never comes")
         while True:

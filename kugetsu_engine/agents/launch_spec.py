@@ -1,4 +1,4 @@
-"""What the engine must know to run an agent."""
+"""What the engine must know to run an agent: the facts of an attempt, and how the agent is launched for it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .failure_patterns import COMMON, Patterns
 
 
 class Invocation(msgspec.Struct, frozen=True):
-    """The facts of one attempt that a command line may name."""
+    """The facts of one attempt that a command line may need."""
 
     issue_ref: str
     worktree: str = ""
@@ -18,9 +18,9 @@ class Invocation(msgspec.Struct, frozen=True):
     state_dir: str = ""
     session: WantedSession = NEW
     new_id: str = ""
-    """A UUID for a session of the attempt's own, for programs that let us choose it."""
+    """A UUID for a new session, for programs that let us choose it."""
     slots: int = 1
-    """How many agents may run at once."""
+    """The limit of agents that run at once."""
 
     @property
     def session_id(self) -> str | None:
@@ -29,34 +29,33 @@ class Invocation(msgspec.Struct, frozen=True):
 
 
 class LaunchSpec(msgspec.Struct, frozen=True):
-    """One way to run an agent program; cwd = worktree."""
+    """How to run an agent program, in its worktree."""
 
     argv: list[str]
     env: dict[str, str] = {}
     unset: list[str] = []
-    """Variables of the operator and of the env files that it does not get."""
+    """Variables that are removed from its environment."""
     prompt_on_stdin: bool = True
-    """False: its input is empty, and its command line says where the prompt is."""
+    """If false, its input is empty and its command line names the prompt's file."""
     output: str = "pump"
-    """`pump`: the supervisor copies the output; `file`: the agent writes to the log itself, for one that loses what a pipe
-    does not take."""
+    """`pump`: the supervisor copies the output. `file`: the agent writes to the log itself, if it loses output that a pipe does
+    not take at once."""
     errors_apart: bool = False
-    """Whether its standard error is none of its events. Only with `pump`: two pipes do not keep the order of what is printed at
-    the same moment, so a program that only prints has one."""
+    """Whether standard error is read separately, as it has no events. Only with `pump`. Two pipes do not keep the order of
+    output, so a program that prints plain text has one."""
     reader: str | None = None
-    """Driver, one of `supervisor.drivers`, whose `reader(options)` is an `events.Reader`: for an agent that tells more than its
-    exit code."""
+    """Driver, one of `supervisor.drivers`, whose `reader(options)` is a `stream_events.Reader`; None for plain text."""
     reader_options: dict[str, Any] = {}
     prepare: str | None = None
-    """Driver with `prepare(job) -> changes of the job`, run by the supervisor in the worktree before the agent; it may take
+    """Driver with `prepare(job) -> changes of the job`, which the supervisor runs in the worktree before the agent. It may take
     seconds, and raise `AttemptFailed`."""
     resumes_itself: bool = False
-    """Whether `prepare` chooses the prompt for a session that knows the task already."""
+    """Whether `prepare` chooses the prompt for a resumed session, which knows the task already."""
     after: str | None = None
-    """Driver with `after(job)`, run by the supervisor when the agent is gone, for what it had done elsewhere."""
+    """Driver with `after(job)`, which the supervisor runs after the agent has ended, to stop its work in other processes."""
     program: str | None = None
-    """The agent's program, where it is not the first word of `argv`."""
+    """The agent's program, if it is not the first word of `argv`."""
     max_steps: int | None = None
     max_tokens: int | None = None
     patterns: Patterns = COMMON
-    """What the last lines of its log mean when it failed."""
+    """Patterns for the last lines of its log when it failed."""

@@ -1,7 +1,7 @@
-"""Which version of a known agent program is installed, and whether kugetsu can drive it. Standard library only.
+"""Finds out which version of an agent program is installed, and whether kugetsu supports it. Standard library only.
 
-It is read from the package that the program belongs to, which costs nothing, or else the program is asked. That is done
-without a terminal and with a proxy that is not there, so that nothing is fetched, and is kept by the identity of its file.
+The version is read from the program's package, or else the program is run with `--version`. It then has no terminal and a proxy
+that does not exist, so that it downloads nothing. The answer is cached until the program's file changes.
 """
 
 import json
@@ -20,48 +20,48 @@ if TYPE_CHECKING:
     import subprocess
 
 TESTED = {"aider": "0.86", "claude": "2.1", "codex": "0.169", "gemini": "0.61", "opencode": "1.18"}
-"""The versions that kugetsu is tested with; another first number is worth a word."""
+"""The versions that kugetsu is tested with. Another major version is worth a note."""
 PACKAGES = {
     "claude": "@anthropic-ai/claude-code", "codex": "@openai/codex", "gemini": "@google/gemini-cli", "opencode": "opencode-",
 }  # fmt: skip
-"""What the names of their packages begin with."""
+"""What the names of their npm packages start with."""
 ASK_LIMIT_S = 20.0
-"""Seconds that a program may take to tell its version; aider loads for ten on a busy machine."""
+"""Seconds that a program may take to print its version; aider takes ten on a busy machine."""
 OUTPUT_BYTES = 4096
 DEAD_PROXY = "http://127.0.0.1:9"
-"""A proxy that is not there: nothing is fetched for the sake of a version."""
+"""A proxy that does not exist, so that nothing is downloaded."""
 SCRIPT_CACHE_S = 600.0
-"""How long the answer of a script counts: it may start another program tomorrow and stay the same file."""
+"""How long the version of a script is cached: the same file may start another program tomorrow."""
 _LINE = re.compile(
     r"(?:[A-Za-z][\w-]*(?:\s+|/))?(?:version:?\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\)|\s+\w+-\w+ node-v[\d.]+)?"
 )
-"""A line that tells a version and nothing else: numbers in a traceback are none."""
+"""A line with a version and nothing else, so that numbers in a traceback do not count."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)?[\w.+-]*")
 
 
 class WrongProgram(AttemptFailed):
-    """The program is a version that kugetsu cannot drive."""
+    """The program's version is not supported."""
 
     failure = "wrong_program"
 
 
 def detect_kind(kind: str | None, program: str) -> str | None:
-    """The known program that is started; a command of the operator's own may name one too.
+    """Return the known program that is started; an operator's own command may start one too.
 
     Args:
-        kind: of the agent, None for one of a command.
+        kind: the agent's kind, None for an operator's own command.
     """
     name = os.path.basename(program)
     return kind or (name if name in TESTED else None)
 
 
 def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
-    """Look at the program of an attempt before it is started; what is worth a word goes into its log.
+    """Check the program of an attempt before it is started, and note an untested version in its log.
 
-    Only opencode is asked where no package tells: of no other one a version is refused.
+    Without a package only opencode is run for its version, as no other program's versions are refused.
 
     Raises:
-        WrongProgram: it is a version that kugetsu cannot drive.
+        WrongProgram: the version is not supported.
     """
     import shutil
 
@@ -70,8 +70,8 @@ def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
     if path is None:
         return
     job["version"] = version = read_version(kind, path, env, str(job["state_dir"]), ask=kind == "opencode")
-    if refused := describe_refusal(kind, version):
-        raise WrongProgram(refused)
+    if refusal := describe_refusal(kind, version):
+        raise WrongProgram(refusal)
     if untested := describe_untested(kind, version):
         note(untested)
 
@@ -79,110 +79,111 @@ def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
 def read_version(
     kind: str, path: str, env: Mapping[str, str], state_dir: str, *, ask: bool, limit_s: float = ASK_LIMIT_S
 ) -> str | None:
-    """The version of a program; None where it is not known.
+    """Return the version of a program; None if it is not known.
 
     Args:
-        path: where the program is.
-        ask: whether the program may be run for it.
+        path: the program's file.
+        ask: whether the program may be run to find out.
     """
-    found = _of_package(kind, path)
-    if found is not None:
-        return found
+    if (version := _read_package_version(kind, path)) is not None:
+        return version
     cache = StatePaths(state_dir).programs
     identity = _identity(path)
-    kept = _kept(cache).get(path)
-    if isinstance(kept, dict) and kept.get("identity") == identity and _counts(path, kept.get("at")):
-        return str(kept["version"]) if kept.get("version") else None
+    cached = _read_cache(cache).get(path)
+    if isinstance(cached, dict) and cached.get("identity") == identity and _is_still_valid(path, cached.get("at")):
+        return str(cached["version"]) if cached.get("version") else None
     if not ask or identity is None:
         return None
     version = ask_version(path, env, limit_s)
     try:
         entry = {"identity": identity, "version": version, "at": time.time()}
-        files.replace(cache, json.dumps(_kept(cache) | {path: entry}).encode(), durable=False)
+        files.replace(cache, json.dumps(_read_cache(cache) | {path: entry}).encode(), durable=False)
     except OSError:
-        pass  # it is asked again
+        pass  # it is only run again next time
     return version
 
 
 def describe_refusal(kind: str | None, version: str | None) -> str | None:
-    """Why a version cannot be driven, and what to do; None where it can, or nobody knows."""
-    if kind == "opencode" and (first := _first(version)) is not None and first >= 2:
+    """Return why a version is not supported and what to do; None if it is, or is not known."""
+    if kind == "opencode" and (major := _major(version)) is not None and major >= 2:
         return (
             f"opencode {version} is not supported yet: it works in a background server of your account, which kugetsu could"
-            " neither limit nor stop; install opencode 1 (npm install -g opencode-ai@1.18.33), or name one as `program` in"
-            " [agents.opencode]"
+            " neither limit nor stop; install opencode 1 (npm install -g opencode-ai@1.18.33), or set `program` in"
+            " [agents.opencode] to one"
         )
     return None
 
 
 def describe_untested(kind: str | None, version: str | None) -> str:
-    """A word about a version that kugetsu was never tried with; empty where there is none."""
+    """Return a note about a version that kugetsu is not tested with; empty if there is nothing to say."""
     tested = TESTED.get(kind or "")
-    if tested is None or (first := _first(version)) is None or first == _first(tested):
+    if tested is None or (major := _major(version)) is None or major == _major(tested):
         return ""
-    return f"{kind} {version}: kugetsu is tested with {kind} {tested}, so what it tells may not all be understood"
+    return f"{kind} {version}: kugetsu is tested with {kind} {tested}, so its output may not be fully understood"
 
 
 def ask_version(path: str, env: Mapping[str, str], limit_s: float = ASK_LIMIT_S) -> str | None:
-    """The version a program tells; None when it tells none in time."""
+    """Run a program with `--version` and return what it prints; None if it prints no version in time."""
     import signal
-    import subprocess  # `enqueue` has no need of it where the answer is kept
+    import subprocess  # not needed by `enqueue` if the version is cached
 
-    given = dict(env) | {name: DEAD_PROXY for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
-    given |= {"NO_PROXY": "", "no_proxy": "", "NO_COLOR": "1", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
+    safe_env = dict(env) | {
+        name: DEAD_PROXY for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    }
+    safe_env |= {"NO_PROXY": "", "no_proxy": "", "NO_COLOR": "1", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     try:
-        asking = subprocess.Popen(
-            [path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=given, cwd="/",
-            start_new_session=True,
+        process = subprocess.Popen(
+            [path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=safe_env, cwd="/", start_new_session=True,
         )  # fmt: skip
     except (OSError, ValueError):
         return None
     try:
-        said = _read(asking, time.monotonic() + limit_s).decode("utf-8", "replace")
+        output = _read(process, time.monotonic() + limit_s).decode("utf-8", "replace")
     finally:
         try:
-            os.killpg(asking.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        asking.wait()
-        if asking.stdout is not None:
-            asking.stdout.close()
-    found = next((found for line in said.splitlines() if (found := _LINE.fullmatch(line.strip()))), None)
-    return safe_line(found[1], 40) if found else None
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    match = next((match for line in output.splitlines() if (match := _LINE.fullmatch(line.strip()))), None)
+    return safe_line(match[1], 40) if match else None
 
 
-def _read(asking: "subprocess.Popen[bytes]", until: float) -> bytes:
-    """What it prints until it ends, as far as there is room and time."""
+def _read(process: "subprocess.Popen[bytes]", until: float) -> bytes:
+    """Read its output until it ends, the time is up, or the buffer is full."""
     import select
 
-    said, pipe = b"", asking.stdout
-    while pipe is not None and len(said) < OUTPUT_BYTES and (left := until - time.monotonic()) > 0:
+    output, pipe = b"", process.stdout
+    while pipe is not None and len(output) < OUTPUT_BYTES and (left := until - time.monotonic()) > 0:
         if not select.select([pipe], [], [], left)[0]:
             break
         data = os.read(pipe.fileno(), OUTPUT_BYTES)
         if not data:
             break
-        said += data
-    return said[:OUTPUT_BYTES]
+        output += data
+    return output[:OUTPUT_BYTES]
 
 
-def _of_package(kind: str, path: str) -> str | None:
-    """The version that the package of a program names, as npm installs it."""
+def _read_package_version(kind: str, path: str) -> str | None:
+    """Return the version in the `package.json` that npm installed with the program."""
     name, folder = PACKAGES.get(kind), os.path.dirname(os.path.realpath(path))
     for _ in range(4 if name is not None else 0):
         try:
-            told = json.loads(files.read(f"{folder}/package.json", 1 << 20))
+            package = json.loads(files.read(f"{folder}/package.json", 1 << 20))
         except (OSError, BadFile, ValueError, RecursionError):
-            told = None
-        if isinstance(told, dict) and str(told.get("name")).startswith(str(name)):
-            found = _NUMBER.match(str(told.get("version")))
-            return safe_line(found[0], 40) if found else None
+            package = None
+        if isinstance(package, dict) and str(package.get("name")).startswith(str(name)):
+            match = _NUMBER.match(str(package.get("version")))
+            return safe_line(match[0], 40) if match else None
         folder = os.path.dirname(folder)
     return None
 
 
 def _identity(path: str) -> str | None:
-    """What changes when a program is installed anew."""
+    """Return what changes when a program is installed again."""
     try:
         status = os.stat(path)
     except OSError:
@@ -192,25 +193,25 @@ def _identity(path: str) -> str | None:
     )
 
 
-def _counts(path: str, at: Any) -> bool:
-    """Whether an answer still counts."""
+def _is_still_valid(path: str, at: Any) -> bool:
+    """Whether a cached version can still be used."""
     try:
         with open(path, "rb") as file:
             is_binary = file.read(4) in (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-            small = os.fstat(file.fileno()).st_size < 4 << 20  # a launcher of versions that others manage
+            small = os.fstat(file.fileno()).st_size < 4 << 20  # a launcher that starts the selected version
     except OSError:
         return False
     return (is_binary and not small) or (isinstance(at, (int, float)) and 0 <= time.time() - at < SCRIPT_CACHE_S)
 
 
-def _kept(cache: str) -> dict[str, Any]:
+def _read_cache(cache: str) -> dict[str, Any]:
     try:
-        found = json.loads(files.read(cache, 1 << 20))
+        versions = json.loads(files.read(cache, 1 << 20))
     except (OSError, BadFile, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return versions if isinstance(versions, dict) else {}
 
 
-def _first(version: str | None) -> int | None:
-    found = re.match(r"\d{1,6}", version or "")
-    return int(found[0]) if found else None
+def _major(version: str | None) -> int | None:
+    match = re.match(r"\d{1,6}", version or "")
+    return int(match[0]) if match else None

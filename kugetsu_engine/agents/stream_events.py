@@ -1,7 +1,7 @@
-"""What an agent program tells while it works, in one shape for all of them. Supervisors load this: standard library only.
+"""The events of an agent's output, in one form for all agents. A supervisor loads this module, so standard library only.
 
-Programs that print a stream of JSON, one object a line, have a reader: a class that is fed line by line, turns each into
-events that a person can read, and remembers what the attempt must know: session, usage, the last text, errors.
+An agent that prints a stream of JSON has a reader. It is given the output line by line, turns it into events for people, and
+keeps what the attempt needs to know: session, usage, the last text, errors.
 """
 
 import json
@@ -14,46 +14,46 @@ from ..domain.text.safe_text import safe_line
 
 Kind = Literal["session", "text", "thinking", "tool", "step", "error", "note"]
 LINE_LIMIT = 4 << 20
-"""Bytes of one line that are looked at; a longer one is no event."""
+"""Bytes of one line that are read; no event is longer."""
 MAX_BROKEN = 64
-"""Beginnings of an object that come to nothing, after which the rest of a line is taken for words."""
-_BEGIN = re.compile(r'\{\s*"')
+"""Broken objects after which the rest of a line is taken as text."""
+_OBJECT_START = re.compile(r'\{\s*"')
 _DECODER = json.JSONDecoder(strict=False)
 
 
 class Event(NamedTuple):
-    """One thing an agent told."""
+    """One thing that an agent said or did."""
 
     kind: Kind
     text: str
-    """What it said or did, in a line or more; not cleaned for a terminal.
+    """What it said or did, in one line or more; not yet safe for a terminal.
 
-    A tool whose program tells its call and its outcome apart is two events: the second has an empty text if it belongs to the
-    latest call.
+    If a program reports a tool's call and its result separately, there are two events. The second has an empty text if it
+    belongs to the latest call.
     """
     result: str = ""
-    """What came of it: of a tool its output, of an error its details."""
+    """The output of a tool, or the details of an error."""
     failed: bool = False
     at: float | None = None
-    """Seconds since 1970, where the program tells."""
+    """Seconds since 1970; None if the program does not say."""
 
 
 class UsedTokens(NamedTuple):
-    """What an attempt consumed so far, as far as the program tells."""
+    """What an attempt has consumed so far; None where the program does not say."""
 
     tokens: int | None = None
     cost: float | None = None
 
 
 class Reader:
-    """Reads the stream of one attempt. Subclasses override `read`; they set the attributes as they learn them."""
+    """Reads the output of one attempt. Subclasses override `read` and set the attributes."""
 
     def __init__(self, options: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Begin.
+        """Set up a reader for one attempt.
 
         Args:
-            options: `session`, the session it works in, where that is known before; `directory`, the worktree, in front of
-                which paths are shortened; and what a subclass needs.
+            options: `session`, the session it works in, if known beforehand; `directory`, the worktree, which is cut off
+                paths; and whatever a subclass needs.
         """
         self.session_id: str | None = options.get("session")
         self.directory = str(options.get("directory") or "")
@@ -61,98 +61,96 @@ class Reader:
         self.steps = 0
         """Turns of the model so far."""
         self.last_text = ""
-        """The agent's last whole answer."""
-
+        """The agent's last complete answer."""
         self.finished = False
-        """Whether it has told how its work ended, and has not gone on since."""
-
+        """Whether it has reported its result and has not continued since."""
         self.hindrance: tuple[str, str] | None = None
-        """Class and words of what keeps it from its work, such as a provider that refuses and is asked again; None while it
-        works. The class is `exit` where the words may tell."""
+        """Class and text of what keeps it from working, such as a provider that refuses; None while it works. The class is
+        `exit` if the patterns of failures decide by the text."""
 
     def feed(self, line: bytes) -> list[Event]:
-        """Take one line of output: events, wherever in it they begin, and the words around them."""
-        found: list[Event] = []
+        """Read one line of output: JSON events, wherever they start in it, and the text around them."""
+        events: list[Event] = []
         for piece in split_objects(line[:LINE_LIMIT]):
             if isinstance(piece, str):
-                found += self.feed_text(piece)
+                events += self.feed_text(piece)
                 continue
             try:
-                found += self.read(piece)
+                events += self.read(piece)
             except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
-                continue  # an event of a shape we do not know is no fault of the attempt
-        return found
+                continue  # an event in an unknown format is not the attempt's fault
+        return events
 
     def feed_errors(self, line: bytes) -> list[Event]:
-        """Take one line of the error output, where that is read apart: words, whatever they look like."""
+        """Read one line of the error output, if that is separate: always text, even if it looks like JSON."""
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
         return self.feed_text(text) if text else []
 
     def feed_text(self, text: str) -> list[Event]:
-        """Take words that are no event."""
+        """Read text that is not an event."""
         return [Event("note", text)]
 
     def read(self, event: dict[str, Any]) -> list[Event]:
-        """Take one event of the program; unknown ones give nothing."""
+        """Read one event of the program; unknown ones are ignored."""
         return []
 
     def failure(self, exit_code: int) -> tuple[str, str] | None:
-        """Class and reason of a failure that the events tell, whatever the exit code says; None when they tell none.
+        """Return class and reason of a failure seen in the events, whatever the exit code; None if there is none.
 
-        Class `exit` means that the reason is the program's own words, in which the patterns of failures are looked for.
+        Class `exit` means that the reason is the program's own message, to which the patterns of failures are applied.
         """
         return None
 
     def trouble(self) -> tuple[str, str] | None:
-        """Class and reason why the attempt must be ended now, as the agent will not come to an end; asked each second."""
+        """Return class and reason if the agent will never end and must be stopped now. Called every second."""
         return None
 
     def waiting(self, quiet_s: float, processes: int) -> str | None:
-        """What it seems to wait for, in a few words; None when its last event says enough. Asked each second.
+        """Return what it seems to wait for, in a few words; None if its last event says enough. Called every second.
 
         Args:
             quiet_s: seconds since the agent last printed something.
-            processes: how many live, the agent itself included.
+            processes: how many are running, including the agent itself.
         """
         return None
 
 
 def split_objects(line: bytes) -> Iterator[dict[str, Any] | str]:
-    """Split a line into the JSON objects it holds and the words around them.
+    """Split a line into the JSON objects in it and the text around them.
 
-    A terminal sequence, a progress display or a NUL before an object does not hide it, and neither does an object before it
-    that was cut off. An object in the middle of words counts only if it has a `type`, as events do.
+    An object is found even after a terminal sequence, a progress display, a NUL or a truncated object. An object in the middle
+    of text counts only if it has a `type`, as events do.
     """
     text = line.decode("utf-8", "replace").replace("\0", "").rstrip()
-    begun = at = broken = 0
-    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:
-        start = found.start()
+    text_start = at = broken = 0
+    while (match := _OBJECT_START.search(text, at)) is not None and broken < MAX_BROKEN:
+        start = match.start()
         try:
             value, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             at, broken = start + 1, broken + 1
             continue
         alone = start == 0 and end == len(text)
-        inside = broken > 0 and not _stands_alone(text, end)  # a part of one that was cut off
+        inside = broken > 0 and not _stands_alone(text, end)  # part of a truncated object
         if inside or not (alone or isinstance(value.get("type"), str)):
             at = end
             continue
-        if _says_something(text[begun:start]):
-            yield text[begun:start].strip()
+        if _has_text(text[text_start:start]):
+            yield text[text_start:start].strip()
         yield value
-        begun = at = end
+        text_start = at = end
         broken = 0
-    if begun == 0 or _says_something(text[begun:]):
-        rest = text[begun:].rstrip() if begun == 0 else text[begun:].strip()
+    if text_start == 0 or _has_text(text[text_start:]):
+        rest = text[text_start:].rstrip() if text_start == 0 else text[text_start:].strip()
         if rest:
             yield rest
 
 
 def _stands_alone(text: str, end: int) -> bool:
     rest = text[end:].lstrip()
-    return not rest or _BEGIN.match(rest) is not None
+    return not rest or _OBJECT_START.match(rest) is not None
 
 
-def _says_something(text: str) -> bool:
-    """Whether there are words beside terminal sequences, line ends and marks of byte order."""
+def _has_text(text: str) -> bool:
+    """Whether there is anything but terminal sequences, line ends and byte order marks."""
     return any(map(str.isalnum, safe_line(text, 1000)))

@@ -1,4 +1,4 @@
-"""What a call of a tool is about, in a line. Supervisors load this: standard library only."""
+"""Describes tool calls in one line. A supervisor loads this module, so standard library only."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ SUBJECT_KEYS = (
     "command", "cmd", "file_path", "filePath", "notebook_path", "absolute_path", "path", "dir_path", "pattern", "query", "url",
     "skill", "name", "title", "description", "prompt",
 )  # fmt: skip
-"""Names of the one input that says what a tool is about; the first that is there counts."""
+"""Names of the input that says best what a call does; the first one present counts."""
 LIMIT = 2000
 
 
-def describe_call(name: str, given: Any, directory: str = "") -> str:
-    """A tool and what it is asked for.
+def describe_call(name: str, inputs: Any, directory: str = "") -> str:
+    """Return a tool's name and its most telling input.
 
     Args:
-        directory: the worktree, in front of which paths are shortened.
+        directory: the worktree, which is cut off paths.
     """
-    about = next((given[key] for key in SUBJECT_KEYS if given.get(key)), "") if isinstance(given, dict) else given
+    about = next((inputs[key] for key in SUBJECT_KEYS if inputs.get(key)), "") if isinstance(inputs, dict) else inputs
     if isinstance(about, list):
-        about = " ".join(str(word) for word in about)
+        about = " ".join(str(part) for part in about)
     text = about if isinstance(about, str) else ""
     if directory and text.startswith(f"{directory}/"):
         text = text[len(directory) + 1 :]
@@ -26,7 +26,7 @@ def describe_call(name: str, given: Any, directory: str = "") -> str:
 
 
 def describe_outcome(content: Any) -> str:
-    """The text of a tool's result: a string, or blocks of which the ones with a text count."""
+    """Return the text of a tool's result, which is a string or a list of blocks."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):

@@ -127,7 +127,7 @@ class Client:
                 f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
             ) from None
         creating.announce_task(self.paths, task_id, str(ref), now)
-        wakeup_fifo.notify(self.paths.bell, task_id)
+        wakeup_fifo.notify(self.paths.wakeup_fifo, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
@@ -177,7 +177,7 @@ class Client:
             return []
         whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
-        wakeup_fifo.notify(self.paths.bell)
+        wakeup_fifo.notify(self.paths.wakeup_fifo)
         reply = self._wait_for_answer(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 
@@ -404,13 +404,17 @@ class Client:
             return discovery.find_named_repository(path)
         if os.path.exists(self.paths.config) and self._has_configured_path(ref.repository_key):
             return None
-        begun_in = discovery.find_repository(self.paths.worktree(name_of(self.paths, str(ref))))
+        begun_in = discovery.find_worktree_repository(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
             return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
         enclosing = discovery.find_enclosing_repository(folder) if folder is not None else None
         if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
-        return enclosing if ref.is_local or discovery.may_hold(enclosing, ref.repository) else None
+        if ref.is_local:
+            return enclosing
+        from ..git.remotes import can_be_issue_repository
+
+        return enclosing if can_be_issue_repository(enclosing, ref.repository) else None
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:

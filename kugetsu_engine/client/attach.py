@@ -48,7 +48,7 @@ class AttachedSession(NamedTuple):
     def release(self) -> None:
         """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
         self.mark.remove()
-        self.lease.give_up()
+        self.lease.release()
         bell.notify(self.bell)
 
 
@@ -111,14 +111,14 @@ def attach_to_issue(
     try:
         entered = _acquire_slot(paths, settings, task, stop)
         try:
-            attached = AttachedSession(*_find_screen(paths, settings, client, task), entered, mark, paths.bell)
+            attached = AttachedSession(*_find_screen(paths, settings, client, task), entered, mark, paths.wakeup_fifo)
         except BaseException:
-            entered.give_up()
+            entered.release()
             raise
     finally:
         if attached is None:
             mark.remove()
-            bell.notify(paths.bell)
+            bell.notify(paths.wakeup_fifo)
     return attached
 
 

@@ -42,9 +42,9 @@ class Edit:
         self._lock = hands
         self._clock = clock
         self._original = task_document.format_document(task)
-        left = hands.abandoned_text()
+        left = hands.read_abandoned_text()
         if left is None:
-            hands.put_aside()  # what cannot be read is not to be written over either
+            hands.move_aside()  # what cannot be read is not to be written over either
         left = (left or "").replace(UNFINISHED, "")
         self.unfinished = bool(left.strip()) and left != self._original
         """Whether it begins with the text of an earlier edit that came to no end."""
@@ -100,7 +100,7 @@ class Edit:
 
     def _text(self) -> str:
         try:
-            return self._lock.text()
+            return self._lock.read_text()
         except FileNotFoundError:
             return self._last_text
         except BadFile as error:
@@ -108,7 +108,7 @@ class Edit:
 
     def set_text_aside(self) -> str:
         """Keep a text that cannot be read where nothing writes over it; returns where, in words."""
-        where = self._lock.put_aside()
+        where = self._lock.move_aside()
         self._lock.write(self._original)
         return f"nothing was changed; the text is kept as {where}" if where else "nothing was changed"
 
@@ -123,8 +123,8 @@ class Edit:
         self._end(True)
 
     def _end(self, keep_text: bool) -> None:
-        self._lock.let_go(keep_text)
-        wakeup_fifo.notify(self._paths.bell, self.task.id)
+        self._lock.release(keep_text)
+        wakeup_fifo.notify(self._paths.wakeup_fifo, self.task.id)
 
 
 def start_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
@@ -150,7 +150,7 @@ def start_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit
             raise Conflict(f"{task.shown} is {task.state}; only a waiting task can be edited")
         return Edit(paths, hands, task, clock)
     except BaseException:
-        hands.let_go(keep_text=True)
+        hands.release(keep_text=True)
         raise
 
 

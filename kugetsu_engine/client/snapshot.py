@@ -146,7 +146,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     alerts: tuple[Alert, ...]
     run_times: RunTimes = RunTimes()
     """How long attempts took, for estimates."""
-    rests: Mapping[str, Cooldown] = {}
+    cooldowns: Mapping[str, Cooldown] = {}
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     edited: frozenset[str] = frozenset()
@@ -186,8 +186,9 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             engine_runs=self.engine.running, engine_answers=not self.engine.stale,
             pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
-            rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
-            own_repositories=self.own_repositories, probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
+            cooldowns=self.cooldowns, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand,
+            hosts=self.hosts, own_repositories=self.own_repositories,
+            probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
             obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
@@ -197,7 +198,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     def expected_run_time(self, task: Task) -> Expected | None:
         """How long an attempt of a task probably takes."""
-        return self.run_times.expected(repository_of(task.issue_ref), task.agent or self.default_agent)
+        return self.run_times.estimate(repository_of(task.issue_ref), task.agent or self.default_agent)
 
     def simulate(self, limit: int | None = None, most: int | None = None) -> Plan:
         """Who starts when, by the functions the engine decides with.
@@ -334,7 +335,7 @@ class SnapshotReader:
             alerts=self._alerts(
                 engine, state, faults, rate_limits.describe_cooldowns(rest, now), rate_limits.describe_silent_hosts(hosts, now)
             ),
-            rests=self._by_agent(rest),
+            cooldowns=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
             edited=edit_locks.list_edited(self.paths), pulls=self._read_pulls(),
@@ -360,7 +361,7 @@ class SnapshotReader:
             stopped = state is not None and state.stopped
             view = EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped, pause_code=pause)
             return view, state
-        same_boot = state.boot_id == identity.boot_id()
+        same_boot = state.boot_id == identity.read_boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,

@@ -123,8 +123,8 @@ def load_settings(paths: StatePaths, environ: Mapping[str, str], last: Settings 
 
 def _with_env_files(settings: Settings, paths: StatePaths) -> Settings:
     """The settings, with what must not start as an env file cannot be read."""
-    gaps = Gaps.of(env_files.find_env_faults(paths))
-    return msgspec.structs.replace(settings, gaps=settings.gaps.with_further(gaps)) if gaps != Gaps() else settings
+    gaps = Gaps.from_faults(env_files.find_env_faults(paths))
+    return msgspec.structs.replace(settings, gaps=settings.gaps.merge(gaps)) if gaps != Gaps() else settings
 
 
 def _read(paths: StatePaths, environ: Mapping[str, str], last: Settings | None) -> tuple[Settings, list[Fault]]:
@@ -132,7 +132,7 @@ def _read(paths: StatePaths, environ: Mapping[str, str], last: Settings | None) 
     assignments, old_servers = reading.shell_config(paths.shell_config)
     for name, value in assignments.items():
         if name in OLD_NAMES:
-            reading.take(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)", name)
+            reading.read_value(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)", name)
     reading.config_toml(paths.config)
     reading.variables(environ)
     reading.tables(old_servers)
@@ -153,7 +153,7 @@ class _Reading:
         self._text = ""
         self._document: dict[str, Any] | None = {}
 
-    def take(self, name: str, value: Any, source: str, called: str = "") -> None:
+    def read_value(self, name: str, value: Any, source: str, called: str = "") -> None:
         """Read the value of a plain setting; a good one takes the weight off a wrong one that it wins over."""
         called = called or name
         earlier, self._from[name] = self._from.get(name), (source, called)
@@ -186,7 +186,7 @@ class _Reading:
             return
         for name, value in document.items():
             if name in READERS:
-                self.take(name, value, TOML)
+                self.read_value(name, value, TOML)
 
     def tables(self, old_servers: dict[str, str]) -> None:
         """Read the tables, now that it is known what names them: `[repos]` may leave out the default server."""
@@ -207,14 +207,14 @@ class _Reading:
         """Read the variables, the bash kugetsu's first."""
         for name, (setting, old_value) in OLD_NAMES.items():
             if environ.get(name):  # the bash kugetsu took an empty one for none
-                self.take(setting, old_value(environ[name]), VARIABLES, f"${name}")
+                self.read_value(setting, old_value(environ[name]), VARIABLES, f"${name}")
         known = {name.upper(): name for name in READERS}
         for variable, value in environ.items():
             if not variable.startswith("KUGETSU_") or variable in OLD_NAMES:
                 continue
             name = variable.removeprefix("KUGETSU_")  # which would make all of them alike
             if name in known:
-                self.take(known[name], value, VARIABLES, f"${variable}")
+                self.read_value(known[name], value, VARIABLES, f"${variable}")
             elif variable not in OTHER_VARIABLES and not variable.startswith("KUGETSU_TOKEN_"):
                 meant = find_nearest(name, known)
                 if meant is not None:
@@ -236,9 +236,9 @@ class _Reading:
                 stop, line = Stop("repository", name), self._line(("repos", name))
                 self._faults.append(Fault(TOML, f"[repos] {name}", f"{folder} is not there", (stop,), "", line, folder))
         self._faults.sort(key=lambda fault: (not fault.stops, fault.line or 0))
-        gaps = Gaps.of(self._faults)
+        gaps = Gaps.from_faults(self._faults)
         if self._last is not None and self._from.get("") is not None:
-            gaps = self._last.gaps.with_further(gaps)  # of a file that could not be read the earlier ones are still known
+            gaps = self._last.gaps.merge(gaps)  # of a file that could not be read the earlier ones are still known
         return msgspec.structs.replace(found, gaps=gaps), self._faults
 
     def shell_config(self, path: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -167,15 +167,15 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
 
 def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
     """Whether an engine goes on without its lock; one that was just killed has closed its files a moment before it is gone."""
-    if is_held(paths.engine_lock) or not identity.is_same(engine.pid, engine.start_ticks, engine.boot_id):
+    if is_held(paths.engine_lock) or not identity.is_alive(engine.pid, engine.start_ticks, engine.boot_id):
         return False
     wait_for_exit([engine.pid], DYING_S)
-    return identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock)
+    return identity.is_alive(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock)
 
 
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
     """Folders 0700, files 0600: those kugetsu makes, and the env files, which hold keys."""
-    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.acts]
+    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.journal]
     secret += [f"{paths.env}/{name}" for name in files.list_names(paths.env)]
     secret += [f"{paths.items}/{name}" for name in files.list_names(paths.items)] + [
         f"{paths.done}/{name}" for name in files.list_names(paths.done)

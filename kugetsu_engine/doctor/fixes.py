@@ -70,7 +70,7 @@ def _file(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _settle(engine: Engine, _found: Sequence[Finding]) -> list[str]:
-    found = engine.attempts.recover_attempts().describe
+    found = engine.attempts.recover_attempts().text
     return [f"entered how attempts ended: {found}"] if found else []
 
 

@@ -38,6 +38,6 @@ class Alerts:
         """Take an alert back, as its cause is gone."""
         self._alerts.pop(code, None)
 
-    def now(self) -> list[Alert]:
+    def list_current(self) -> list[Alert]:
         """The alerts that stand, oldest first."""
         return list(self._alerts.values())

@@ -47,14 +47,14 @@ class Fault(msgspec.Struct, frozen=True):
     """Whether all of `config.toml` could not be read, so that nobody knows what it sets."""
 
     @property
-    def in_short(self) -> str:
+    def summary(self) -> str:
         """The setting and what is wrong with it."""
         colon = "" if self.text.startswith(VERBS) else ":"
         return f"{self.setting}{colon} {self.text}" if self.setting else self.text
 
     def __str__(self) -> str:
         where = f"{self.source}, line {self.line}" if self.line is not None else self.source
-        said = f"{where}: {self.in_short}" if self.setting else self.text
+        said = f"{where}: {self.summary}" if self.setting else self.text
         then = self._consequence()
         return f"{said}; {then}" if then else said
 
@@ -77,15 +77,15 @@ class Gaps(msgspec.Struct, frozen=True):
     hosts: dict[str, str] = {}
 
     @classmethod
-    def of(cls, faults: Iterable[Fault]) -> "Gaps":
+    def from_faults(cls, faults: Iterable[Fault]) -> "Gaps":
         """What a number of faults stop; of several about one thing the first is told."""
         found: dict[str, dict[str, str]] = {"everything": {}, "agent": {}, "repository": {}, "host": {}}
         for fault in faults:
             for stop in fault.stops:
-                found[stop.kind].setdefault(stop.name, f"settings: {fault.in_short}")
+                found[stop.kind].setdefault(stop.name, f"settings: {fault.summary}")
         return cls(found["everything"].get("", ""), found["agent"], found["repository"], found["host"])
 
-    def with_further(self, other: "Gaps") -> "Gaps":
+    def merge(self, other: "Gaps") -> "Gaps":
         """These and others."""
         return Gaps(
             self.everything or other.everything, {**other.agents, **self.agents},

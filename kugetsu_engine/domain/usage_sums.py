@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from .task import Attempt, Usage
+from .text.quantities import format_money
 from .text.times import epoch
 
 
@@ -52,8 +53,3 @@ def format_usage(usage: Usage) -> str:
     """`3,030 tokens, cost 0.0031`; what is not known is left out."""
     tokens = f"{usage.tokens:,} tokens" if usage.tokens is not None else ""
     return ", ".join(part for part in (tokens, f"cost {format_money(usage.cost)}" if usage.cost else "") if part)
-
-
-def format_money(cost: float) -> str:
-    """An amount as it is shown; the currency is the provider's, mostly US dollars."""
-    return f"{cost:.2f}" if cost >= 0.1 or not cost else f"{cost:.4f}"

@@ -1,4 +1,4 @@
-"""Composing an engine: its parts, and which of them needs which. The order is that of their needs."""
+"""Builds an engine from its parts; each is made after those it needs."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +12,6 @@ from ..domain.task import Notice
 from ..paths import StatePaths
 from ..process import identity
 from ..queue.task_store import TaskStore
-from ..scheduler.attempt_results import ResultCollector
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
@@ -43,24 +42,24 @@ from .request_handlers import RequestHandlers
 from .request_inbox import RequestInbox
 
 LOCK_WAIT_S = 2.0
-"""Who only looks at the engine's lock, or acts on the queue where no engine runs, holds it for a moment."""
+"""How long to wait for the lock: a command may hold it for a moment."""
 
 
 def open_engine(
     paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
     on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
-    boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+    boot_id: Callable[[], str] = identity.read_boot_id, drain: bool = False,
 ) -> Engine:  # fmt: skip
-    """Become the engine of a state directory.
+    """Take the engine's lock of a state directory and build the engine.
 
     Args:
-        resume: go on even if the machine was restarted while there was work.
+        resume: do not pause the queue if the machine was restarted while there was work.
         boot_id: differs after every start of the machine.
-        drain: start nothing new, from the first turn on.
+        drain: start no tasks, from the first turn on.
 
     Raises:
-        EngineHeld: another process is.
+        EngineHeld: another process is the engine.
         StateDirError: the state directory cannot be used.
     """
     lock, waker = EngineLock(paths), Waker()
@@ -74,7 +73,7 @@ def open_engine(
         )  # fmt: skip
         engine.controls.draining = drain
         engine.read_state()
-        if engine.context.lasts and (fd := wakeup_fifo.listen(paths.bell)) is not None:
+        if engine.context.lasts and (fd := wakeup_fifo.listen(paths.wakeup_fifo)) is not None:
             waker.listen(fd, engine.note_new_tasks)
         return engine
     except BaseException:
@@ -103,7 +102,7 @@ def _compose(
     obstacles = StartObstacles(context, store=store)
     server = SharedServer(context, store=store, slots=lambda: controls.limit)
 
-    # what an ended attempt means for others
+    # called when an attempt has ended
     cooldowns = Cooldowns(context, backoff=backoff)
     sessions = SessionKeeper(context)
     conversations = ConversationLog(context, quarantine=store.quarantine)
@@ -115,13 +114,12 @@ def _compose(
             run_times.learn(finished.task, finished.task.agent or settings.current.agent, seconds)
 
     finisher = AttemptFinisher(
-        context, store=store, gate=gate, obstacles=obstacles,
+        context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
         before=(cooldowns.note_result, sessions.note_result, conversations.note_result),
         after=(learn_run_time, lambda finished: budget.add_attempt(finished.attempt)),
     )  # fmt: skip
-    collector = ResultCollector(context, store=store, launcher=launcher, finisher=finisher)
     attempts = AttemptTracker(
-        context, store=store, waker=waker, launcher=launcher, gate=gate, collector=collector, finisher=finisher,
+        context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
         cooldowns=cooldowns, sessions=sessions,
     )  # fmt: skip
     dispatcher = Dispatcher(

@@ -1,4 +1,4 @@
-"""What is wrong in the operator's files, told by the engine: as alerts for as long as it is so, and once in a notification."""
+"""Reports problems in the operator's files: an alert while a problem lasts, and one notification."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,19 @@ from ..scheduler.engine_context import EngineContext
 
 
 class ConfigAlerts:
-    """Reads settings, env files and the prompt's template again when they change, and tells what is wrong in them."""
+    """Reads settings, env files and prompt template again when they change, and reports problems in them."""
 
     def __init__(self, context: EngineContext, *, env_files: EnvFiles, prompt_file: PromptFile) -> None:
-        """Begin; a command that is the engine for a moment raises alerts and sends nothing."""
         self._settings = context.settings
         self._alerts = context.alerts
-        self._notify = context.notify if context.lasts else None
+        self._notify = context.notify if context.lasts else None  # the engine of a command only raises alerts
         self._now = context.now
         self._env_files = env_files
         self._prompt_file = prompt_file
         self._reported: tuple[str, ...] = ()
 
     def refresh(self) -> bool:
-        """Take one look; whether the settings are others now."""
+        """Read what has changed; returns whether the settings did."""
         changed = self._settings.refresh()
         self._env_files.refresh()
         self._prompt_file.refresh()
@@ -36,11 +35,11 @@ class ConfigAlerts:
         return changed
 
     def _report_problems(self, notify: Callable[[Notice], None]) -> None:
-        """Say what is wrong since the last look, and when all of it is right again."""
+        """Send new problems, and a notification once all are solved."""
         problems = (*self._settings.problems, *self._env_files.problems, *filter(None, [self._prompt_file.problem]))
         before, self._reported = self._reported, problems
         for text in problems:
             if text not in before:
                 notify(Notice(self._now(), "engine_settings", text, "warning"))
         if before and not problems:
-            notify(Notice(self._now(), "engine_settings", "what was wrong in the settings is right again"))
+            notify(Notice(self._now(), "engine_settings", "all problems in the settings are solved"))

@@ -1,4 +1,4 @@
-"""The flight recorder: writes down when an engine starts and ends, and what decides for the whole queue whenever it changes."""
+"""Journals the start and end of an engine, and each change of what controls the whole queue: limit, pause, cooldowns."""
 
 import os
 from typing import Any
@@ -20,7 +20,7 @@ from ..storage import json_files
 
 
 class FlowRecorder:
-    """Of one engine; a command that is the engine for a moment leaves no start and no end."""
+    """The recorder of one engine. The engine of a command records no start and no end."""
 
     def __init__(
         self, context: EngineContext, *, journal: JournalWriter, controls: QueueControl, gate: ResourceGate,
@@ -34,23 +34,23 @@ class FlowRecorder:
         self._gate = gate
         self._backoff = backoff
         self._cooldowns: tuple[int, tuple[Cooldown, ...]] = (-1, ())
-        """The rests that last, and the version of the pauses they were taken from."""
+        """The current cooldowns, and the version of the backoff they were read from."""
         self._last = Flow()
         self._last = self._now()
         if self._lasts:
             journal.record_engine(STARTED, self._start())
 
     def open_entry(self) -> None:
-        """A request is about to be applied."""
+        """Begin the journal entry of a request."""
         self._journal.open_entry()
 
     def record_request(self, request: Request, reply: Answer) -> None:
-        """A request was applied: write it down with all that it changed."""
+        """Journal a request with its answer and all that it changed."""
         self.record_changes()
         self._journal.record_request(request, reply)
 
     def record_changes(self) -> None:
-        """Write down what has changed since last time."""
+        """Journal what has changed since the last call."""
         flow = self._now()
         if flow == self._last:
             return
@@ -59,7 +59,7 @@ class FlowRecorder:
         self._journal.record_changes([Change(msgspec.to_builtins(was), msgspec.to_builtins(now))])
 
     def record_end(self) -> None:
-        """The engine ends in an orderly way."""
+        """Journal the orderly end of the engine."""
         if self._lasts:
             self._journal.record_engine(ENDED, {"pid": os.getpid()})
 
@@ -70,7 +70,7 @@ class FlowRecorder:
                 (*self._backoff.list_cooldowns().values(), *self._backoff.list_unreachable_hosts().values()),
             )
         controls, pressure = self._controls, self._gate.pressure
-        # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
+        # The text of a shortage changes with every figure, so the first one is kept while it lasts.
         pressure = pressure and (self._last.pressure or pressure)
         return Flow(
             controls.limit,
@@ -83,11 +83,11 @@ class FlowRecorder:
         )
 
     def _start(self) -> dict[str, Any]:
-        found = {"pid": os.getpid(), "mode": self._mode, "flow": msgspec.to_builtins(self._last)}
+        facts = {"pid": os.getpid(), "mode": self._mode, "flow": msgspec.to_builtins(self._last)}
         try:
             before = json_files.read(self._paths.engine, EngineState)
-            if not before.stopped:  # the file is its heartbeat
-                found["last_alive"] = iso(os.stat(self._paths.engine).st_mtime)
+            if not before.stopped:  # the file's time is its last heartbeat
+                facts["last_alive"] = iso(os.stat(self._paths.engine).st_mtime)
         except (OSError, BadFile):
             pass
-        return found
+        return facts

@@ -1,4 +1,4 @@
-"""`engine.json`: who runs the engine and what it decided lately; written when something changed, and as a heartbeat."""
+"""`engine.json`: the state of the engine, written when it changes, and every few seconds as a heartbeat."""
 
 import os
 import stat
@@ -18,12 +18,12 @@ HEARTBEAT_S = 2.0
 
 
 class Heartbeat:
-    """Writes the engine's state for all who look on."""
+    """Writes the engine's state for other processes."""
 
     def __init__(
         self, context: EngineContext, *, state: Callable[[bool], EngineState], quarantine: Quarantine
     ) -> None:  # fmt: skip
-        """Begin; `state` tells how the engine stands, given whether it has stopped."""
+        """Write what `state` returns; its argument says whether the engine has stopped."""
         self._paths = context.paths
         self._alerts = context.alerts
         self._state = state
@@ -33,7 +33,7 @@ class Heartbeat:
         """Monotonic time of the next heartbeat."""
 
     def write_if_due(self, now: float) -> None:
-        """Write if something changed or the heartbeat is due."""
+        """Write if the state changed or the heartbeat is due."""
         seen = _without_heartbeat(self._state(False))
         if now < self.next_at and self._written == seen:
             return
@@ -42,17 +42,17 @@ class Heartbeat:
         self.write_state(stopped=False)
 
     def write_state(self, stopped: bool) -> None:
-        """Write the file; a disk that refuses is an alert."""
+        """Write the file; if that fails, raise an alert."""
         try:
             files.replace(self._paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
         except IsADirectoryError:
-            self._quarantine.set_aside(self._paths.engine, "a folder where a file belongs")
+            self._quarantine.set_aside(self._paths.engine, "it is a folder, not a file")
         except OSError as error:
             self._alerts.warn("disk", f"cannot write {self._paths.engine}: {error.strerror}")
             self._overwrite(msgspec.json.encode(self._state(stopped)))
 
     def _overwrite(self, data: bytes) -> None:
-        """Put new bytes in the place of the old ones, which a full disk allows; a reader that meets both looks again."""
+        """Overwrite the file in place, which works on a full disk. A reader that sees a mixture reads again."""
         try:
             fd = os.open(self._paths.engine, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
@@ -68,12 +68,12 @@ class Heartbeat:
 
 
 def is_engine_alive(paths: StatePaths) -> bool:
-    """Whether the process that last said to be the engine is there, and did not say that it ended. Only the lock is proof."""
+    """Whether the process in `engine.json` runs and has not recorded its end. Only the lock is proof."""
     try:
         state = json_files.read(paths.engine, EngineState)
     except (FileNotFoundError, BadFile):
         return False
-    return not state.stopped and identity.is_same(state.pid, state.start_ticks, state.boot_id)
+    return not state.stopped and identity.is_alive(state.pid, state.start_ticks, state.boot_id)
 
 
 def _without_heartbeat(state: EngineState) -> bytes:

@@ -1,4 +1,4 @@
-"""`index.json`: which session belongs to which issue, what runs and what waits. For scripts; made from the rest at any time."""
+"""`index.json`: sessions by issue, active and waiting tasks. For scripts; it can be rebuilt at any time."""
 
 import os
 
@@ -12,9 +12,8 @@ from ..scheduler.engine_context import EngineContext
 from ..state import sessions
 from ..storage import files
 
-"""Where the one of a bash kugetsu is kept, which says what its sessions are."""
 EVERY_S = 3.0
-"""Seconds between two looks whether something changed."""
+"""Seconds between two checks for changes."""
 
 
 class IndexFile:
@@ -28,10 +27,10 @@ class IndexFile:
         self._next_at = 0.0
 
     def update_if_due(self, now: float) -> None:
-        """Write it anew if something changed, and not too often: a large queue takes its time to list.
+        """Update the file if the next check is due; a large queue is checked less often.
 
         Raises:
-            OSError: the disk refused.
+            OSError: writing failed.
         """
         if now < self._next_at:
             return
@@ -39,7 +38,7 @@ class IndexFile:
         self._next_at = now + max(EVERY_S, 20 * (self._monotonic() - now))
 
     def update(self) -> None:
-        """Write it anew if something changed, or it is gone."""
+        """Write the file if something changed or it is gone."""
         seen = (self._store.version, files.read_signature(self._paths.sessions), files.read_signature(self._paths.index))
         if seen == self._seen and seen[2] is not None:
             return
@@ -49,17 +48,17 @@ class IndexFile:
         self._seen = (*seen[:2], files.read_signature(self._paths.index))
 
     def _keep_old(self) -> None:
-        """Put the file of a bash kugetsu aside, once."""
+        """Rename the file of a bash kugetsu (v0.2), once."""
         try:
-            found = msgspec.json.decode(files.read(self._paths.index))
+            document = msgspec.json.decode(files.read(self._paths.index))
         except (FileNotFoundError, BadFile, ValueError, RecursionError):
             return
-        if isinstance(found, dict) and "base" in found and "queued" not in found:
+        if isinstance(document, dict) and "base" in document and "queued" not in document:
             os.rename(self._paths.index, self._paths.old_index)
 
 
 def build_index(paths: StatePaths, store: TaskStore) -> dict[str, object]:
-    """What stands in the file; the first three names are those of the bash kugetsu."""
+    """Build the contents of the file; the first three keys are those of the bash kugetsu."""
     known = {session.slug: session for session in sessions.list_sessions(paths)}
     reserved = {ref: known.pop(slug, None) for ref, slug in SESSIONS.items()}
     base, manager = reserved[BASE], reserved[PM_AGENT]

@@ -1,4 +1,4 @@
-"""What an operator can do with an issue as a whole, entered by the engine: its pull request, and forgetting it."""
+"""Requests about an issue as a whole: set its pull request, forget the issue."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import msgspec
 
 from ..domain import refs
 from ..domain.new_task import format_bare_id, format_id
+from ..domain.request import Answer, Undo
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import Session
 from ..domain.text.quantities import format_count
@@ -16,23 +17,24 @@ from ..state import contexts, sessions
 from ..state.issue_names import session_name
 
 
-def set_pull_request(store: TaskStore, args: dict[str, Any], now: float) -> tuple[str, str | None]:
-    """Remember, or with None forget, the address of an issue's pull request; what was done, and the address before."""
+def set_pull_request(store: TaskStore, args: dict[str, Any], now: float) -> Answer:
+    """Set the address of an issue's pull request; None removes it."""
     issue_ref, url = _ref(store, args), msgspec.convert(args.get("url"), str | None)
     if url is not None and not (
         url.startswith(("https://", "http://")) and url.isprintable() and len(url) <= 2000 and " " not in url
     ):
-        raise UsageError("that is no address of a pull request", "write https://host/owner/repo/pulls/N")
+        raise UsageError("that is not the address of a pull request", "write https://host/owner/repo/pulls/N")
     slug = session_name(store.paths, issue_ref)
     session = sessions.load_session(store.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
     if session.pr_url == url:
         raise Conflict(f"{issue_ref} has that pull request already" if url else f"no pull request of {issue_ref} is known")
     sessions.save_session(store.paths, msgspec.structs.replace(session, issue_ref=issue_ref, pr_url=url, updated_at=iso(now)))
-    return (f"{issue_ref}: {url}" if url else f"{issue_ref} has no pull request any more"), session.pr_url
+    text = f"{issue_ref}: {url}" if url else f"{issue_ref} has no pull request any more"
+    return Answer(True, text, undo=Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": session.pr_url}))
 
 
 def forget_session(store: TaskStore, args: dict[str, Any]) -> str:
-    """Take the waiting tasks of an issue out of the queue, and forget its session and what was said; ended tasks stay."""
+    """Cancel the waiting tasks of an issue, and remove its session and messages; ended tasks stay."""
     issue_ref = _ref(store, args)
     active = [entry for entry in store.list_active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
@@ -46,11 +48,11 @@ def forget_session(store: TaskStore, args: dict[str, Any]) -> str:
     done = [f"{format_count(len(waiting), 'waiting task')} cancelled"] if waiting else []
     slug = session_name(store.paths, issue_ref)
     if sessions.load_session(store.paths, slug) is not None:
-        done.append("its session is forgotten")
+        done.append("its session removed")
     sessions.remove_session(store.paths, slug)
     if contexts.remove_context(store.paths, issue_ref):
-        done.append("what was said about it is forgotten")
-    return f"{issue_ref}: {', '.join(done)}" if done else f"{issue_ref}: nothing was known of it"
+        done.append("its messages removed")
+    return f"{issue_ref}: {', '.join(done)}" if done else f"{issue_ref}: there is nothing to remove"
 
 
 def _ref(store: TaskStore, args: dict[str, Any]) -> str:

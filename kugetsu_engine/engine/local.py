@@ -1,4 +1,4 @@
-"""The engine for a moment: a command does itself what it asks for, where no engine runs."""
+"""Lets a command apply its own request if no engine runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LocalEngine:
-    """Acts on one state directory; does nothing while an engine runs there, as that does it."""
+    """The engine of a command; does nothing while another engine runs on the state directory."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
         self._paths = paths
@@ -27,7 +27,7 @@ class LocalEngine:
         self._act(lambda engine: engine.apply_requests())
 
     def settle_attempts(self) -> None:
-        """Enter how attempts ended."""
+        """Settle attempts that have ended."""
         self._act(lambda engine: engine.attempts.check_all())
 
     def _act(self, act: Callable[[Engine], object]) -> None:

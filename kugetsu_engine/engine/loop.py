@@ -1,7 +1,7 @@
-"""The engine: recover, then apply requests, collect results, expire, dispatch; again and again, woken by events.
+"""The engine's loop: recover, then in each turn apply requests, collect results, expire and start tasks.
 
-`run_turn` is one turn. It never waits on git, on a clone or on an agent: supervisors do that. Everything it decides is decided
-by `domain.decisions`; everything it changes goes through the `TaskStore`.
+`run_turn` shows the steps of a turn. A turn never waits for git or an agent, as supervisors do that. Decisions are made in
+`domain.decisions`; every change of a task goes through the `TaskStore`.
 """
 
 import math
@@ -50,11 +50,12 @@ from .index_file import IndexFile
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
 REFUSED_AGAIN_S = 1.0
-JUMP_S = 2.0  # a clock that gained or lost more from one turn to the next was set, or the machine slept
+JUMP_S = 2.0
+"""If the wall clock gained or lost more between two turns, it was set, or the machine slept."""
 
 
 class Engine:
-    """Moves tasks. One per state directory, which the lock makes sure of; `composition.open_engine` makes it."""
+    """Runs tasks. The lock makes it the only one of a state directory; `composition.open_engine` builds it."""
 
     def __init__(
         self, context: EngineContext, *, lock: EngineLock, waker: Waker, launcher: Launcher, store: TaskStore,
@@ -97,15 +98,15 @@ class Engine:
         self._requests_left = False
         self._hints: set[str] = set()
 
-    # beginning and end
+    # start and end
 
     def read_state(self) -> None:
-        """Read the open tasks, and take the settings as they are."""
+        """Read open tasks and apply settings."""
         self._apply_settings()
         self.store.rescan()
 
     def close(self) -> None:
-        """Stop being the engine; agents go on. Whatever fails in it, the lock is given back: another engine must get it."""
+        """End the engine; agents keep running. The lock is released whatever fails."""
         with ExitStack() as stack:
             for last_first in (
                 self.lock.release,
@@ -128,26 +129,26 @@ class Engine:
             self.heartbeat.write_state(stopped=True)
 
     def recover_attempts(self) -> str:
-        """Find out what became of every attempt that was under way, and say so in a sentence."""
+        """Adopt or settle every attempt that an earlier engine left; returns the report as a sentence."""
         self.recovery.recover_attempts(self._resume)
         self.recovery.report_recovery()
         self.reaper.end_orphans()
         return self.recovery.summary
 
-    def run(self, stop: threading.Event, until_idle: bool = False, took_turn: Callable[[int], None] | None = None) -> None:
-        """Take turns until `stop` is set (`waker.wake()` makes it look at once), or the queue is drained.
+    def run(self, stop: threading.Event, until_idle: bool = False, on_turn: Callable[[int], None] | None = None) -> None:
+        """Run turns until `stop` is set (then call `waker.wake()`), or the queue is drained.
 
         Args:
-            until_idle: also end when nothing runs and nothing will start by itself.
-            took_turn: called after each turn with their number.
+            until_idle: also end when nothing runs and nothing will start without the operator.
+            on_turn: called after each turn with the number of turns.
         """
         self.recover_attempts()
         turns = 0
         while not stop.is_set():
             wait_s = self.run_turn()
             turns += 1
-            if took_turn is not None:
-                took_turn(turns)
+            if on_turn is not None:
+                on_turn(turns)
             drained = self.context.mode == "headless" and self.controls.draining and not self.store.active_ids
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
@@ -160,10 +161,10 @@ class Engine:
     # one turn
 
     def run_turn(self) -> float:
-        """Take one turn; returns the seconds until the next one is needed, should nothing happen before."""
+        """Run one turn; returns the seconds until the next one if no event comes before."""
         now = self._monotonic()
         if not self.lock.still_ours():
-            raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended, agents go on")
+            raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended; agents keep running")
         if self.config_alerts.refresh():
             self._apply_settings()
         self.store.quarantine.reread()
@@ -176,25 +177,30 @@ class Engine:
             if full:
                 self.attempts.check_all()
             self.reaper.end_orphans_if_due()
-            self._expire()
-            self._refresh_cooldowns()
+            self._expire_tasks()
+            self._report_cooldowns()
+            self._report_agents()
             self.budget.enforce_budget(self.settings.current.budget_per_day, self.alerts, self.context.notify)
             self.server.check_keeper()
             if self.inbox.settled:
                 self.dispatcher.start_ready_tasks()
             self.gate.report_shortage(self.alerts, self.context.notify, self.context.now)
-            if (wait_s := self.dispatcher.try_again_s) is not None:
-                self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
-            self.dispatcher.obstacles.trouble = ""
-            if full:  # all that was refused has been tried again
-                self.alerts.clear("disk")
+            self._clear_refusals(full)
         except OSError as error:
             self._note_refusal(error)
         self._publish_state(now)
         return self._until_next_turn()
 
+    def _clear_refusals(self, full: bool) -> None:
+        """Forget earlier write errors after a turn without one, and plan when to ask for refused locks again."""
+        if (wait_s := self.dispatcher.try_again_s) is not None:
+            self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
+        self.dispatcher.obstacles.trouble = ""
+        if full:  # every write that failed has been repeated
+            self.alerts.clear("disk")
+
     def _read_changes(self, now: float, full: bool) -> None:
-        """Read what others changed in the folder of open tasks: all of it now and then, else what there was a hint of."""
+        """Read task files that others changed: the whole folder if `full`, else those the watcher reported."""
         if full:
             self._rescan_folders(now)
         elif self._hints or self.store.suspects:
@@ -202,7 +208,7 @@ class Engine:
             self.store.reread(hints | self.store.suspects)
 
     def _publish_state(self, now: float) -> None:
-        """Write down how the engine stands, for all who look on."""
+        """Write the state of the engine for other processes."""
         self.flow.record_changes()
         self.recovery.report_recovery()
         self.recovery.update_alert()
@@ -210,7 +216,7 @@ class Engine:
         self._keep_index(now)
 
     def _note_refusal(self, error: OSError) -> None:
-        """The disk or the system refuses something: say so, and look at everything again in a moment."""
+        """Report an error of the disk or the system, and check everything again in a moment."""
         self.alerts.warn("disk", f"the disk or the system refuses: {error}")
         self.dispatcher.obstacles.trouble = (
             f"the disk or the system refuses {error.filename or 'it'}: {error.strerror or error}"
@@ -222,28 +228,28 @@ class Engine:
         try:
             self.index.update_if_due(now)
         except IsADirectoryError:
-            self.store.quarantine.set_aside(self.paths.index, "a folder where a file belongs")
+            self.store.quarantine.set_aside(self.paths.index, "it is a folder, not a file")
         except OSError as error:
             self.alerts.warn("disk", f"cannot write {self.paths.index}: {error}")
 
     def note_changed_files(self, changed: set[str]) -> None:
-        """Take a watcher's word that files changed; from any thread."""
+        """Remember which task files a watcher saw changing; from any thread."""
         folder = f"{self.paths.items}/"
         names = (path.removeprefix(folder) for path in changed if path.startswith(folder))
         self._hints |= {name.removesuffix(JSON) for name in names if name.endswith(JSON) and name[0] != "."}
         self.waker.wake()
 
     def note_new_tasks(self, written: bytes) -> None:
-        """Take a word from the wake-up pipe: the ids of tasks that are new."""
+        """Remember ids of new tasks that came through the wake-up pipe."""
         ids = (parse_task_id(word) for word in written.decode("ascii", "replace").split())
         self._hints |= {task_id for task_id in ids if task_id is not None}
 
     def apply_requests(self, within_s: float = math.inf) -> bool:
-        """Apply the operator's requests, in order, and answer each; whether some are left, as the time is over."""
+        """Apply the waiting requests in order and answer each; returns whether some are left because of the time limit."""
         return self.inbox.apply_requests(within_s)
 
     def _note_clock_jump(self, now: float) -> None:
-        """Find out whether someone set the clock: it then went otherwise than time itself."""
+        """Detect that the clock was set, by comparing it with the monotonic clock."""
         ahead = self._clock() - now
         jump, self._clock_ahead = ahead - self._clock_ahead, ahead
         if abs(jump) > JUMP_S:
@@ -260,59 +266,65 @@ class Engine:
         cost = self._monotonic() - now
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
-    def _expire(self) -> None:
+    def _expire_tasks(self) -> None:
         expired = self.store.list_expired()
         facts = self.dispatcher.collect_facts() if expired else None
         for entry in expired:
             try:
                 if facts is not None:
-                    self._expire_one(entry, facts)
+                    self._expire_or_postpone(entry, facts)
             except NoSuchTask:
                 self.store.reread({entry.id})
 
-    def _expire_one(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
+    def _expire_or_postpone(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
+        """Expire a task, or count its waiting time anew if it could not start anyway."""
         task = self.store.get(entry.id)
-        rest = facts.rests.get(entry.agent or facts.default_agent)
-        if entry.id in facts.edited and entry.expires_at is None:  # nor does it while it is edited
+        rest = facts.cooldowns.get(entry.agent or facts.default_agent)
+        if entry.id in facts.edited and entry.expires_at is None:
             self.store.update(task, pending_since=iso(self._clock()))
-        elif rest is not None and entry.expires_at is None:  # it grows old from when it may start
+        elif rest is not None and entry.expires_at is None:
             self.store.update(task, pending_since=iso(rest.until))
         elif facts.gaps.reason(entry.agent or facts.default_agent, entry.issue_ref) and entry.expires_at is None:
             self.store.update(task, pending_since=iso(self._clock()))
         elif task.state == "pending":
             waited = format_clock(self.settings.current.queue_expiry or 0)
             self.store.change(
-                task, "expired", f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
+                task, "expired", f"waited longer than {waited}" if entry.expires_at is None else "its expiry time has passed"
             )
 
-    def _refresh_cooldowns(self) -> None:
-        """Tell which providers rest and which agents are stalled, and look again at the tasks that waited for them."""
+    def _report_cooldowns(self) -> None:
+        """Report which providers and hosts are in cooldown, and check the tasks again that waited for an ended one."""
         now = self._clock()
         for provider in self.backoff.pop_ended():
-            self.context.notify(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
+            self.context.notify(
+                Notice(iso(now), "engine_rate_limit_over", f"{provider}: the cooldown is over, its tasks go on")
+            )
         if self.backoff.version != self._cooldowns_seen:
             self._cooldowns_seen = self.backoff.version
             self.store.recheck_cooldowns()
         rest = self.backoff.list_cooldowns()
         self.alerts.warn("rate_limit", rate_limits.describe_cooldowns(rest, now))
         self.alerts.warn("network", rate_limits.describe_silent_hosts(self.backoff.list_unreachable_hosts(), now))
+
+    def _report_agents(self) -> None:
+        """Report which agents are stalled, and what running agents have changed."""
         stalled = (f"{format_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
         self.changes.report_changes(self.store.list_active())
 
-    # telling
+    # state
 
     def _apply_settings(self) -> None:
         self.store.set_timing(self.settings.current.timing)
-        self.store.recheck_cooldowns()  # another model may have another provider
+        self.store.recheck_cooldowns()  # with another model the provider may be another
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
-            os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.start_ticks(os.getpid()) or 0,
+            os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.read_start_ticks(os.getpid()) or 0,
             time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.now(), self.gate.pressure,
-            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
+            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),
+            self.gate.pressure, self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
             self.settings.current.agent, self.controls.pause,
         )  # fmt: skip
@@ -335,7 +347,7 @@ class Engine:
 
     @property
     def blocked_by_settings(self) -> str:
-        """How many waiting tasks the settings keep from starting, and by what, in a sentence; empty when none."""
+        """How many waiting tasks the settings keep from starting, and why; empty if none."""
         facts, now = self.dispatcher.collect_facts(), self._clock()
         reasons = (scheduling.find_waiting_reason(entry, facts, now) for entry in self.store.list_pending())
         kept = [why.text for why in reasons if why.code == "config"]

@@ -1,4 +1,4 @@
-"""Taking the operator's requests: in order, each answered, and what is none set aside."""
+"""Applies the requests in the state directory in order and answers each; other files there are set aside."""
 
 from ..domain.request import Answer, Request
 from ..errors import BadFile, TransientReadError
@@ -10,7 +10,7 @@ from .flow_recorder import FlowRecorder
 from .request_handlers import RequestHandlers
 
 TURN_S = 0.5
-"""How long one turn of the engine applies requests; each is flushed to disk, and agents wait to be started and collected."""
+"""Time limit per turn for requests: each is flushed to disk, and starting and collecting agents has to wait."""
 
 
 class RequestInbox:
@@ -26,21 +26,21 @@ class RequestInbox:
         self._quarantine = quarantine
         self._flow = flow
         self._unanswered: dict[int, Answer] = {}
-        """What was done, and the disk refused the answer: it is not done again."""
+        """Answers that could not be written: their requests are not applied again."""
         self._partly_done: dict[int, list[Answer]] = {}
-        """The answers to the first parts of requests whose other parts had to wait for the next turn."""
+        """Answers to the first parts of requests whose other parts wait for the next turn."""
         self.settled = True
-        """Whether everything that was asked for has been applied; before that nothing may start, as it may be about that."""
+        """Whether all requests have been applied. Nothing starts before, as a request may be about the next task."""
         self._cannot_read = False
 
     def apply_requests(self, within_s: float) -> bool:
-        """Apply the waiting requests, in order, and answer each; whether some are left, as the time is over.
+        """Apply the waiting requests in order and answer each; returns whether some are left because of the time limit.
 
         Args:
-            within_s: after this time no further request is begun; the first one always is.
+            within_s: no request is started after this time; the first one always is.
 
         Raises:
-            OSError: the disk refuses; what is not answered is still there.
+            OSError: writing failed; requests without an answer are kept.
         """
         self.settled = False
         left = self._apply_requests(within_s)
@@ -50,7 +50,7 @@ class RequestInbox:
     def _apply_requests(self, within_s: float) -> bool:
         self._cannot_read = False
         for path in requests.list_foreign_files(self._paths):
-            self._quarantine.set_aside(path, "no request by its name")
+            self._quarantine.set_aside(path, "not a request by its name")
         until = self._monotonic() + within_s
         answered = 0
         try:
@@ -73,12 +73,12 @@ class RequestInbox:
                 self._unanswered.pop(number, None)
                 answered += 1
         finally:
-            if answered:  # a power cut must not bring them back once their tasks have run
+            if answered:  # else a power cut could bring them back after their tasks have run
                 files.flush_folder(self._paths.requests)
         return False
 
     def _answer_request(self, number: int, until: float) -> Answer | None:
-        """Do what a request asks for, and write it down; None where further parts of it must wait for the next turn."""
+        """Apply and journal a request; None if parts of it must wait for the next turn."""
         try:
             request = requests.load_request(self._paths, number)
         except TransientReadError:

@@ -1,4 +1,4 @@
-"""The engine as a worker thread of the console, or of the headless command: supervised, restarted when it fails."""
+"""Runs the engine in a thread of the console or the headless command, and restarts it when it fails."""
 
 import contextlib
 import os
@@ -31,20 +31,20 @@ RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class EngineThread:
-    """Runs an engine in a thread of its own. What goes wrong in it is kept in `fault`, logged, and it is started again."""
+    """Runs an engine in its own thread. After a failure, which is logged and kept in `fault`, it starts again."""
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, on_notice: Callable[[Notice], None] | None = None,
         on_fault: Callable[[str], None] | None = None, until_idle: bool = False,
-        resume: bool = False, boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+        resume: bool = False, boot_id: Callable[[], str] = identity.read_boot_id, drain: bool = False,
     ) -> None:  # fmt: skip
         self.paths = paths
         self.fault: str | None = None
-        """The last failure in one line; None while all is well."""
+        """The last failure in one line; None if there is none."""
         self.held_by: str | None = None
-        """Who runs the engine, when it is not us."""
+        """Which other process runs the engine, as text."""
         self.blocked_by_settings = ""
-        """When it has ended as nothing was left to do: what the settings keep from starting, in a sentence."""
+        """After an end of `until_idle`: which tasks the settings keep from starting, as a sentence."""
         self.running = threading.Event()
         self.ended = threading.Event()
         self._environ = environ
@@ -55,7 +55,7 @@ class EngineThread:
         self._resume = resume
         self._boot_id = boot_id
         self._drain = drain
-        """Whether nothing new starts; kept when the engine fails and is started again."""
+        """Whether no tasks start; kept across restarts of the engine."""
         self._stop = threading.Event()
         self._engine: Engine | None = None
         self._sender: NotificationSender | None = None
@@ -63,22 +63,22 @@ class EngineThread:
         self._thread = threading.Thread(target=self._supervise, name="kugetsu-engine", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; it ends by itself when another process runs the engine."""
+        """Start the thread. It ends by itself if another process runs the engine."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the engine to end, from any thread or signal handler; agents go on."""
+        """Ask the engine to end, from any thread or signal handler; agents keep running."""
         self._stop.set()
         self.wake()
 
     def wake(self) -> None:
-        """Make the engine take a turn now."""
+        """Make the engine run a turn now."""
         engine = self._engine
         if engine is not None:
             engine.waker.wake()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end of the thread; whether it has ended."""
+        """Wait for the end of the thread; returns whether it has ended."""
         return self.ended.wait(timeout_s)
 
     def _supervise(self) -> None:
@@ -106,7 +106,7 @@ class EngineThread:
         )  # fmt: skip
         end_of_watch = threading.Event()
         messenger = NotificationSender(self.paths, lambda: engine.settings.current, self._environ, self._note)
-        try:  # whatever fails from here on, the lock is given back
+        try:  # whatever fails from here on, the lock is released
             messenger.start()
             self._sender = messenger
             if self.fault is not None:
@@ -121,7 +121,7 @@ class EngineThread:
             self._repeat("tidy", FIRST_TIDY_S, TIDY_S, partial(self._tidy, engine), end_of_watch)
             self._repeat("work", FIRST_COUNT_S, EVERY_S, engine.changes.count_changes, end_of_watch)
             self._repeat("forges", ASK_FORGES_S, ASK_FORGES_S, self._ask_forges, end_of_watch)
-            engine.run(self._stop, until_idle=self._until_idle, took_turn=self._note_turn)
+            engine.run(self._stop, until_idle=self._until_idle, on_turn=self._note_turn)
             self.blocked_by_settings = engine.blocked_by_settings if self._until_idle and not self._stop.is_set() else ""
         finally:
             end_of_watch.set()
@@ -140,21 +140,21 @@ class EngineThread:
     def _pass_on_notice(self, notice: Notice) -> None:
         self._log(f"{notice.time} {notice.level} {notice.text}")
         if self._sender is not None:
-            self._sender.pick_up(notice)
+            self._sender.submit(notice)
         if self._on_notice is not None:
             try:
                 self._on_notice(notice)
-            except Exception as error:  # who listens must not stop what is told: a task would be left between two states
+            except Exception as error:  # a listener must not interrupt a change of state
                 self._on_notice = None
-                self._note(f"nobody hears the engine any more: {type(error).__name__}: {error}")
+                self._note(f"notifications no longer reach the console: {type(error).__name__}: {error}")
 
     def _repeat(
         self, name: str, first_s: float, every_s: float, work: Callable[[], float | None], end: threading.Event
     ) -> None:  # fmt: skip
-        """Start a thread that does some work again and again; work that fails is logged, and done again all the same.
+        """Start a thread that repeats some work. Failures are logged, and the work is repeated all the same.
 
         Args:
-            work: returns the seconds until the next time where these are not `every_s`.
+            work: returns the seconds until the next time, or None for `every_s`.
         """
 
         def run() -> None:
@@ -171,21 +171,21 @@ class EngineThread:
         threading.Thread(target=run, name=f"kugetsu-{name}", daemon=True).start()
 
     def _tidy(self, engine: Engine) -> None:
-        """Put old things away."""
+        """Clean the state directory up."""
         age, now = engine.settings.current.cleanup_age, time.time()
         if (removed := tidy_state_directory(self.paths, now, age)) and age is not None:
             engine.store.journal.record_removal(now - age, removed)
 
     def _ask_forges(self) -> None:
-        """Have forges asked again about pull requests that are known; without any, nothing is started."""
+        """Refresh what forges said about known pull requests, in a helper process."""
         if pull_requests.list_due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
-            forge_questions.refresh(self.paths.root)
+            forge_questions.refresh_pull_requests(self.paths.root)
 
     def _note(self, text: str) -> None:
         self._log(*f"{iso(time.time())} {text}".splitlines())
 
     def _log(self, *lines: str) -> None:
-        """Write to the engine's log; what the disk does not take is let go."""
+        """Write to the engine's log; lines that cannot be written are dropped."""
         try:
             os.makedirs(self.paths.logs, 0o700, exist_ok=True)
             for line in lines:
@@ -193,11 +193,11 @@ class EngineThread:
         except OSError:
             return
 
-    def _failed(self, words: str, details: str) -> None:
+    def _failed(self, text: str, details: str) -> None:
         self._failures += 1
-        self.fault = words
+        self.fault = text
         self.running.clear()
-        self._log(f"{iso(time.time())} engine failed: {words}", *details.splitlines())
+        self._log(f"{iso(time.time())} engine failed: {text}", *details.splitlines())
         if self._on_fault is not None:
             with contextlib.suppress(Exception):
-                self._on_fault(words)
+                self._on_fault(text)

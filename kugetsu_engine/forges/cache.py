@@ -35,7 +35,7 @@ class CachedForges:
         self._tokens: Mapping[str, str] | None = None
         self._clock = clock
 
-    def forge(self, ref: IssueRef) -> Forge | None:
+    def find_forge(self, ref: IssueRef) -> Forge | None:
         """The forge of an issue; None when it has none, or nobody asked for its use.
 
         Raises:
@@ -47,26 +47,26 @@ class CachedForges:
             self._tokens = read_tokens(self._paths)
         return find_forge(ref.host, self._settings, self._tokens)
 
-    def issue_text(self, ref: IssueRef) -> IssueText | None:
+    def fetch_issue_text(self, ref: IssueRef) -> IssueText | None:
         """Title and body of an issue; None when there is no forge to ask.
 
         Raises:
             ForgeError: the forge did not give it.
         """
-        forge = self.forge(ref)
+        forge = self.find_forge(ref)
         if forge is None:
             return None
         from . import queries
 
         return self._ask(forge, lambda: queries.fetch_issue_text(forge, ref))
 
-    def pull_request_of(self, ref: IssueRef, branch: str) -> PullRequest | None:
+    def fetch_pull_request(self, ref: IssueRef, branch: str) -> PullRequest | None:
         """The pull request of a branch as the forge knows it now; None when there is none, or no forge to ask.
 
         Raises:
             ForgeError: the forge did not tell; `known` may have an earlier answer.
         """
-        forge = self.forge(ref)
+        forge = self.find_forge(ref)
         if forge is None:
             return None
         from . import queries
@@ -76,7 +76,7 @@ class CachedForges:
         self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {ref.key: known}))
         return found
 
-    def ask_again(self, wanted: Mapping[str, str] | None = None) -> list[str]:
+    def refresh_pull_requests(self, wanted: Mapping[str, str] | None = None) -> list[str]:
         """Ask about pull requests, several at a time; a sentence for each forge or issue that did not answer.
 
         Args:
@@ -95,12 +95,12 @@ class CachedForges:
 
     def _fault(self, reference: str, branch: str) -> str | None:
         try:
-            self.pull_request_of(refs.parse_reference(reference, self._settings.default_server), branch)
+            self.fetch_pull_request(refs.parse_reference(reference, self._settings.default_server), branch)
         except KugetsuError as error:  # also a reference that someone wrote into the file by hand
             return str(error)
         return None
 
-    def known(self, ref: IssueRef) -> KnownPull | None:
+    def read_known(self, ref: IssueRef) -> KnownPull | None:
         """The last answer about an issue's pull request; asks nobody."""
         return pull_requests.load_pull_requests(self._paths).issues.get(ref.key)
 

@@ -60,7 +60,7 @@ class ForgeClient:
         """
         return self._get(self.forge.api + path, query)[0]
 
-    def pages(self, path: str, **query: str | int) -> list[Any]:
+    def get_pages(self, path: str, **query: str | int) -> list[Any]:
         """The documents of all pages of a list, at most `MAX_PAGES` of them."""
         address: str | None = self.forge.api + path
         found: list[Any] = []
@@ -73,7 +73,7 @@ class ForgeClient:
     def _get(self, address: str, query: dict[str, str | int]) -> tuple[Any, str | None]:
         deadline = time.monotonic() + TOTAL_S
         for _ in range(MAX_REDIRECTS + 1):
-            response, data = self._once(address, query, deadline)
+            response, data = self._request(address, query, deadline)
             if not response.is_redirect:
                 break
             address, query = self._same_host(address, response.headers.get("location", "")), {}
@@ -88,7 +88,7 @@ class ForgeClient:
         following = response.links.get("next", {}).get("url")
         return document, self._same_host(address, following) if following else None
 
-    def _once(self, address: str, query: dict[str, str | int], deadline: float) -> tuple[httpx.Response, bytes]:
+    def _request(self, address: str, query: dict[str, str | int], deadline: float) -> tuple[httpx.Response, bytes]:
         data = b""
         try:
             with self._http.stream("GET", address, params=query or None) as response:

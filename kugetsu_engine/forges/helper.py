@@ -32,11 +32,11 @@ def _answer(verb: str, root: str, reference: str = "", branch: str = "") -> dict
     if verb == "refresh":
         return {
             "asked": len(pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time())),
-            "faults": forges.ask_again(),
+            "faults": forges.refresh_pull_requests(),
         }
     ref = refs.parse_reference(reference)
     if verb == "text":
-        text = forges.issue_text(ref)
+        text = forges.fetch_issue_text(ref)
         return {"title": text.title, "body": text.body} if text else {}
-    pull = forges.pull_request_of(ref, branch)
+    pull = forges.fetch_pull_request(ref, branch)
     return {"url": pull.url} if pull else {}

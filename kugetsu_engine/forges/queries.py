@@ -56,9 +56,9 @@ def _pulls(client: ForgeClient, ref: IssueRef, branch: str) -> list[dict[str, An
     path = f"/repos/{quote_path(ref.path)}/pulls"
     if client.forge.kind == "github":
         owner = ref.path.partition("/")[0]
-        pages = client.pages(path, head=f"{owner}:{branch}", state="all", per_page=100)
+        pages = client.get_pages(path, head=f"{owner}:{branch}", state="all", per_page=100)
     else:
-        pages = client.pages(path, state="all", sort="recentupdate", limit=50)
+        pages = client.get_pages(path, state="all", sort="recentupdate", limit=50)
     found = [one for page in pages if isinstance(page, list) for one in page if isinstance(one, dict)]
     if not found and not all(isinstance(page, list) for page in pages):
         raise ForgeError(f"{client.forge.host} answered something else than a list of pull requests")
@@ -73,7 +73,7 @@ def _check_states(client: ForgeClient, ref: IssueRef, commit: str) -> list[str]:
         # Gitea calls a status's state `status`.
         states.append(_text(one, "state") or _text(one, "status"))
     if client.forge.kind == "github":
-        for page in client.pages(f"{base}/check-runs", per_page=100):
+        for page in client.get_pages(f"{base}/check-runs", per_page=100):
             runs = _inner(page, "check_runs", list)
             states += [_text(run, "conclusion") if run.get("status") == "completed" else "pending" for run in runs]
     return states

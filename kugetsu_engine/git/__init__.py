@@ -1,1 +1,1 @@
-"""What is asked of git."""
+"""Everything that runs git or reads its files."""

@@ -1,6 +1,6 @@
-"""How a branch and its worktree stand when an attempt begins: what the attempt delivers is measured from there.
+"""Records a branch and its worktree before an attempt, so that the attempt's delivery can be measured afterwards.
 
-Without it the commits of an earlier attempt, or of another task of the same issue, would count as this one's.
+Without this record, commits of an earlier attempt or of another task of the issue would count as this attempt's.
 """
 
 import os
@@ -8,124 +8,123 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .command import git
-from .containing_repository import main_folder
-from .gitfile import admin_dir, common_folder
-from .isolation import NOTHING_KNOWN, isolated_view
-from .repositories import common_dir
+from .discovery import resolve_main_folder
+from .gitfile import read_admin_dir, read_common_dir
+from .isolation import NO_REFS, open_isolated_view
+from .repositories import ask_common_dir
 
 MAX_REFS = 20_000
-"""Refs whose commits are known to be older than the attempt; a larger repository is looked at in part."""
+"""Refs that are recorded; of a larger repository only a part."""
 MAX_DIRTY = 20_000
 MAX_WALK = 10_000
-"""Files of one folder unknown to git that are looked at."""
+"""Files of one untracked folder that are checked."""
 STATUS = (
     "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=normal", "-z", "--no-renames",
     "--ignore-submodules=dirty",
 )  # fmt: skip
 
 
-class Standing(NamedTuple):
-    """Where a worktree's HEAD is, and what lies there uncommitted."""
+class CheckoutState(NamedTuple):
+    """A worktree's HEAD and uncommitted files."""
 
     head: str | None
-    """Commit that is checked out; None where there is none yet."""
-    on: str | None
-    """Branch that is checked out; None: a commit on its own."""
+    """Commit that is checked out; None if there is none yet."""
+    branch: str | None
+    """Branch that is checked out; None: detached HEAD."""
     dirty: frozenset[int]
-    """One number for each uncommitted file, which changes when the file does."""
+    """A hash for each uncommitted file, which changes when the file does."""
 
 
 class Baseline(NamedTuple):
-    """What was there before the agent."""
+    """The state before the agent started."""
 
     worktree: str
     branch: str
     base_branch: str | None
-    shared: str
-    """The folder that all worktrees of the repository share; it outlives a worktree that the agent removes."""
-    folder: str
+    common_dir: str
+    """git's folder that all worktrees share; it stays if the agent removes the worktree."""
+    admin_dir: str
     """git's own folder of the worktree."""
     commit: str | None
-    """Newest commit of the branch; None where there is no such branch."""
+    """Newest commit of the branch; None if there is no such branch."""
     known: tuple[str, ...]
-    """Commits that refs pointed at: whatever they hold is older than the attempt."""
-    standing: Standing
-    moves: int
-    """Bytes of git's record of where the worktree's HEAD has been."""
+    """Commits of other refs and of HEAD: these and their ancestors are older than the attempt."""
+    checkout: CheckoutState
+    reflog_bytes: int
+    """Size of the worktree's HEAD reflog."""
 
 
 def record_baseline(repository: str, worktree: str, branch: str, base_branch: str | None) -> Baseline:
-    """Look at a branch and its worktree before the agent is started.
+    """Record a branch and its worktree before the agent starts.
 
     Raises:
-        GitError: git cannot tell.
-        RepositoryError: the repository is none.
+        GitError: git failed.
+        RepositoryError: it is not a repository.
     """
-    shared, folder = _shared(repository, worktree), os.path.realpath(admin_dir(worktree))
-    told = git(shared, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
-    refs = [line.split(" ", 1) for line in told.split("\n") if line]  # names may hold what Python takes for the end of a line
+    common_dir, admin_dir = _find_common_dir(repository, worktree), os.path.realpath(read_admin_dir(worktree))
+    output = git(common_dir, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
+    refs = [line.split(" ", 1) for line in output.split("\n") if line]  # `splitlines` would split at more characters
     own = f"refs/heads/{branch}"
-    standing = inspect_worktree(worktree, {name: commit for commit, name in refs})
+    checkout = read_checkout_state(worktree, {name: commit for commit, name in refs})
     commit = next((commit for commit, name in refs if name == own), None)
     if commit is None and len(refs) == MAX_REFS:
-        commit = commit_of(shared, own)
-    known = {commit for commit, name in refs if name != own} | ({standing.head} if standing.head else set())
+        commit = read_ref(common_dir, own)
+    known = {commit for commit, name in refs if name != own} | ({checkout.head} if checkout.head else set())
     return Baseline(
-        worktree, branch, base_branch, shared, folder, commit, tuple(sorted(known - {commit})), standing,
-        moves_length(folder),
+        worktree, branch, base_branch, common_dir, admin_dir, commit, tuple(sorted(known - {commit})), checkout,
+        measure_reflog(admin_dir),
     )  # fmt: skip
 
 
-def _shared(repository: str, worktree: str) -> str:
-    """The folder that all worktrees of the repository share."""
-    found = common_folder(worktree)
-    if found is not None and main_folder(worktree) == main_folder(repository):
-        return found
-    return os.path.realpath(common_dir(repository))
+def _find_common_dir(repository: str, worktree: str) -> str:
+    common_dir = read_common_dir(worktree)
+    if common_dir is not None and resolve_main_folder(worktree) == resolve_main_folder(repository):
+        return common_dir
+    return os.path.realpath(ask_common_dir(repository))
 
 
-def inspect_worktree(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Standing:
-    """Ask git how a worktree stands.
+def read_checkout_state(worktree: str, refs: Mapping[str, str] = NO_REFS) -> CheckoutState:
+    """Read a worktree's HEAD and uncommitted files.
 
     Args:
-        refs: commits of refs by full name, as git has just told them.
+        refs: commits by full ref name, as git has just listed them.
 
     Raises:
-        GitError: git cannot tell.
+        GitError: git failed.
     """
     dirty: list[int] = []
-    head, on = None, None
-    with isolated_view(worktree, refs) as found:
-        entries = found.git(*STATUS).split("\0")
+    head, branch = None, None
+    with open_isolated_view(worktree, refs) as view:
+        entries = view.git(*STATUS).split("\0")
     for entry in entries:
         if entry.startswith("# branch.oid "):
             head = None if entry.endswith("(initial)") else entry[13:]
         elif entry.startswith("# branch.head "):
-            on = None if entry.endswith("(detached)") else entry[14:]
+            branch = None if entry.endswith("(detached)") else entry[14:]
         elif entry and entry[0] != "#" and len(dirty) < MAX_DIRTY:
-            dirty.append(_mark(worktree, entry))
-    return Standing(head, on, frozenset(dirty))
+            dirty.append(_hash_entry(worktree, entry))
+    return CheckoutState(head, branch, frozenset(dirty))
 
 
-def commit_of(shared: str, name: str) -> str | None:
-    """The commit that a ref points at; None where there is no such ref.
+def read_ref(common_dir: str, name: str) -> str | None:
+    """Return the commit of a ref; None if there is no such ref.
 
     Raises:
-        GitError: git cannot tell.
+        GitError: git failed.
     """
-    return git(shared, "for-each-ref", "--format=%(objectname)", name).strip() or None
+    return git(common_dir, "for-each-ref", "--format=%(objectname)", name).strip() or None
 
 
-def moves_length(folder: str) -> int:
-    """Bytes of git's record of where a worktree's HEAD has been; 0 where git keeps none."""
+def measure_reflog(admin_dir: str) -> int:
+    """Return the size of a worktree's HEAD reflog; 0 if there is none."""
     try:
-        return os.stat(f"{folder}/logs/HEAD").st_size
+        return os.stat(f"{admin_dir}/logs/HEAD").st_size
     except OSError:
         return 0
 
 
-def _mark(worktree: str, entry: str) -> int:
-    """A number for a line of git's status that changes when the file it is about is written, staged or replaced."""
+def _hash_entry(worktree: str, entry: str) -> int:
+    """A hash of a line of `git status` that changes when its file is written, staged or replaced."""
     fields = 8 if entry[0] == "1" else 10 if entry[0] == "u" else 1
     name = entry.split(" ", fields)[-1]
     path = os.path.join(worktree, name)
@@ -133,25 +132,25 @@ def _mark(worktree: str, entry: str) -> int:
         status = os.lstat(path)
     except (OSError, ValueError):
         return hash(entry)
-    inside = _inside(path) if name.endswith("/") else 0
+    inside = _hash_folder(path) if name.endswith("/") else 0
     return hash((entry, status.st_mode, status.st_size, status.st_mtime_ns, inside))
 
 
-def _inside(folder: str) -> int:
-    """The same for a whole folder that git does not know."""
-    marks, waiting, left = 0, [folder], MAX_WALK
-    for path in waiting:
+def _hash_folder(folder: str) -> int:
+    """The same for an untracked folder."""
+    combined, folders, left = 0, [folder], MAX_WALK
+    for path in folders:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
                     if left <= 0:
-                        return marks
+                        return combined
                     left -= 1
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        folders.append(entry.path)
                         continue
                     status = entry.stat(follow_symlinks=False)
-                    marks ^= hash((entry.path, status.st_size, status.st_mtime_ns))
+                    combined ^= hash((entry.path, status.st_size, status.st_mtime_ns))
         except OSError:
             continue
-    return marks
+    return combined

@@ -1,6 +1,6 @@
-"""What an attempt delivered: new commits on the issue's branch, what lies uncommitted, and commits that are elsewhere.
+"""Measures what an attempt delivered: new commits on the issue's branch, uncommitted changes, and commits elsewhere.
 
-Whatever cannot be measured is said to be so. It is never taken for a delivery.
+What cannot be measured is reported as such and never counts as a delivery.
 """
 
 import os
@@ -9,130 +9,130 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import AttemptFailed, GitError
-from . import baseline
-from .baseline import Baseline, Standing
+from .baseline import Baseline, CheckoutState, read_checkout_state
 from .command import git
-from .gitfile import common_folder
-from .worktrees import base_commit
+from .gitfile import read_common_dir
+from .worktrees import read_base_commit
 
 Measured = tuple[dict[str, Any] | None, str | None]
-"""The numbers, None where there are none; and what could not be measured and why, None where all was."""
+"""The numbers, None if there are none; and what could not be measured and why, None if all was."""
 NUMBERS = (
     "commits", "files", "insertions", "deletions", "dirty", "dirty_before", "brought", "removed", "elsewhere", "task_commits",
     "total",
 )  # fmt: skip
-MAX_MOVES = 1 << 20
+MAX_REFLOG_BYTES = 1 << 20
 MAX_ELSEWHERE = 1000
-_MOVE = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\t]*\t(.*)")
-_NOT_MADE = re.compile(
+_ENTRY = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\t]*\t(.*)")
+_NOT_CREATED = re.compile(
     r"\((start|finish|abort)\)|^(checkout|reset|clone|[Bb]ranch)\b|^(pull|merge|rebase|cherry-pick)[^:]*: [Ff]ast-forward$"
 )
-"""What git notes where HEAD went to a commit that was there before."""
+"""Reflog messages of moves to a commit that existed before."""
 
 
-class BranchMoves(NamedTuple):
-    """What git recorded of a worktree's HEAD."""
+class Reflog(NamedTuple):
+    """A worktree's HEAD reflog."""
 
     made: frozenset[str] = frozenset()
-    """Commits that were made in the worktree during the attempt."""
+    """Commits created in the worktree during the attempt."""
     ever_made: frozenset[str] = frozenset()
+    """Commits created in it at any time."""
     kept: bool = False
-    """Whether git kept a record at all."""
+    """Whether there is a reflog."""
     left: tuple[str, ...] = ()
-    """Commits from which HEAD was moved to another branch during the attempt, the newest first."""
+    """Commits from which HEAD was switched to another branch during the attempt, newest first."""
 
 
-def measure_delivery(start: Baseline, task_began: str | None = None) -> Measured:
+def measure_delivery(baseline: Baseline, task_began: str | None = None) -> Measured:
     """Measure what has changed since an attempt began.
 
     Args:
-        task_began: commit of the branch when the first attempt of the task began, where that was an earlier attempt.
+        task_began: commit of the branch when the task's first attempt began, if this is a later attempt.
 
-    Returns: `commits`, `files`, `insertions`, `deletions`: commits on the branch that this attempt added; `dirty`: files it
-    changed and did not commit; `dirty_before`: those that are as they were; `brought`: commits that a merge or a rebase brought
-    in; `removed`: commits of the branch that are no longer on it; `elsewhere`, `elsewhere_on`: commits made that are not on the
-    branch; `task_commits`: those of all attempts of the task; `total`: commits of the branch over its base; `unpushed`: those
-    of them that no remote is known to have.
+    Returns: `commits`, `files`, `insertions`, `deletions`: new commits on the branch; `dirty`: files changed and not committed;
+    `dirty_before`: uncommitted files that did not change; `brought`: commits that a merge or a rebase brought in; `removed`:
+    commits that are no longer on the branch; `elsewhere`, `elsewhere_on`: new commits that are not on the branch;
+    `task_commits`: new commits of all attempts of the task; `total`: commits of the branch over its base; `unpushed`: how many
+    of them no remote has, as far as is known.
     """
-    missing = _what_is_wrong(start)
-    standing, refs = None, None
+    missing = _find_worktree_fault(baseline)
+    checkout, refs = None, None
     try:
-        refs = _refs(start)
+        refs = _read_refs(baseline)
     except GitError as error:
         missing = missing or error.message
     if missing is None:
         try:
-            standing = baseline.inspect_worktree(start.worktree, refs or {})
+            checkout = read_checkout_state(baseline.worktree, refs or {})
         except GitError as error:
             missing = error.message
     if refs is None:
         return None, missing
     try:
-        found = _on_branch(start, standing, task_began, refs)
+        numbers = _measure_branch(baseline, checkout, task_began, refs)
     except (AttemptFailed, ValueError) as error:
         return None, missing or str(error)
-    if standing is None:
-        if not found["commits"]:
-            return None, f"{missing}, and {start.branch} has no new commit"
-        return found, f"uncommitted files: {missing}"
-    changed = standing.dirty - start.standing.dirty
-    return found | {"dirty": len(changed), "dirty_before": len(standing.dirty) - len(changed)}, None
+    if checkout is None:
+        if not numbers["commits"]:
+            return None, f"{missing}, and {baseline.branch} has no new commit"
+        return numbers, f"uncommitted files: {missing}"
+    changed = checkout.dirty - baseline.checkout.dirty
+    return numbers | {"dirty": len(changed), "dirty_before": len(checkout.dirty) - len(changed)}, None
 
 
-def _what_is_wrong(start: Baseline) -> str | None:
-    """Why the worktree cannot be looked at, in words; None when it can. Runs nothing in it."""
-    if not os.path.isdir(start.worktree):
+def _find_worktree_fault(baseline: Baseline) -> str | None:
+    """Why the worktree cannot be read; None if it can. Runs nothing in it."""
+    if not os.path.isdir(baseline.worktree):
         return "the worktree is gone"
-    if common_folder(start.worktree) != start.shared:
-        return "what is in the worktree's place belongs to no repository of this issue"
+    if read_common_dir(baseline.worktree) != baseline.common_dir:
+        return "the folder in the worktree's place belongs to another repository"
     return None
 
 
-def _on_branch(
-    start: Baseline, standing: Standing | None, task_began: str | None, refs: Mapping[str, str]
+def _measure_branch(
+    baseline: Baseline, checkout: CheckoutState | None, task_began: str | None, refs: Mapping[str, str]
 ) -> dict[str, Any]:  # fmt: skip
-    """What the repository tells; it knows the branch even where the worktree is gone.
+    """The numbers that come from the repository, which has the branch even if the worktree is gone.
 
     Raises:
-        GitError: git cannot tell.
-        ValueError: it told something else.
+        GitError: git failed.
+        ValueError: git's output is not as expected.
     """
-    own = f"refs/heads/{start.branch}"
+    own = f"refs/heads/{baseline.branch}"
     end = refs.get(own)
-    found: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "elsewhere_on": None, "unpushed": None}
-    moves = _moves(start)
+    numbers: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "elsewhere_on": None, "unpushed": None}
+    reflog = _read_reflog(baseline)
     bases = [
         commit
         for name, commit in refs.items()
-        if name != own and not name.startswith(f"{own}/") and commit not in moves.ever_made
+        if name != own and not name.startswith(f"{own}/") and commit not in reflog.ever_made
     ]
-    if end != start.commit:
-        others = [*start.known, *bases]
+    if end != baseline.commit:
+        others = [*baseline.known, *bases]
         if end is not None:
-            found |= _added(start, end, others)
-        if start.commit is not None:
-            found["removed"] = _count(start, [start.commit], [end, *bases])
+            numbers |= _measure_new(baseline, end, others)
+        if baseline.commit is not None:
+            numbers["removed"] = _count(baseline, [baseline.commit], [end, *bases])
     if end is not None:
-        found |= _of_branch(start, end, bases)
+        numbers |= _measure_total(baseline, end, bases)
         if task_began is not None:
-            found["task_commits"] = _count(start, [end], [task_began, *bases])
-    return found | _elsewhere(start, end, standing, moves, bases)
+            numbers["task_commits"] = _count(baseline, [end], [task_began, *bases])
+    return numbers | _measure_elsewhere(baseline, end, checkout, reflog, bases)
 
 
-def _added(start: Baseline, end: str, others: list[str]) -> dict[str, int]:
-    """The commits that are new on the branch, and the lines they change; not those that a merge or a rebase brought along."""
-    commits, new = _count(start, [end], [start.commit, *others]), _count(start, [end], [start.commit])
+def _measure_new(baseline: Baseline, end: str, others: list[str]) -> dict[str, int]:
+    """The new commits of the branch and the lines they change, without those that a merge or a rebase brought in."""
+    commits, new = _count(baseline, [end], [baseline.commit, *others]), _count(baseline, [end], [baseline.commit])
     if not commits:
         return {"brought": new}
     numstat = ("--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
-    if start.commit is not None and commits == new:
-        told = git(start.shared, "diff", *numstat, start.commit, end, "--")
+    if baseline.commit is not None and commits == new:
+        output = git(baseline.common_dir, "diff", *numstat, baseline.commit, end, "--")
     else:
-        told = git(
-            start.shared, "log", *numstat, "--format=", "--ignore-missing", "--stdin",
-            feed=_revisions([end], [start.commit, *others]),
+        output = git(
+            baseline.common_dir, "log", *numstat, "--format=", "--ignore-missing", "--stdin",
+            feed=_revisions([end], [baseline.commit, *others]),
         )  # fmt: skip
-    rows = [row for line in told.splitlines() if len(row := line.split("\t", 2)) == 3]
+    rows = [row for line in output.splitlines() if len(row := line.split("\t", 2)) == 3]
     return {
         "commits": commits, "brought": new - commits, "files": len({name for _, _, name in rows}),
         "insertions": sum(int(plus) for plus, _, _ in rows if plus.isdigit()),
@@ -140,76 +140,77 @@ def _added(start: Baseline, end: str, others: list[str]) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _of_branch(start: Baseline, end: str, bases: list[str]) -> dict[str, int | None]:
-    """How many commits the whole branch has, and how many of them no remote is known to have."""
-    made_from = base_commit(start.worktree) or start.commit
-    total = _count(start, [end], [made_from, *bases])
-    if not total or not git(start.shared, "remote").strip():
+def _measure_total(baseline: Baseline, end: str, bases: list[str]) -> dict[str, int | None]:
+    """How many commits the branch has over its base, and how many of them no remote is known to have."""
+    base = read_base_commit(baseline.worktree) or baseline.commit
+    total = _count(baseline, [end], [base, *bases])
+    if not total or not git(baseline.common_dir, "remote").strip():
         return {"total": total, "unpushed": None}
-    unpushed = git(start.shared, "rev-list", "--count", end, *([f"^{made_from}"] if made_from else []), "--not", "--remotes")
+    unpushed = git(baseline.common_dir, "rev-list", "--count", end, *([f"^{base}"] if base else []), "--not", "--remotes")
     return {"total": total, "unpushed": int(unpushed)}
 
 
-def _elsewhere(
-    start: Baseline, end: str | None, standing: Standing | None, moves: BranchMoves, bases: list[str]
+def _measure_elsewhere(
+    baseline: Baseline, end: str | None, checkout: CheckoutState | None, reflog: Reflog, bases: list[str]
 ) -> dict[str, int | str | None]:
-    """Commits that were made in the worktree and are not on the branch: on another one, or on none."""
-    tips = list(moves.left)
-    if standing is not None and standing.head is not None and standing.on != start.branch:
-        tips.insert(0, standing.head)
+    """New commits of the worktree that are on another branch, or on none."""
+    tips = list(reflog.left)
+    if checkout is not None and checkout.head is not None and checkout.branch != baseline.branch:
+        tips.insert(0, checkout.head)
     if not tips:
         return {}
-    told = git(
-        start.shared, "rev-list", f"--max-count={MAX_ELSEWHERE}", "--ignore-missing", "--stdin",
-        feed=_revisions(tips, [end, start.commit, *start.known, *bases]),
+    commits = git(
+        baseline.common_dir, "rev-list", f"--max-count={MAX_ELSEWHERE}", "--ignore-missing", "--stdin",
+        feed=_revisions(tips, [end, baseline.commit, *baseline.known, *bases]),
     ).split()  # fmt: skip
-    lost = [commit for commit in told if commit in moves.made] if moves.kept else told
+    lost = [commit for commit in commits if commit in reflog.made] if reflog.kept else commits
     if not lost:
         return {}
-    names = git(start.shared, "for-each-ref", "--count=1", "--format=%(refname:short)", f"--contains={lost[0]}", "refs/heads")
+    names = git(
+        baseline.common_dir, "for-each-ref", "--count=1", "--format=%(refname:short)", f"--contains={lost[0]}", "refs/heads"
+    )
     return {"elsewhere": len(lost), "elsewhere_on": names.strip() or None}
 
 
-def _refs(start: Baseline) -> dict[str, str]:
-    """Where the issue's branch is now, and those that work is based on: what a merge or a rebase brings from there is nobody's
-    delivery.
+def _read_refs(baseline: Baseline) -> dict[str, str]:
+    """Commits of the issue's branch and of the branches it may be based on; what a merge brings from those is not delivered.
 
     Raises:
-        GitError: git cannot tell.
+        GitError: git failed.
     """
-    names = [start.base_branch] if start.base_branch else ["HEAD", "main", "master"]
+    names = [baseline.base_branch] if baseline.base_branch else ["HEAD", "main", "master"]
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
-    patterns.append(f"refs/heads/{start.branch}")
-    told = git(start.shared, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
-    return {name: commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name}
+    patterns.append(f"refs/heads/{baseline.branch}")
+    output = git(baseline.common_dir, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
+    return {name: commit for commit, _, name in (line.partition(" ") for line in output.split("\n")) if name}
 
 
-def _moves(start: Baseline) -> BranchMoves:
-    """Read where HEAD has been, where git keeps a record. Only names of commits are taken, as agents can write there."""
+def _read_reflog(baseline: Baseline) -> Reflog:
+    """Read the HEAD reflog. An agent can write it, so only commit ids are used."""
     try:
-        with open(f"{start.folder}/logs/HEAD", "rb") as file:
+        with open(f"{baseline.admin_dir}/logs/HEAD", "rb") as file:
             length = os.fstat(file.fileno()).st_size
-            begin = file.seek(max(length - MAX_MOVES, 0))
-            data = file.read(MAX_MOVES)
+            offset = file.seek(max(length - MAX_REFLOG_BYTES, 0))
+            data = file.read(MAX_REFLOG_BYTES)
     except OSError:
-        return BranchMoves()
+        return Reflog()
     left: list[str] = []
     made, ever = set(), set()
     for line in data.splitlines(keepends=True):
-        recent, begin = begin >= start.moves, begin + len(line)
-        found = _MOVE.fullmatch(line.decode("utf-8", "replace").rstrip("\n"))
-        if found is None:
+        recent, offset = offset >= baseline.reflog_bytes, offset + len(line)
+        match = _ENTRY.fullmatch(line.decode("utf-8", "replace").rstrip("\n"))
+        if match is None:
             continue
-        if recent and found[3].startswith("checkout: moving from"):
-            left.insert(0, found[1])
-        if _NOT_MADE.search(found[3]) is None:
-            ever.add(found[2])
-            made |= {found[2]} if recent else set()
-    return BranchMoves(frozenset(made), frozenset(ever), True, tuple(left[:50]))
+        if recent and match[3].startswith("checkout: moving from"):
+            left.insert(0, match[1])
+        if _NOT_CREATED.search(match[3]) is None:
+            ever.add(match[2])
+            made |= {match[2]} if recent else set()
+    return Reflog(frozenset(made), frozenset(ever), True, tuple(left[:50]))
 
 
-def _count(start: Baseline, tips: list[str], without: list[str | None]) -> int:
-    return int(git(start.shared, "rev-list", "--count", "--ignore-missing", "--stdin", feed=_revisions(tips, without)))
+def _count(baseline: Baseline, tips: list[str], without: list[str | None]) -> int:
+    return int(git(baseline.common_dir, "rev-list", "--count", "--ignore-missing", "--stdin", feed=_revisions(tips, without)))
 
 
 def _revisions(tips: list[str], without: list[str | None]) -> str:

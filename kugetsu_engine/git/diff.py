@@ -1,25 +1,25 @@
-"""What a worktree holds that its base does not: commits, uncommitted changes and untracked files, as one bounded diff.
+"""Compares a worktree with its base: commits, uncommitted changes and untracked files, as one bounded diff.
 
-All of it is written by an agent: names and lines are handed out as they are, and cleaned where they are shown.
+An agent wrote all of it. Names and lines are returned as they are, and made safe where they are shown.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ..domain.changes import ChangedFile, WorktreeDiff
 from ..domain.text.quantities import format_size
 from ..errors import GitError
 from .change_counts import MAX_UNTRACKED_BYTES, is_binary, read_untracked
 from .command import git
-from .isolation import IsolatedView, isolated_view
-from .worktrees import base_commit
+from .isolation import IsolatedView, open_isolated_view
+from .worktrees import read_base_commit
 
 MAX_BYTES = 4 << 20
-"""Of git's answer; what is beyond is not asked for."""
+"""Most bytes of git's output that are read."""
 MAX_LINES = 40_000
 MAX_LINE = 4096
-"""Characters of a line that are kept."""
+"""Most characters kept of a line."""
 MAX_FILES = 2_000
 TIMEOUT_S = 30.0
 
@@ -30,17 +30,17 @@ _LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f
 
 
 def read_worktree_diff(worktree: str) -> WorktreeDiff:
-    """Compare a worktree with the point at which its work began.
+    """Compare a worktree with its base.
 
     Raises:
-        GitError: git refused, or there is no worktree.
+        GitError: git failed, or there is no worktree.
     """
     if not os.path.isdir(worktree):
         raise GitError(f"{worktree} is not there")
-    base, commits = _base(worktree)
-    with isolated_view(worktree) as look:
-        uncommitted, untracked, names_cut = _status(look)
-        head, lines, patch_cut = _compare(look, base or "HEAD")
+    base, commits = _find_base(worktree)
+    with open_isolated_view(worktree) as view:
+        uncommitted, untracked, names_cut = _read_status(view)
+        head, lines, patch_cut = _read_diff(view, base or "HEAD")
     starts = _file_starts(lines)
     files = [
         ChangedFile(name, state, plus, minus, name in uncommitted, starts.get(name))
@@ -48,7 +48,7 @@ def read_worktree_diff(worktree: str) -> WorktreeDiff:
     ]
     cut = names_cut or patch_cut or len(head) > MAX_FILES
     for name in untracked[: max(MAX_FILES - len(files), 0)]:
-        text, counted = _untracked(worktree, name)
+        text, counted = _format_untracked(worktree, name)
         room = len(lines) + len(text) <= MAX_LINES and not patch_cut
         files.append(
             ChangedFile(name, "untracked", counted, 0 if counted is not None else None, True, len(lines) if room else None)
@@ -59,27 +59,27 @@ def read_worktree_diff(worktree: str) -> WorktreeDiff:
     return WorktreeDiff(worktree, base, commits, tuple(files), tuple(lines), cut or len(files) < len(head) + len(untracked))
 
 
-def _base(worktree: str) -> tuple[str | None, int]:
+def _find_base(worktree: str) -> tuple[str | None, int]:
     """The merge base of the work, and the number of commits over it."""
-    mark = base_commit(worktree)
-    if mark is None:
+    recorded = read_base_commit(worktree)
+    if recorded is None:
         return None, 0
     try:
-        merge_base = git(worktree, "merge-base", mark, "HEAD", timeout_s=TIMEOUT_S).strip()
+        merge_base = git(worktree, "merge-base", recorded, "HEAD", timeout_s=TIMEOUT_S).strip()
         if _COMMIT.fullmatch(merge_base) is None:
             return None, 0
         return merge_base, int(git(worktree, "rev-list", "--count", f"{merge_base}..HEAD", timeout_s=TIMEOUT_S))
     except (GitError, ValueError):
-        return None, 0  # the branch was replaced by one that has nothing in common with the base
+        return None, 0  # the branch was replaced by one without a common ancestor
 
 
-def _status(look: IsolatedView) -> tuple[set[str], list[str], bool]:
-    """The names of tracked files with uncommitted changes, the untracked ones, and whether there are more."""
-    answer, cut = look.start(
+def _read_status(view: IsolatedView) -> tuple[set[str], list[str], bool]:
+    """The names of tracked files with uncommitted changes, of untracked files, and whether there are more."""
+    output, cut = view.git_limited(
         "status", "--porcelain=v2", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
         limit=MAX_BYTES, timeout_s=TIMEOUT_S,
     )  # fmt: skip
-    entries = answer.split(b"\0")
+    entries = output.split(b"\0")
     if cut:
         entries = entries[:-1]
     changed = {os.fsdecode(entry.split(b" ", 8)[-1]) for entry in entries if entry[:2] == b"1 "}
@@ -87,22 +87,23 @@ def _status(look: IsolatedView) -> tuple[set[str], list[str], bool]:
     return changed, [os.fsdecode(entry[2:]) for entry in entries if entry[:2] == b"? "], cut
 
 
-_Counted = dict[str, tuple[str, int | None, int | None]]
+_FileCounts = dict[str, tuple[str, int | None, int | None]]
+"""State, insertions and deletions by file."""
 
 
-def _compare(look: IsolatedView, base: str) -> tuple[_Counted, list[str], bool]:
-    """State and line counts by file, and the lines of the diff."""
-    answer, cut = look.start(
+def _read_diff(view: IsolatedView, base: str) -> tuple[_FileCounts, list[str], bool]:
+    """State and line counts by file, the lines of the diff, and whether there are more."""
+    output, cut = view.git_limited(
         "diff", "--raw", "--numstat", "--patch", "-z", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv",
         "--no-relative", "--ignore-submodules=dirty", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
         "--inter-hunk-context=0", "--output-indicator-new=+", "--output-indicator-old=-", "--output-indicator-context= ",
         base, "--", limit=MAX_BYTES, timeout_s=TIMEOUT_S,
     )  # fmt: skip
-    head, between, patch = answer.partition(b"\0\0")
-    if cut and not between:
-        raise GitError("more files differ from the base than can be shown here")
+    head, separator, patch = output.partition(b"\0\0")
+    if cut and not separator:
+        raise GitError("too many files differ from the base to show them")
     states: dict[str, str] = {}
-    counts: _Counted = {}
+    counts: _FileCounts = {}
     fields = iter(head.split(b"\0"))
     for field in fields:
         if field.startswith(b":"):
@@ -111,52 +112,48 @@ def _compare(look: IsolatedView, base: str) -> tuple[_Counted, list[str], bool]:
             plus, minus, name = field.split(b"\t", 2)
             path = os.fsdecode(name)
             counts[path] = (states.get(path, "modified"), _number(plus), _number(minus))
-    found = {path: counts.get(path, (state, None, None)) for path, state in states.items()}
-    lines = _lines(patch)
+    files = {path: counts.get(path, (state, None, None)) for path, state in states.items()}
+    lines = _split_lines(patch)
     if cut and lines:
-        lines.pop()  # half a line
-    return found, lines[:MAX_LINES], cut or len(lines) > MAX_LINES
+        lines.pop()  # incomplete
+    return files, lines[:MAX_LINES], cut or len(lines) > MAX_LINES
 
 
 def _number(text: bytes) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _lines(text: bytes) -> list[str]:
-    """The lines of a text; only a line feed ends one."""
+def _split_lines(text: bytes) -> list[str]:
+    """The lines of a text, split at line feeds only."""
     lines = text.split(b"\n", MAX_LINES + 1)
     if lines and not lines[-1]:
         lines.pop()
-    return [_line(line) for line in lines]
-
-
-def _line(line: bytes) -> str:
-    return line[: MAX_LINE * 4].decode("utf-8", "replace")[:MAX_LINE]
+    return [line[: MAX_LINE * 4].decode("utf-8", "replace")[:MAX_LINE] for line in lines]
 
 
 def _file_starts(lines: Iterable[str]) -> dict[str, int]:
-    """Where the part of each file begins, by its name. A line of a file's own text never begins at the margin."""
-    return {name: place for place, line in enumerate(lines) if (name := _named(line)) is not None}
+    """The line at which each file's part begins. A line of a file's content always has a prefix, so it cannot match."""
+    return {name: index for index, line in enumerate(lines) if (name := _parse_header(line)) is not None}
 
 
-def _named(line: str) -> str | None:
-    """The file that a line like `diff --git a/x b/x` is about; without renames it says the same name twice."""
+def _parse_header(line: str) -> str | None:
+    """The file of a line like `diff --git a/x b/x`; without renames both names are the same."""
     rest = line.removeprefix("diff --git ")
     if rest is line or rest == line:
         return None
     half = rest[: (len(rest) - 1) // 2]
     if half.startswith('"'):
-        return os.fsdecode(_ESCAPED.sub(_unescaped, half[1:-1].encode("utf-8", "replace"))).removeprefix("a/")
+        return os.fsdecode(_ESCAPED.sub(_unescape, half[1:-1].encode("utf-8", "replace"))).removeprefix("a/")
     return half.removeprefix("a/")
 
 
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    what = match[1]
-    return bytes([int(what, 8) & 255]) if len(what) == 3 else _LETTERS.get(what, what)
+def _unescape(match: re.Match[bytes]) -> bytes:
+    escape = match[1]
+    return bytes([int(escape, 8) & 255]) if len(escape) == 3 else _LETTERS.get(escape, escape)
 
 
-def _untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
-    """An untracked file as a diff would show it, and its number of lines; never follows a link, never waits for a pipe."""
+def _format_untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
+    """An untracked file as a diff would show it, and its number of lines."""
     shown = name.replace("\n", " ")
     title = [f"diff --git a/{shown} b/{shown}", "untracked file"]
     try:
@@ -167,10 +164,6 @@ def _untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
         return [*title, str(error)], None
     if is_binary(data):
         return [*title, "Binary file"], None
-    lines = list(_numbered(_lines(data)))
+    lines = [f"+{line}" for line in _split_lines(data)]
     rest = [] if whole else [f"\\ only the first {format_size(MAX_UNTRACKED_BYTES)} are shown"]
     return [*title, f"@@ -0,0 +1,{len(lines)} @@", *lines, *rest], len(lines) if whole else None
-
-
-def _numbered(lines: Iterable[str]) -> Iterator[str]:
-    return (f"+{line}" for line in lines)

@@ -1,8 +1,8 @@
-"""Removing a worktree: all of it or nothing, and what could not be deleted is said and can be finished later.
+"""Removes a worktree's folder, all of it or nothing; a deletion that was cut short can be finished later.
 
-First it is judged whether every folder in it can be emptied. Then the whole is moved aside, which is one act of the file
-system, then git forgets it, and only then files are deleted. What a crash leaves aside is put back where git still knows it,
-and else deleted by the next removal.
+First it is checked whether every folder in it can be deleted. Then the whole is renamed, which is atomic, git drops its record,
+and only then files are deleted. After a crash a renamed folder is restored if git still has its record, else it is deleted by
+the next removal.
 """
 
 import os
@@ -11,127 +11,125 @@ from collections.abc import Callable, Iterator
 
 from ..errors import GitError
 from .command import git
-from .gitfile import admin_dir, common_folder
+from .gitfile import read_admin_dir, read_common_dir
 
-ASIDE = ".removed-"
-"""Begins the name of what was moved aside, in the same folder."""
-Judge = Callable[[str], str | None]
+REMOVED_PREFIX = ".removed-"
+"""Prefix of the new name, in the same folder."""
 
 
-def remove_folder(
-    common: str, worktree: str, judge: Judge = lambda aside: None, in_spite_of_lock: bool = False
-) -> str | None:  # fmt: skip
-    """Remove a worktree, and have git forget it; a sentence about what could not be deleted, None where nothing is left.
+def remove_worktree_folder(
+    common_dir: str, worktree: str, check: Callable[[str], str | None] = lambda renamed: None, in_spite_of_lock: bool = False
+) -> str | None:
+    """Remove a worktree and git's record of it; return a sentence about files that could not be deleted, None if all were.
 
     Args:
-        common: git's folder of the repository.
-        judge: is given the worktree once nobody can write in it by its name; a reason keeps it.
+        common_dir: git's folder of the repository.
+        check: called with the renamed folder, where nobody can write by the old name; a reason it returns keeps the worktree.
 
     Raises:
-        GitError: it cannot be removed, or somebody locked it; it is as it was.
+        GitError: it cannot be removed, or is locked; it is unchanged.
     """
     if os.path.islink(worktree):
-        raise GitError(f"{worktree} is a link, so nothing of it was removed")
+        raise GitError(f"{worktree} is a link, so it was not removed")
     force = ["--force", "--force"] if in_spite_of_lock else ["--force"]
-    aside = _move_aside(worktree)
+    renamed = _rename(worktree)
     try:
-        if (why := judge(aside)) is not None:
-            raise GitError(why)
-        if _is_known(common, worktree):
-            git(common, "worktree", "remove", *force, "--", os.path.realpath(worktree))
+        if (reason := check(renamed)) is not None:
+            raise GitError(reason)
+        if f"worktree {os.path.realpath(worktree)}" in git(common_dir, "worktree", "list", "--porcelain").split("\n"):
+            git(common_dir, "worktree", "remove", *force, "--", os.path.realpath(worktree))
     except BaseException:
-        os.rename(aside, worktree)
+        os.rename(renamed, worktree)
         raise
-    return _delete(aside)
+    return _delete(renamed)
 
 
-def delete_removed(folder: str) -> str | None:
-    """Remove what lies in the place of a worktree and git does not know; returns as `clear` does.
+def remove_plain_folder(folder: str) -> str | None:
+    """Remove something in the place of a worktree that is not one; returns the same as `remove_worktree_folder`.
 
     Raises:
-        GitError: it cannot be removed, or is a whole repository; it is as it was.
+        GitError: it cannot be removed, or is a whole repository; it is unchanged.
     """
     if os.path.isdir(f"{folder}/.git") and not os.path.islink(folder):
-        raise GitError(f"{folder} is a repository of its own, so nothing of it was removed: move it away")
+        raise GitError(f"{folder} is a whole repository, so it was not removed: move it away")
     if os.path.islink(folder) or not os.path.isdir(folder):
         try:
             os.unlink(folder)
         except OSError as error:
             raise GitError(f"{folder} cannot be removed: {error.strerror}") from None
         return None
-    return _delete(_move_aside(folder))
+    return _delete(_rename(folder))
 
 
 def finish_removals(folder: str) -> list[str]:
-    """Finish or undo what earlier removals left aside in a folder of worktrees; a sentence for each that is still there."""
+    """Finish or undo interrupted removals in a folder of worktrees; return a sentence for each that is still there."""
     faults = []
-    for aside, worktree in _left_aside(folder):
-        if not _is_linked(aside, worktree):
-            faults += [left] if (left := _delete(aside)) is not None else []
-        elif not _put_back(aside, worktree):
-            faults.append(f"{aside} was to be removed from {worktree}, where something else is by now: look at it")
+    for renamed, worktree in _list_renamed(folder):
+        if not _is_linked(renamed, worktree):
+            faults += [fault] if (fault := _delete(renamed)) is not None else []
+        elif not _rename_back(renamed, worktree):
+            faults.append(f"{renamed} was being removed from {worktree}, where something else is now: check both")
     return faults
 
 
-def put_back(worktree: str) -> bool:
-    """Put a worktree back into its place if a crash stopped its removal before it was decided."""
-    found = [aside for aside, place in _left_aside(os.path.dirname(worktree)) if place == worktree]
-    return any(_is_linked(aside, worktree) and _put_back(aside, worktree) for aside in found)
+def restore_worktree_folder(worktree: str) -> bool:
+    """Restore a worktree whose removal a crash interrupted before git dropped its record; return whether it was."""
+    candidates = [renamed for renamed, path in _list_renamed(os.path.dirname(worktree)) if path == worktree]
+    return any(_is_linked(renamed, worktree) and _rename_back(renamed, worktree) for renamed in candidates)
 
 
-def _is_linked(aside: str, worktree: str) -> bool:
-    """Whether git still knows what was moved aside, under the place that it had; a new worktree there has taken that over."""
-    if common_folder(aside) is None:
+def _is_linked(renamed: str, worktree: str) -> bool:
+    """Whether git still has the record of a renamed worktree, and no new worktree at its path uses that record."""
+    if read_common_dir(renamed) is None:
         return False
-    return common_folder(worktree) is None or os.path.realpath(admin_dir(aside)) != os.path.realpath(admin_dir(worktree))
+    return read_common_dir(worktree) is None or not os.path.samefile(read_admin_dir(renamed), read_admin_dir(worktree))
 
 
-def _left_aside(folder: str) -> list[tuple[str, str]]:
-    """What lies aside in a folder of worktrees, with the place that it had."""
+def _list_renamed(folder: str) -> list[tuple[str, str]]:
+    """The renamed worktrees in a folder, each with the path it had."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith(ASIDE))
+        names = sorted(name for name in os.listdir(folder) if name.startswith(REMOVED_PREFIX))
     except OSError:
         return []
-    return [(f"{folder}/{name}", f"{folder}/{name.removeprefix(ASIDE).rpartition('-')[0]}") for name in names]
+    return [(f"{folder}/{name}", f"{folder}/{name.removeprefix(REMOVED_PREFIX).rpartition('-')[0]}") for name in names]
 
 
-def _put_back(aside: str, worktree: str) -> bool:
+def _rename_back(renamed: str, worktree: str) -> bool:
     if os.path.lexists(worktree):
         return False
     try:
-        os.rename(aside, worktree)
+        os.rename(renamed, worktree)
     except OSError:
         return False
     return True
 
 
-def _move_aside(worktree: str) -> str:
-    """Move a worktree out of its place, if it can be deleted as a whole."""
-    why = _obstacle(worktree)
-    if why is not None:
-        raise GitError(f"{why}, so nothing of it was removed")
+def _rename(worktree: str) -> str:
+    """Rename a folder, if all of it can be deleted."""
+    if (obstacle := _find_obstacle(worktree)) is not None:
+        raise GitError(f"{obstacle}, so nothing was removed")
     parent, name = os.path.split(worktree)
-    aside = f"{parent}/{ASIDE}{name}-{os.urandom(4).hex()}"
+    renamed = f"{parent}/{REMOVED_PREFIX}{name}-{os.urandom(4).hex()}"
     try:
-        os.rename(worktree, aside)
+        os.rename(worktree, renamed)
     except OSError as error:
-        raise GitError(f"{worktree} cannot be moved, so nothing of it was removed: {error.strerror}") from None
-    return aside
+        raise GitError(f"{worktree} cannot be renamed, so nothing was removed: {error.strerror}") from None
+    return renamed
 
 
-def _obstacle(worktree: str) -> str | None:
-    """Why something in a worktree could not be deleted, in words."""
+def _find_obstacle(worktree: str) -> str | None:
+    """Why something in a folder could not be deleted."""
     device = os.lstat(worktree).st_dev
-    for folder, status in _folders(worktree):
+    for folder, status in _walk_folders(worktree):
         if status.st_dev != device:
-            return f"{folder} is mounted from elsewhere"
-        if status.st_uid != os.geteuid() and not os.access(folder, os.W_OK | os.X_OK) and _holds_something(folder):
+            return f"{folder} is a mount point"
+        if status.st_uid != os.geteuid() and not os.access(folder, os.W_OK | os.X_OK) and not _is_empty(folder):
             return f"{folder} belongs to another user"
     return None
 
 
-def _folders(top: str) -> Iterator[tuple[str, os.stat_result]]:
-    """A folder and those below it, links not followed."""
+def _walk_folders(top: str) -> Iterator[tuple[str, os.stat_result]]:
+    """A folder and those below it, without following links."""
     waiting = [top]
     while waiting:
         folder = waiting.pop()
@@ -140,30 +138,25 @@ def _folders(top: str) -> Iterator[tuple[str, os.stat_result]]:
             with os.scandir(folder) as entries:
                 waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError:
-            continue  # one that its owner may not read is made readable when it is deleted
+            continue  # a folder its owner cannot read is made readable when it is deleted
 
 
-def _holds_something(folder: str) -> bool:
+def _is_empty(folder: str) -> bool:
     try:
         with os.scandir(folder) as entries:
-            return next(entries, None) is not None
+            return next(entries, None) is None
     except OSError:
-        return True
-
-
-def _is_known(common: str, worktree: str) -> bool:
-    """Whether git knows a worktree in a place."""
-    return f"worktree {os.path.realpath(worktree)}" in git(common, "worktree", "list", "--porcelain").split("\n")
+        return False
 
 
 def _delete(folder: str) -> str | None:
-    """Delete a folder with all in it, and make its own folders writable for that; a sentence about what is left."""
+    """Delete a folder, making folders in it writable if needed; return a sentence about what could not be deleted."""
     faults: list[str] = []
     _empty(folder, faults)
     if not faults:
         return None
     more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-    return f"not all of it could be deleted, the rest lies in {folder}: {faults[0]}{more}"
+    return f"some files could not be deleted and are in {folder}: {faults[0]}{more}"
 
 
 def _empty(folder: str, faults: list[str]) -> None:
@@ -179,12 +172,12 @@ def _empty(folder: str, faults: list[str]) -> None:
                 os.chmod(place, mode | 0o700)
             waiting.append((place, True))
             with os.scandir(place) as entries:
-                found = list(entries)
+                children = list(entries)
         except OSError as error:
-            if not (emptied and faults):  # a folder above something that stayed is not empty
+            if not (emptied and faults):  # a parent of something that stayed cannot be removed
                 faults.append(f"{place}: {error.strerror}")
             continue
-        for entry in found:
+        for entry in children:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, False))
                 continue

@@ -1,46 +1,46 @@
-"""Where the link of a worktree leads. Reads small files and runs nothing, as an agent may have written them."""
+"""Reads where a worktree's `.git` file points, without running git. An agent may have written these files."""
 
 import os
 import stat
 
-MOST_BYTES = 8192
-"""Longer than any path that such a file can hold."""
+MAX_BYTES = 8192
+"""Longer than any path such a file can hold."""
 
 
-def admin_dir(worktree: str) -> str:
-    """git's own folder of a worktree, from the `.git` file; runs nothing.
+def read_admin_dir(worktree: str) -> str:
+    """Return git's own folder of a worktree, which its `.git` file names.
 
     Raises:
         OSError: there is no such file.
     """
-    return os.path.join(worktree, read_small(f"{worktree}/.git").removeprefix("gitdir:").strip())
+    return os.path.join(worktree, read_small_file(f"{worktree}/.git").removeprefix("gitdir:").strip())
 
 
-def common_folder(worktree: str) -> str | None:
-    """The folder that all worktrees of its repository share; None where it is no worktree. Runs nothing."""
+def read_common_dir(worktree: str) -> str | None:
+    """Return git's folder that all worktrees of the repository share; None if this is not a worktree."""
     try:
-        folder = admin_dir(worktree)
-        return os.path.realpath(os.path.join(folder, read_small(f"{folder}/commondir").strip()))
-    except (OSError, ValueError):  # the second: no text, or a path that no file can have
+        folder = read_admin_dir(worktree)
+        return os.path.realpath(os.path.join(folder, read_small_file(f"{folder}/commondir").strip()))
+    except (OSError, ValueError):  # ValueError: not UTF-8, or a path with a NUL
         return None
 
 
-def repository_folder(common: str) -> str:
-    """The folder that a person calls the repository: the one that git's folder lies in, where it is called `.git`."""
-    return os.path.dirname(common) if os.path.basename(common) == ".git" else common
+def derive_repository_folder(common_dir: str) -> str:
+    """Return the folder that people call the repository: the parent of git's folder if that is named `.git`."""
+    return os.path.dirname(common_dir) if os.path.basename(common_dir) == ".git" else common_dir
 
 
-def read_small(path: str) -> str:
-    """Read a file that an agent may have put there: one that is no file is not waited for, and no more than little is read.
+def read_small_file(path: str) -> str:
+    """Read the beginning of a text file. A pipe in its place does not block.
 
     Raises:
-        OSError: it cannot be read, or is no file.
-        UnicodeDecodeError: it is no text.
+        OSError: it cannot be read, or is not a regular file.
+        UnicodeDecodeError: it is not UTF-8.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for its writer, for ever
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(f"{path} is no file")
-        return os.read(fd, MOST_BYTES).decode("utf-8")
+            raise OSError(f"{path} is not a regular file")
+        return os.read(fd, MAX_BYTES).decode("utf-8")
     finally:
         os.close(fd)

@@ -1,4 +1,4 @@
-"""`.worktreeinclude`: files git does not know, such as `.env`, that a new worktree needs from the repository's own checkout."""
+"""`.worktreeinclude`: untracked files, such as `.env`, that a new worktree gets from the repository's main checkout."""
 
 import os
 import shutil
@@ -8,24 +8,24 @@ from ..domain.text.quantities import format_count
 from .command import git
 
 FILE = ".worktreeinclude"
-"""In the repository's own checkout; in gitignore's syntax, and read by git itself."""
+"""In the main checkout, in gitignore syntax; git itself reads it."""
 MAX_FILES = 10_000
 MAX_BYTES = 1 << 30
 
 
 def copy_missing_files(repository: str, worktree: str) -> str | None:
-    """Copy what the list names and the worktree lacks; a sentence about it, None where there was nothing to do.
+    """Copy the listed files that the worktree lacks; return a sentence about it, None if nothing was to be copied.
 
-    Only files that git does not track are taken, only from the checkout itself, and nothing is ever replaced.
+    Only untracked files are copied, and none is ever replaced.
 
     Raises:
         GitError: git cannot read the list.
-        OSError: the disk refused.
+        OSError: a file cannot be read or written.
     """
     if not os.path.isfile(f"{repository}/{FILE}") or os.path.realpath(repository) == os.path.realpath(worktree):
         return None
-    said = git(repository, "ls-files", "--others", "--ignored", f"--exclude-from={FILE}", "-z", names=True)
-    names = [name for name in said.split("\0") if name]
+    output = git(repository, "ls-files", "--others", "--ignored", f"--exclude-from={FILE}", "-z", names=True)
+    names = [name for name in output.split("\0") if name]
     copied = size = 0
     refused = len(names) - MAX_FILES
     for name in names[:MAX_FILES]:
@@ -48,6 +48,6 @@ def copy_missing_files(repository: str, worktree: str) -> str | None:
 
 
 def _stays_inside(worktree: str, target: str) -> bool:
-    """Whether a file's folder, links followed, lies in the worktree."""
+    """Whether a file's folder is in the worktree, after following links."""
     root = os.path.realpath(worktree)
     return f"{os.path.realpath(os.path.dirname(target))}/".startswith(f"{root}/")

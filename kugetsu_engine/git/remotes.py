@@ -1,9 +1,9 @@
-"""The remotes of a repository: what git says they are, and which of them an issue belongs to."""
+"""The remotes of a repository: their addresses, and which of them belongs to an issue."""
 
 import re
 
 from ..domain import refs
-from ..errors import GitError, UsageError
+from ..errors import GitError, RepositoryError, UsageError
 from .command import git
 from .repositories import ask_git
 
@@ -15,86 +15,84 @@ _PREFERRED = ("origin", "upstream")
 
 
 def list_remotes(repository: str) -> dict[str, str]:
-    """The addresses of its remotes by name, without passwords, and as git's `insteadOf` has them.
+    """Return the addresses of the remotes by name, without passwords and after git's `insteadOf`.
 
     Raises:
-        RepositoryError: it is no repository.
+        RepositoryError: it is not a repository.
     """
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     for line in ask_git(repository, "remote", "--verbose").split("\n"):
         name, _, rest = line.partition("\t")
-        address, marked, _ = rest.rpartition(" (fetch)")
-        if marked:
-            found.setdefault(name, _LOGIN.sub("", address))
-    return found
+        address, marker, _ = rest.rpartition(" (fetch)")
+        if marker:
+            addresses.setdefault(name, _LOGIN.sub("", address))
+    return addresses
 
 
-def remote_of_issue(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
-    """The remotes that are the repository of an issue: as it is written in the settings, or as `insteadOf` has it."""
-    fitting = {name for name, address in known.items() if belongs_to(address, issue_repository)}
-    fitting |= {name for name, address in _written(repository)[0] if name in known and belongs_to(address, issue_repository)}
-    return [name for name in known if name in fitting]
+def can_be_issue_repository(repository: str, issue_repository: str) -> bool:
+    """Whether a local repository may be the one of an issue: one of its remotes is, or no remote names another repository."""
+    configured, rewritten = _read_configured(repository)
+    addresses = [address for _, address in configured]
+    if rewritten and not any(_is_address_of(address, issue_repository) for address in addresses):
+        try:
+            addresses += list_remotes(repository).values()
+        except RepositoryError:
+            return False
+    named = [address for address in addresses if _read_address_key(address) is not None]
+    return not named or any(_is_address_of(address, issue_repository) for address in named)
 
 
-def may_hold(repository: str, issue_repository: str) -> bool:
-    """Whether a repository can be the one of an issue: a remote of it says so, or none says otherwise.
-
-    Raises:
-        RepositoryError: it is no repository.
-    """
-    written, rewritten = _written(repository)
-    addresses = [address for _, address in written]
-    if rewritten and not any(belongs_to(address, issue_repository) for address in addresses):
-        addresses += list_remotes(repository).values()
-    named = [address for address in addresses if key_of(address) is not None]
-    return not named or any(belongs_to(address, issue_repository) for address in named)
+def _list_issue_remotes(repository: str, addresses: dict[str, str], issue_repository: str) -> list[str]:
+    """The remotes that are the repository of an issue, before or after `insteadOf`."""
+    pairs = [*addresses.items(), *_read_configured(repository)[0]]
+    matching = {name for name, address in pairs if _is_address_of(address, issue_repository)}
+    return [name for name in addresses if name in matching]
 
 
-def _written(repository: str) -> tuple[list[tuple[str, str]], bool]:
-    """Names and addresses of the remotes as the settings have them, and whether some `insteadOf` may rewrite them."""
+def _read_configured(repository: str) -> tuple[list[tuple[str, str]], bool]:
+    """Names and addresses of the remotes as written in git's settings, and whether an `insteadOf` may rewrite them."""
     try:
-        told = git(repository, "config", "-z", "--get-regexp", r"^(remote\..*\.url|url\..*\.insteadof)$")
+        output = git(repository, "config", "-z", "--get-regexp", r"^(remote\..*\.url|url\..*\.insteadof)$")
     except GitError:
-        return [], False  # nothing is set
-    entries = [entry.partition("\n") for entry in told.split("\0") if entry]
+        return [], False  # none is set
+    entries = [entry.partition("\n") for entry in output.split("\0") if entry]
     remotes = [(name[len("remote.") : -len(".url")], address) for name, _, address in entries if name.startswith("remote.")]
     return remotes, len(remotes) < len(entries)
 
 
 def choose_remote(
-    repository: str, known: dict[str, str], base_branch: str | None, issue_repository: str | None
+    repository: str, addresses: dict[str, str], base_branch: str | None, issue_repository: str | None
 ) -> tuple[str | None, str | None]:
-    """The remote that work starts from, and the name of the base there; None where there is no remote, or nothing is named.
+    """Return the remote that work starts from and the name of the base there; None for no remote, and for no base named.
 
-    In this order: the one that the base names, the one whose address is the issue's repository, `origin`, `upstream`, the
-    one that the branch checked out belongs to, the first.
+    The first that exists of: the remote in the name of the base, the one whose address is the issue's repository, `origin`,
+    `upstream`, the one of the current branch, the first.
     """
-    name = base_branch.removeprefix("refs/remotes/") if base_branch else None
-    if name is not None:
-        for remote in sorted(known, key=len, reverse=True):
+    if base_branch is not None:
+        name = base_branch.removeprefix("refs/remotes/")
+        for remote in sorted(addresses, key=len, reverse=True):
             if name.startswith(f"{remote}/"):
                 return remote, name.removeprefix(f"{remote}/")
-        name = base_branch
-    fitting = remote_of_issue(repository, known, issue_repository) if issue_repository and len(known) > 1 else []
-    preferred = [remote for remote in _PREFERRED if remote in known]
-    # Two remotes may be the issue's, by ssh and by https.
-    candidates = [*(one for one in preferred if one in fitting), *fitting, *preferred]
-    if not candidates and len(known) > 1:
-        candidates = [one for one in (_of_head(repository),) if one in known]
-    return next(iter([*candidates, *known]), None), name
+    matching = _list_issue_remotes(repository, addresses, issue_repository) if issue_repository and len(addresses) > 1 else []
+    preferred = [remote for remote in _PREFERRED if remote in addresses]
+    # Two remotes may be the issue's, one by ssh and one by https.
+    candidates = [*(remote for remote in preferred if remote in matching), *matching, *preferred]
+    if not candidates and len(addresses) > 1 and (current := _read_current_remote(repository)) in addresses:
+        candidates = [current]
+    return next(iter([*candidates, *addresses]), None), base_branch or None
 
 
-def belongs_to(address: str, issue_repository: str) -> bool:
-    """Whether an address is that of the repository of an issue, `host/owner/repo`.
+def _is_address_of(address: str, issue_repository: str) -> bool:
+    """Whether a remote's address is that of an issue's repository, `host/owner/repo`.
 
-    A port of the web server is no part of an address for ssh, so it counts only where both have one.
+    The port of a web server does not apply to ssh, so ports are compared only if both have one.
     """
-    key, wanted = key_of(address), refs.key_of(issue_repository)
-    return key is not None and (key == wanted or (":" not in key and key == _PORT.sub("/", wanted, count=1)))
+    key, expected = _read_address_key(address), refs.key_of(issue_repository)
+    return key is not None and (key == expected or (":" not in key and key == _PORT.sub("/", expected, count=1)))
 
 
-def key_of(address: str) -> str | None:
-    """The key of the repository that a remote's address is about, as `domain.refs` has it; None for a folder or the like."""
+def _read_address_key(address: str) -> str | None:
+    """Return the repository key of a remote's address, as in `domain.refs`; None for a folder."""
     if "://" not in address and _SCP.match(address) is None:
         return None
     try:
@@ -103,8 +101,8 @@ def key_of(address: str) -> str | None:
         return None
 
 
-def _of_head(repository: str) -> str:
-    """The remote of the branch that is checked out; empty where there is none."""
+def _read_current_remote(repository: str) -> str:
+    """The remote of the branch that is checked out; empty if there is none."""
     try:
         branch = git(repository, "symbolic-ref", "--quiet", "--short", "HEAD").strip()
         return git(repository, "config", "--get", f"branch.{branch}.remote").strip()

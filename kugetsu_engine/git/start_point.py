@@ -1,8 +1,8 @@
-"""Where new work starts: one decision, "fetch, then base", and the record of it.
+"""Decides where new work starts: fetch, then choose the base.
 
-The remote is asked once for its default branch, the named base and the branch of the issue; what of it is not here yet is
-fetched by those names, so that no refspec, prune or tag setting of the repository has a say. What the remote says now counts
-more than what the repository remembers of it. Where it cannot be asked, what is remembered counts, and the record says so.
+The remote is asked once for its default branch, the named base and the issue's branch. What is missing here is fetched by
+name, so no refspec, prune or tag setting of the repository applies. The remote's answer takes precedence over tracking
+branches; if it cannot be asked, those are used, and `StartPoint` says so.
 """
 
 import re
@@ -12,65 +12,65 @@ from typing import NamedTuple
 
 from ..errors import GitError, GitTimeout, RepositoryError
 from . import remotes
-from .command import ASK_TIMEOUT_S, answers, git
-from .repositories import ask_git, count_commits
+from .command import ASK_TIMEOUT_S, git, git_succeeds
+from .repositories import ask_git, resolve_commits
 
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _FIELDS = "%(refname)%00%(objectname)%00%(symref)%00%(committerdate:unix)"
 _USUAL = ("main", "master")
-"""Default branches to look for where nothing names one."""
+"""Default branches to try if the remote names none."""
 
 
 class StartPoint(NamedTuple):
-    """What an attempt's work starts from, and how that was found."""
+    """The commit that an attempt's work starts from, and how it was chosen."""
 
     commit: str
-    """What the work is measured against."""
+    """The base, which the work is compared with."""
     ref: str
-    """Where that commit was found: `origin/main`, `main`, `HEAD`."""
+    """Name of the base: `origin/main`, `main`, `HEAD`."""
     start: str
-    """Where the issue's branch begins: the same commit, or the head of the branch that the issue has already."""
+    """Where the issue's branch starts: the base, or the head of an existing branch of the issue."""
     branch: str
-    """How the issue's branch came about: `new`, `kept` (it was here), `remote` (it was on the remote) or `moved` (it was here,
-    and the remote or the base has all of it and more)."""
+    """Origin of the issue's branch: `new`, `kept` (it existed here), `remote` (it existed on the remote) or `moved` (it existed
+    here, and was moved forward to the remote's branch or the base)."""
     age_s: float | None = None
-    """How old the commit was at the time of the decision."""
+    """Age of the base when it was chosen."""
     remote: str | None = None
     address: str | None = None
-    """Of the remote, without a password."""
+    """Address of the remote, without a password."""
     fetched: bool = False
-    """Whether the remote said so itself at the time of the decision."""
+    """Whether the remote was asked when the base was chosen."""
     unfetched: str | None = None
-    """Why it did not."""
+    """Why it was not asked, or failed."""
     note: str | None = None
-    """What else is worth knowing, in a sentence without its end."""
+    """Further information, as a sentence without a full stop."""
     kept: bool = False
-    """Whether the worktree was there already, so that nothing was decided now."""
+    """Whether the worktree existed, so that nothing was chosen now."""
     timed_out: bool = False
-    """Whether the remote was asked and gave no answer in time."""
+    """Whether the remote was asked and did not answer in time."""
 
 
 class _Ref(NamedTuple):
-    """How a repository has a ref."""
+    """A ref in the local repository."""
 
     commit: str
     target: str | None = None
-    """What it stands for, where it is a symbolic one."""
+    """The ref it points to, if it is symbolic."""
     age_s: float | None = None
 
 
-class _Told(NamedTuple):
-    """What a remote says it has."""
+class _RemoteRefs(NamedTuple):
+    """The refs of a remote, and what the repository had of them."""
 
     refs: dict[str, str]
-    """Commits by full name; of a tag, what it points to."""
+    """Commits on the remote by full ref name; for a tag, the commit it points to."""
     default: str | None
-    """The branch that its HEAD names."""
+    """The remote's default branch."""
     ages: dict[str, float]
-    """How old commits are, in seconds; of those that were here before."""
-    here: dict[str, str]
-    """Commits of local branches by full name, of those that were asked for."""
+    """Age in seconds, by commit, of commits that were here before the fetch."""
+    local: dict[str, str]
+    """Commits of local branches by full ref name."""
 
 
 def decide_start_point(
@@ -80,248 +80,250 @@ def decide_start_point(
     """Decide where the work of an issue starts, after asking the remote.
 
     Args:
-        branch: the issue's.
-        base_branch: what the operator names: a branch, one of a remote (`upstream/main`), a tag or a commit; None: the
-            default branch of the remote, else what the repository has checked out.
-        issue_repository: `host/owner/repo` of the issue, which tells which of several remotes it belongs to.
-        own: whether kugetsu made the clone, so that its local branches are nobody's but agents'.
-        fetch: whether the remote is asked.
+        branch: the issue's branch.
+        base_branch: a branch, a remote's branch (`upstream/main`), a tag or a commit; None: the remote's default branch, else
+            the commit that is checked out.
+        issue_repository: `host/owner/repo` of the issue, to choose among several remotes.
+        own: whether kugetsu made the clone; its local branches are then only agents'.
+        fetch: whether to ask the remote.
 
     Raises:
-        RepositoryError: it is no repository, there is no such branch, or no commit at all.
+        RepositoryError: it is not a repository, has no such branch, or has no commit.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    known = remotes.list_remotes(repository)
-    remote, name = remotes.choose_remote(repository, known, base_branch, issue_repository)
-    told, trouble, timed_out = None, None, False
+    addresses = remotes.list_remotes(repository)
+    remote, name = remotes.choose_remote(repository, addresses, base_branch, issue_repository)
+    answer, fault, timed_out = None, None, False
     if remote is not None and fetch:
         try:
-            told = _news(repository, remote, name, [branch])
+            answer = _update(repository, remote, name, [branch])
         except GitError as error:
-            trouble, timed_out = error.message, isinstance(error, GitTimeout) and error.failure == "network"
-    found = _base(repository, remote, told, name, base_branch, own)
-    if found is None:
-        what = f"has no branch {base_branch!r}" if base_branch else "has no commit yet"
-        also = f", nor has its remote {remote}" if told is not None else ""
-        raise RepositoryError(f"{repository} {what}{also}")
-    ref, commit = found
-    start, how, note = _branch(repository, remote, told, branch, commit)
-    age = told.ages[commit] if told is not None and commit in told.ages else fetch_age(repository, commit)
+            fault, timed_out = error.message, isinstance(error, GitTimeout) and error.failure == "network"
+    base = _find_base(repository, remote, answer, name, base_branch, own)
+    if base is None:
+        missing = f"has no branch {base_branch!r}" if base_branch else "has no commit yet"
+        remote_too = f", nor has its remote {remote}" if answer is not None else ""
+        raise RepositoryError(f"{repository} {missing}{remote_too}")
+    ref, commit = base
+    start, origin, note = _choose_branch_start(repository, remote, answer, branch, commit)
+    age = answer.ages[commit] if answer is not None and commit in answer.ages else read_commit_age(repository, commit)
     return StartPoint(
-        commit, ref, start, how, age, remote, known[remote] if remote else None, told is not None,
-        trouble or (None if remote else "the repository has no remote"), note, timed_out=timed_out,
+        commit, ref, start, origin, age, remote, addresses[remote] if remote else None, answer is not None,
+        fault or (None if remote else "the repository has no remote"), note, timed_out=timed_out,
     )  # fmt: skip
 
 
 def read_start_point(repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False) -> str | None:
-    """The commit of the base, as far as the repository knows it now; None where there is none. No remote is asked.
+    """Return the commit of the base without asking a remote; None if there is none.
 
     Raises:
-        RepositoryError: it is no repository.
+        RepositoryError: it is not a repository.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
     remote, name = remotes.choose_remote(repository, remotes.list_remotes(repository), base_branch, issue_repository)
-    found = _base(repository, remote, None, name, base_branch, own)
-    return found[1] if found is not None else None
+    base = _find_base(repository, remote, None, name, base_branch, own)
+    return base[1] if base is not None else None
 
 
 def fetch_start_point(repository: str, base_branch: str | None, branches: Iterable[str]) -> str | None:
-    """Ask the remote for news of the base and of some branches; None when that went well or there is no remote, else why not.
+    """Fetch the base and some branches; return why that failed, None if it did not or there is no remote.
 
     Raises:
-        RepositoryError: it is no repository.
+        RepositoryError: it is not a repository.
     """
     remote, name = remotes.choose_remote(repository, remotes.list_remotes(repository), base_branch, None)
     if remote is None:
         return None
     try:
-        _news(repository, remote, name, branches)
+        _update(repository, remote, name, branches)
     except GitError as error:
         return error.message
     return None
 
 
-def _news(repository: str, remote: str, name: str | None, branches: Iterable[str]) -> _Told:
-    """Ask a remote, and fetch what is new of it.
+def _update(repository: str, remote: str, name: str | None, branches: Iterable[str]) -> _RemoteRefs:
+    """Ask a remote for its refs, and fetch those that are new.
 
     Raises:
-        GitError: it did not answer, or not with what it had said.
+        GitError: it did not answer, or changed between the two.
     """
     names = sorted(set(branches))
-    told = _ask_remote(repository, remote, name, names)
-    _fetch(repository, remote, told, _wanted(told, name, names), names)
-    return told
+    answer = _ask_remote(repository, remote, name, names)
+    _fetch(repository, remote, answer, _choose_refs(answer, name, names), names)
+    return answer
 
 
-def _ask_remote(repository: str, remote: str, name: str | None, branches: list[str]) -> _Told:
-    """Ask a remote for its default branch, and for the branches that matter here."""
-    names = ["HEAD", *(f"refs/heads/{one}" for one in (*branches, *((name,) if name else _USUAL)))]
+def _ask_remote(repository: str, remote: str, name: str | None, branches: list[str]) -> _RemoteRefs:
+    """Ask a remote for its default branch, and for the refs that matter here."""
+    names = ["HEAD", *(f"refs/heads/{head}" for head in (*branches, *((name,) if name else _USUAL)))]
     names += [f"refs/tags/{name}", f"refs/tags/{name}^{{}}"] if name else []
-    names = [one for one in names if one.isprintable()]
-    said = git(repository, "ls-remote", "--symref", "--", remote, *names, remote=True, timeout_s=ASK_TIMEOUT_S)
+    names = [ref for ref in names if ref.isprintable()]
+    output = git(repository, "ls-remote", "--symref", "--", remote, *names, remote=True, timeout_s=ASK_TIMEOUT_S)
     refs: dict[str, str] = {}
     default = None
-    for line in said.split("\n"):
+    for line in output.split("\n"):
         value, _, ref = line.partition("\t")
         if value.startswith("ref: ") and ref == "HEAD":
             default = value.removeprefix("ref: ")
         elif ref in names:
-            refs[ref.removesuffix("^{}")] = value  # a tag's own line comes before the one of what it points to
+            refs[ref.removesuffix("^{}")] = value  # an annotated tag has two lines; the second names the commit
     branch = default.removeprefix("refs/heads/") if default and default.startswith("refs/heads/") else None
-    return _Told(refs, branch, {}, {})
+    return _RemoteRefs(refs, branch, {}, {})
 
 
-def _wanted(told: _Told, name: str | None, branches: list[str]) -> list[str]:
-    """The names of what is to be fetched: the base, and the branches of issues."""
-    if told.default is not None and "HEAD" in told.refs:
-        told.refs.setdefault(f"refs/heads/{told.default}", told.refs["HEAD"])
+def _choose_refs(answer: _RemoteRefs, name: str | None, branches: list[str]) -> list[str]:
+    """The refs to fetch: the base, and the branches of issues."""
+    if answer.default is not None and "HEAD" in answer.refs:
+        answer.refs.setdefault(f"refs/heads/{answer.default}", answer.refs["HEAD"])
     if name is not None:
         bases = [f"refs/heads/{name}", f"refs/tags/{name}"]
     else:
-        bases = [f"refs/heads/{told.default}" if told.default else "HEAD", *(f"refs/heads/{one}" for one in _USUAL)]
-    base = next((one for one in bases if one in told.refs), None)
-    wanted = [base] if base is not None else []
-    return [*wanted, *(ref for one in branches if (ref := f"refs/heads/{one}") in told.refs and ref != base)]
+        bases = [f"refs/heads/{answer.default}" if answer.default else "HEAD", *(f"refs/heads/{usual}" for usual in _USUAL)]
+    base = next((ref for ref in bases if ref in answer.refs), None)
+    heads = (f"refs/heads/{branch}" for branch in branches)
+    return [*([base] if base is not None else []), *(ref for ref in heads if ref in answer.refs and ref != base)]
 
 
-def _fetch(repository: str, remote: str, told: _Told, wanted: list[str], branches: list[str]) -> None:
-    """Fetch what a remote was found to have and the repository lacks; keep how the repository has it.
+def _fetch(repository: str, remote: str, answer: _RemoteRefs, refs: list[str], branches: list[str]) -> None:
+    """Fetch the refs of a remote that the repository lacks; add to the answer what the repository had.
 
     Raises:
-        GitError: git refused, or the remote has something else by now.
+        GitError: git failed, or the remote has changed.
     """
-    tracking = {one: f"refs/remotes/{remote}/{one.removeprefix('refs/heads/')}" for one in wanted if one[:11] == "refs/heads/"}
-    head, local = f"refs/remotes/{remote}/HEAD", [f"refs/heads/{one}" for one in branches]
-    had = _refs(repository, [head, *tracking.values(), *local])
-    told.here.update({one: had[one].commit for one in local if one in had})
-    told.ages.update({one.commit: one.age_s for one in had.values() if one.age_s is not None})
-    current = all(place in had and had[place].commit == told.refs[one] for one, place in tracking.items())
-    others = [told.refs[one] for one in wanted if one not in tracking]
-    if not current or (others and None in count_commits(repository, *others)):
+    tracking = {ref: f"refs/remotes/{remote}/{ref.removeprefix('refs/heads/')}" for ref in refs if ref[:11] == "refs/heads/"}
+    head, local = f"refs/remotes/{remote}/HEAD", [f"refs/heads/{branch}" for branch in branches]
+    before = _read_refs(repository, [head, *tracking.values(), *local])
+    answer.local.update({ref: before[ref].commit for ref in local if ref in before})
+    answer.ages.update({ref.commit: ref.age_s for ref in before.values() if ref.age_s is not None})
+    current = all(copy in before and before[copy].commit == answer.refs[ref] for ref, copy in tracking.items())
+    others = [answer.refs[ref] for ref in refs if ref not in tracking]
+    if not current or (others and None in resolve_commits(repository, *others)):
         try:
-            _fetch_by_name(repository, remote, [f"+{one}:{tracking[one]}" if one in tracking else one for one in wanted])
+            _fetch_by_name(repository, remote, [f"+{ref}:{tracking[ref]}" if ref in tracking else ref for ref in refs])
         except GitError:
-            # What the repository remembers of the remote may stand in the way: `release` where `release/1` is to be kept.
-            _fetch_by_name(repository, remote, wanted)
-        if None in count_commits(repository, *(told.refs[one] for one in wanted)):
-            raise GitError(f"{remote} changed while it was asked")
-    if told.default is not None:  # what `git remote set-head --auto` does
-        target = f"refs/remotes/{remote}/{told.default}"
-        if (had[head].target if head in had else None) != target and count_commits(repository, target)[0] is not None:
-            answers(repository, "symbolic-ref", head, target)
+            # An old tracking branch may be in the way: `release` cannot exist beside `release/1`.
+            _fetch_by_name(repository, remote, refs)
+        if None in resolve_commits(repository, *(answer.refs[ref] for ref in refs)):
+            raise GitError(f"{remote} changed during the fetch")
+    if answer.default is not None:  # what `git remote set-head --auto` does
+        target = f"refs/remotes/{remote}/{answer.default}"
+        if (before[head].target if head in before else None) != target and resolve_commits(repository, target)[0] is not None:
+            git_succeeds(repository, "symbolic-ref", head, target)
 
 
 def _fetch_by_name(repository: str, remote: str, specs: list[str]) -> None:
-    """Fetch exactly some names. An empty refmap keeps the refspec of a mirror from moving local branches by the way."""
+    """Fetch exactly some refs. An empty refmap keeps a mirror's refspec from moving local branches as well."""
     own = (f"remote.{remote}.prune=false", f"remote.{remote}.pruneTags=false", f"remote.{remote}.tagOpt=auto")
-    settings = [word for setting in own for word in ("-c", setting)]
+    settings = [argument for setting in own for argument in ("-c", setting)]
     git(
         repository, *settings, "fetch", "--quiet", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head",
         "--refmap=", "--", remote, *specs, remote=True, timeout_s=FETCH_TIMEOUT_S,
     )  # fmt: skip
 
 
-def _refs(repository: str, names: list[str]) -> dict[str, _Ref]:
-    """How a repository has some refs, by their full names; what it does not have is not in it."""
+def _read_refs(repository: str, names: list[str]) -> dict[str, _Ref]:
+    """Some refs of the repository by their full names; those that do not exist are left out."""
     try:
-        said = git(repository, "for-each-ref", f"--format={_FIELDS}", *names)
-    except GitError:  # a ref whose commit is missing, which the remote may have
-        return {name: _Ref(commit) for name, commit in zip(names, count_commits(repository, *names), strict=True) if commit}
-    found = (line.split("\0") for line in said.split("\n") if line)
+        output = git(repository, "for-each-ref", f"--format={_FIELDS}", *names)
+    except GitError:  # a ref whose commit is missing here; the remote may have it
+        return {name: _Ref(commit) for name, commit in zip(names, resolve_commits(repository, *names), strict=True) if commit}
+    rows = (line.split("\0") for line in output.split("\n") if line)
     now = time.time()
     return {
         name: _Ref(commit, target or None, round(max(now - int(when), 0.0)) if when.isdigit() else None)
-        for name, commit, target, when in found if name in names
+        for name, commit, target, when in rows if name in names
     }  # fmt: skip
 
 
-def _target(repository: str, name: str) -> str | None:
-    """The name that a symbolic one stands for; None where there is none."""
+def _read_target(repository: str, name: str) -> str | None:
+    """The ref that a symbolic ref points to; None if it is not symbolic."""
     try:
         return git(repository, "symbolic-ref", "--quiet", name).strip()
     except GitError:
         return None
 
 
-def _base(
-    repository: str, remote: str | None, told: _Told | None, name: str | None, base_branch: str | None, own: bool
+def _find_base(
+    repository: str, remote: str | None, answer: _RemoteRefs | None, name: str | None, base_branch: str | None, own: bool
 ) -> tuple[str, str] | None:
     """Name and commit of the base."""
     if name is None:
-        return _default(repository, remote, told)
+        return _find_default(repository, remote, answer)
     if not name.isprintable():
         return None
-    local, tag, plain = count_commits(
+    local, tag, plain = resolve_commits(
         repository, f"refs/heads/{name}", f"refs/tags/{name}", name if _COMMIT.fullmatch(name) else "refs/0"
     )
-    there = None
-    if told is not None:
-        there = told.refs.get(f"refs/heads/{name}")
-        tag = tag or told.refs.get(f"refs/tags/{name}")
+    on_remote = None
+    if answer is not None:
+        on_remote = answer.refs.get(f"refs/heads/{name}")
+        tag = tag or answer.refs.get(f"refs/tags/{name}")
     elif remote is not None:
-        there = count_commits(repository, f"refs/remotes/{remote}/{name}")[0]
-    if base_branch != name:  # the operator wrote `upstream/main`, and means no local branch
+        on_remote = resolve_commits(repository, f"refs/remotes/{remote}/{name}")[0]
+    if base_branch != name:  # the operator wrote `upstream/main`, not a local branch
         local = None
-    if own and there is not None:
+    if own and on_remote is not None:
         local = None
-    if there is not None and not (local is not None and local != there and is_ancestor(repository, there, local)):
-        return f"{remote}/{name}", there
-    found = ((name, local), (name, tag), ("the commit that was named", plain))
-    exact = count_commits(repository, name)[0] if name.startswith("refs/") else None
-    return next(((ref, commit) for ref, commit in (*found, (name, exact)) if commit), None)
+    if on_remote is not None and not (local is not None and local != on_remote and is_ancestor(repository, on_remote, local)):
+        return f"{remote}/{name}", on_remote
+    candidates = ((name, local), (name, tag), ("the named commit", plain))
+    exact = resolve_commits(repository, name)[0] if name.startswith("refs/") else None
+    return next(((ref, commit) for ref, commit in (*candidates, (name, exact)) if commit), None)
 
 
-def _default(repository: str, remote: str | None, told: _Told | None) -> tuple[str, str] | None:
-    """The default branch of the remote as it says now, else as it was; else what the repository has checked out."""
-    if told is not None and (there := told.refs.get("HEAD")):
-        return f"{remote}/{told.default or 'HEAD'}", there
-    if told is not None:
-        usual = next((one for one in _USUAL if f"refs/heads/{one}" in told.refs), None)
+def _find_default(repository: str, remote: str | None, answer: _RemoteRefs | None) -> tuple[str, str] | None:
+    """The remote's default branch: by its answer, else by the tracking branches; else the commit that is checked out."""
+    if answer is not None and (on_remote := answer.refs.get("HEAD")):
+        return f"{remote}/{answer.default or 'HEAD'}", on_remote
+    if answer is not None:
+        usual = next((branch for branch in _USUAL if f"refs/heads/{branch}" in answer.refs), None)
         if usual is not None:
-            return f"{remote}/{usual}", told.refs[f"refs/heads/{usual}"]
-    names = [f"{remote}/{one}" for one in ("HEAD", *_USUAL)] if remote is not None and told is None else []
-    found = count_commits(repository, *(f"refs/remotes/{one}" for one in names), "HEAD")
-    name, commit = next((pair for pair in zip((*names, "HEAD"), found, strict=True) if pair[1]), ("", None))
+            return f"{remote}/{usual}", answer.refs[f"refs/heads/{usual}"]
+    names = [f"{remote}/{branch}" for branch in ("HEAD", *_USUAL)] if remote is not None and answer is None else []
+    commits = resolve_commits(repository, *(f"refs/remotes/{name}" for name in names), "HEAD")
+    name, commit = next((pair for pair in zip((*names, "HEAD"), commits, strict=True) if pair[1]), ("", None))
     if commit is None:
         return None
-    target = _target(repository, name if name == "HEAD" else f"refs/remotes/{name}") if name.endswith("HEAD") else None
+    target = _read_target(repository, name if name == "HEAD" else f"refs/remotes/{name}") if name.endswith("HEAD") else None
     return (target or name).removeprefix("refs/remotes/").removeprefix("refs/heads/"), commit
 
 
-def _branch(repository: str, remote: str | None, told: _Told | None, branch: str, base: str) -> tuple[str, str, str | None]:
-    """Where the issue's branch starts, how it comes about, and what is worth knowing about that."""
+def _choose_branch_start(
+    repository: str, remote: str | None, answer: _RemoteRefs | None, branch: str, base: str
+) -> tuple[str, str, str | None]:
+    """Where the issue's branch starts, its origin as in `StartPoint.branch`, and a note."""
     own = f"refs/heads/{branch}"
-    if told is not None:
-        here, there = told.here.get(own), told.refs.get(own)
+    if answer is not None:
+        local, on_remote = answer.local.get(own), answer.refs.get(own)
     else:
-        here, there = count_commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
-    if there is not None and is_ancestor(repository, there, base):
-        there = None  # all of it has arrived: nothing to go on with
-    if here is None:
-        if there is None:
+        local, on_remote = resolve_commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
+    if on_remote is not None and is_ancestor(repository, on_remote, base):
+        on_remote = None  # the base has all of it
+    if local is None:
+        if on_remote is None:
             return base, "new", None
-        return there, "remote", f"goes on with {remote}/{branch}, which is there already"
-    if here != base and is_ancestor(repository, here, base):  # nothing of its own: it would only be old
-        note = f"goes on with {remote}/{branch}" if there is not None else f"the branch {branch} had nothing that is not there"
-        return there or base, "moved", note
-    if there is None or there == here or is_ancestor(repository, there, here):
-        return here, "kept", f"goes on with the branch {branch}"
-    if is_ancestor(repository, here, there):
-        return there, "moved", f"goes on with {remote}/{branch}, which has more than the branch here"
-    return here, "kept", (
-        f"goes on with the branch {branch}; {remote}/{branch} has other commits, so a push is refused until they are merged"
+        return on_remote, "remote", f"continues {remote}/{branch}, which exists already"
+    if local != base and is_ancestor(repository, local, base):  # no commits of its own
+        note = f"continues {remote}/{branch}" if on_remote is not None else f"the branch {branch} had no commits of its own"
+        return on_remote or base, "moved", note
+    if on_remote is None or on_remote == local or is_ancestor(repository, on_remote, local):
+        return local, "kept", f"continues the branch {branch}"
+    if is_ancestor(repository, local, on_remote):
+        return on_remote, "moved", f"continues {remote}/{branch}, which is ahead of the local branch"
+    return local, "kept", (
+        f"continues the branch {branch}; {remote}/{branch} has other commits, so a push is refused until they are merged"
     )  # fmt: skip
 
 
 def is_ancestor(repository: str, older: str, newer: str) -> bool:
-    """Whether one commit is the other or came before it, as far as the repository has their past."""
-    return older == newer or answers(repository, "merge-base", "--is-ancestor", older, newer)
+    """Whether one commit is the other or an ancestor of it, as far as the repository has their history."""
+    return older == newer or git_succeeds(repository, "merge-base", "--is-ancestor", older, newer)
 
 
-def fetch_age(repository: str, commit: str) -> float | None:
-    """How old a commit is, in seconds; None where the repository does not have it."""
+def read_commit_age(repository: str, commit: str) -> float | None:
+    """Return the age of a commit in seconds; None if the repository does not have it."""
     try:
-        said = ask_git(repository, "rev-list", "--max-count=1", "--format=%ct", commit)
-        return round(max(time.time() - int(said.splitlines()[-1]), 0.0))
+        output = ask_git(repository, "rev-list", "--max-count=1", "--format=%ct", commit)
+        return round(max(time.time() - int(output.splitlines()[-1]), 0.0))
     except (RepositoryError, ValueError, IndexError):
         return None

@@ -18,7 +18,7 @@ from ..domain.usage_sums import sum_cost
 from ..errors import ConfigError
 from ..forges import hosts
 from ..git import discovery
-from ..git.repositories import clone_address
+from ..git.repositories import build_clone_address
 from ..paths import RunPaths, StatePaths
 from ..state import issue_names, pull_requests, sessions
 from ..storage import files
@@ -56,7 +56,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         if ref.host not in settings.servers:
             raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
         clone_dir = _clone_of(paths, ref, worktree)
-        clone_url = clone_address(settings.servers[ref.host], ref.path)
+        clone_url = build_clone_address(settings.servers[ref.host], ref.path)
     forge = not ref.is_local and hosts.may_be_usable(paths, settings, ref.host)
     run_dir = paths.run(task.id, task.attempt)
     agent = choose_agent(task, settings)
@@ -104,7 +104,7 @@ def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
 
     A worktree goes on with the clone it was made from, and older versions named clones as they were written.
     """
-    home = discovery.find_repository(worktree)
+    home = discovery.find_worktree_repository(worktree)
     if home is not None and home.startswith(f"{paths.repositories}/"):
         return home
     folder = paths.repositories

@@ -88,7 +88,7 @@ class BashImporter:
             pid = int(files.read(f"{self.old}/queue/daemon.pid", 100))
         except (FileNotFoundError, BadFile, ValueError):
             return
-        if identity.start_ticks(pid) is not None and "kugetsu" in _command_line(pid):
+        if identity.read_start_ticks(pid) is not None and "kugetsu" in _command_line(pid):
             raise KugetsuError(f"the old queue daemon runs (pid {pid})", "stop it with the old kugetsu first")
 
     def steps(self) -> Iterator[str]:

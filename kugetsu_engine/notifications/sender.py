@@ -42,7 +42,7 @@ class NotificationSender:
         """Begin to send."""
         self._thread.start()
 
-    def pick_up(self, notice: Notice) -> None:
+    def submit(self, notice: Notice) -> None:
         """Take a notification; from any thread, never waits."""
         settings = self._settings().notify
         if (
@@ -63,7 +63,7 @@ class NotificationSender:
         while (first := self._incoming.get()) is not None:
             try:
                 batch, ended = self._gather(first)
-                self._tell(batch)
+                self._send(batch)
             except Exception:  # the thread's boundary: what is told next is told all the same
                 self._log(f"telling failed: {traceback.format_exc()}")
             if ended:
@@ -89,7 +89,7 @@ class NotificationSender:
             batch.append(more)
         return batch, False
 
-    def _tell(self, batch: list[Notice]) -> None:
+    def _send(self, batch: list[Notice]) -> None:
         settings = self._settings().notify
         muted = notification_mutes.read_mutes(self._paths, self._clock())
         heard = [notice for notice in batch if not muted.covers(notice.id)]

@@ -10,7 +10,7 @@ MAX_PID = 2**31 - 1
 """A larger number in a file is no process id."""
 
 
-def boot_id() -> str:
+def read_boot_id() -> str:
     """A text that differs after every start of the machine; empty where the system has none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -19,12 +19,12 @@ def boot_id() -> str:
         return ""
 
 
-def start_ticks(pid: int) -> int | None:
+def read_start_ticks(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None when there is no such live process.
 
     A zombie is dead. Where there is no /proc the start is in hundredths of a second since 1970.
     """
-    fields = stat_fields(pid)
+    fields = read_stat(pid)
     if fields is not None:
         return None if fields[0] in "ZX" else int(fields[19])
     if sys.platform == "linux" or pid <= 1:
@@ -37,12 +37,12 @@ def start_ticks(pid: int) -> int | None:
         return None
 
 
-def is_same(pid: int, ticks: int, boot: str) -> bool:
+def is_alive(pid: int, ticks: int, boot: str) -> bool:
     """Whether the process that was once recorded is still alive."""
-    return 1 < pid <= MAX_PID and (not boot or boot == boot_id()) and start_ticks(pid) == ticks
+    return 1 < pid <= MAX_PID and (not boot or boot == read_boot_id()) and read_start_ticks(pid) == ticks
 
 
-def stat_fields(pid: int) -> list[str] | None:
+def read_stat(pid: int) -> list[str] | None:
     """Fields of /proc/PID/stat from the third (state) on; None when there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -60,7 +60,7 @@ def signal_process(pid: int, ticks: int, boot: str, number: int) -> bool:
         return False
     try:
         # Between the look and the signal the pid cannot change hands, as the descriptor names the process.
-        if not is_same(pid, ticks, boot):
+        if not is_alive(pid, ticks, boot):
             return False
         if handle is None:
             os.kill(pid, number)

@@ -26,7 +26,7 @@ class MarkedProcess(NamedTuple):
     token: str
     state_dir: str
 
-    def is_of(self, state_dir: str) -> bool:
+    def belongs_to(self, state_dir: str) -> bool:
         """Whether it says that it belongs to a state directory."""
         return bool(self.state_dir) and os.path.realpath(self.state_dir) == os.path.realpath(state_dir)
 
@@ -39,10 +39,10 @@ def list_marked() -> list[MarkedProcess]:
     return [one for one in found if one is not None]
 
 
-def marked_pids(job: Mapping[str, Any]) -> list[int]:
+def list_marked_pids(job: Mapping[str, Any]) -> list[int]:
     """The processes that carry the mark of a job's attempt, wherever they live."""
     mark = (job["task_id"], job["token"])
-    return [one.pid for one in list_marked() if (one.task_id, one.token) == mark and one.is_of(str(job["state_dir"]))]
+    return [one.pid for one in list_marked() if (one.task_id, one.token) == mark and one.belongs_to(str(job["state_dir"]))]
 
 
 def kill_marked(one: MarkedProcess) -> bool:
@@ -50,12 +50,12 @@ def kill_marked(one: MarkedProcess) -> bool:
     if _look(one.pid) != one:
         return False
     try:
-        return identity.signal_process(one.pid, one.ticks, identity.boot_id(), signal.SIGKILL)
+        return identity.signal_process(one.pid, one.ticks, identity.read_boot_id(), signal.SIGKILL)
     except PermissionError:
         return False
 
 
-def end_marked(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
+def kill_attempt(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
     """Kill what an attempt without a supervisor left behind; how many processes there were.
 
     The caller has made sure that nobody works on the attempt. The state directory counts too: a copy of one, as a backup is,
@@ -63,7 +63,7 @@ def end_marked(state_dir: str, task_id: str, token: str, rounds: int = 40) -> in
     """
     seen: set[int] = set()
     for number in range(rounds):
-        left = [one for one in list_marked() if (one.task_id, one.token) == (task_id, token) and one.is_of(state_dir)]
+        left = [one for one in list_marked() if (one.task_id, one.token) == (task_id, token) and one.belongs_to(state_dir)]
         if not left:
             break
         seen.update(one.pid for one in left)
@@ -75,7 +75,7 @@ def end_marked(state_dir: str, task_id: str, token: str, rounds: int = 40) -> in
 
 
 def _look(pid: int) -> MarkedProcess | None:
-    ticks = identity.start_ticks(pid)
+    ticks = identity.read_start_ticks(pid)
     if ticks is None:
         return None
     try:

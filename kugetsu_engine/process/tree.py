@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from .identity import stat_fields
+from .identity import read_stat
 from .waiting import pause
 
 LINUX = sys.platform == "linux"
@@ -38,7 +38,7 @@ def die_with(parent: int) -> None:
             os._exit(1)
 
 
-def descendants(root: int) -> list[int]:
+def list_descendants(root: int) -> list[int]:
     """Live processes below `root`, parents before children; zombies are dead. None where the system does not let us look."""
     try:
         names = os.listdir("/proc") if LINUX else []
@@ -46,7 +46,7 @@ def descendants(root: int) -> list[int]:
         return []
     children: dict[int, list[int]] = {}
     for name in names:
-        if name.isdigit() and (fields := stat_fields(int(name))) is not None:
+        if name.isdigit() and (fields := read_stat(int(name))) is not None:
             children.setdefault(int(fields[1]), []).append(int(name) if fields[0] not in "ZX" else -int(name))
     found: list[int] = []
     queue = list(children.get(root, ()))
@@ -57,15 +57,15 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def tree_usage(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
+def measure_tree(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
     """How many processes live below `root`, their processor time in seconds and their resident memory in bytes.
 
     Args:
         elsewhere: further processes that count.
     """
     count, ticks, pages = 0, 0, 0
-    for pid in {*descendants(root), *elsewhere}:
-        fields = stat_fields(pid)
+    for pid in {*list_descendants(root), *elsewhere}:
+        fields = read_stat(pid)
         if fields is not None:
             count += 1
             ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
@@ -103,7 +103,7 @@ def reap_children() -> dict[int, int]:
         ended[pid] = status
 
 
-def childless() -> bool:
+def has_no_children() -> bool:
     """Whether nothing is left below this process: whoever loses its parents becomes its child, so one question is enough.
 
     A list of processes cannot tell: one that starts its like and ends is in no list made meanwhile.
@@ -129,7 +129,7 @@ def _kill_children(rounds: int = 200) -> None:
         reap_children()
 
 
-def sweep_grace(kill_at: float | None) -> float:
+def choose_sweep_grace(kill_at: float | None) -> float:
     """Seconds from TERM to KILL for what an agent left running: after a stop, what is left of the agent's own grace.
 
     Args:
@@ -148,8 +148,8 @@ def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 1
         limit_s: seconds after which a process that cannot die (in the kernel's hands) is left.
     """
     reap_children()
-    left = descendants(root)
-    if childless() if LINUX else leader is None:
+    left = list_descendants(root)
+    if has_no_children() if LINUX else leader is None:
         return 0
     seen = set(left)
     if not LINUX and leader is not None:
@@ -158,11 +158,11 @@ def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 1
     kill_from = time.monotonic() + grace_s
     give_up = kill_from + limit_s
     wait_s = 0.005
-    while not childless() if LINUX else leader is not None and time.monotonic() < kill_from:
+    while not has_no_children() if LINUX else leader is not None and time.monotonic() < kill_from:
         pause(wait_s)  # descendants of others tell nobody that they have ended
         wait_s = min(wait_s * 1.5, 0.05)
         reap_children()
-        left = descendants(root)
+        left = list_descendants(root)
         seen.update(left)
         now = time.monotonic()
         if now >= kill_from:

@@ -81,7 +81,7 @@ def tidy_state_directory(paths: StatePaths, now: float, cleanup_age_s: float | N
     for name in files.list_names(paths.edits):
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     for name in files.list_names(paths.by_hand):
-        if not locks.is_held(paths.hand_lock(name.partition(JSON)[0].removesuffix(LOCK))):
+        if not locks.is_held(paths.manual_session_lock(name.partition(JSON)[0].removesuffix(LOCK))):
             _remove_older(f"{paths.by_hand}/{name}", now - DRAFT_AGE_S)
     for name in files.list_names(paths.locks):
         if name.endswith(REMOTE):

@@ -45,7 +45,7 @@ class JournalWriter:
     ) -> None:  # fmt: skip
         self._paths = paths
         self._now = now
-        self._guard = LineGuard(paths.acts, "journal of acts", set_aside, alert)
+        self._guard = LineGuard(paths.journal, "journal of acts", set_aside, alert)
         self._asked: list[Change] | None = None
         """What the request under way has changed so far; None between requests."""
 

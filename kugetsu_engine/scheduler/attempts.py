@@ -1,6 +1,6 @@
-"""The attempts that are under way: waiting for their supervisors, and adopting those of an earlier engine.
+"""The attempts under way: messages of their supervisors, and adopting the attempts of an earlier engine.
 
-A held task lock means alive; a free one means ended, and then the files of the run tell how.
+If the task lock is held, the supervisor is alive. If it is free, the attempt has ended and the files of its run say how.
 """
 
 import os
@@ -13,12 +13,12 @@ from ..domain.supervisor_messages import Received, SupervisorMessage
 from ..domain.task import Notice, Task
 from ..errors import NoSuchTask
 from ..paths import StatePaths
+from ..process import identity
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import locks
 from ..supervisor.launcher import Handle, Launcher, Waker
-from .attempt_results import ResultCollector
 from .cooldowns import Cooldowns
 from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
@@ -27,7 +27,7 @@ from .session_keeper import SessionKeeper
 
 
 class RunningAttempt:
-    """An attempt this engine waits for: one it started, or one it adopted."""
+    """An attempt that this engine started or adopted."""
 
     def __init__(self, task_id: str, handle: Handle | None, pidfd: int | None) -> None:
         self.task_id = task_id
@@ -40,7 +40,7 @@ class AttemptTracker:
 
     def __init__(
         self, context: EngineContext, *, store: TaskStore, waker: Waker, launcher: Launcher, gate: ResourceGate,
-        collector: ResultCollector, finisher: AttemptFinisher, cooldowns: Cooldowns, sessions: SessionKeeper,
+        finisher: AttemptFinisher, cooldowns: Cooldowns, sessions: SessionKeeper,
     ) -> None:  # fmt: skip
         self._context = context
         self._paths = context.paths
@@ -48,51 +48,50 @@ class AttemptTracker:
         self._waker = waker
         self._launcher = launcher
         self._gate = gate
-        self._collector = collector
         self._finisher = finisher
         self._cooldowns = cooldowns
         self._sessions = sessions
         self.stalled: dict[str, str] = {}
-        """Evidence of a stall, by the task whose agent is stalled."""
+        """Evidence of a stall by task id."""
         self._refused: dict[str, int] = {}
-        """The error for which a supervisor said that it cannot begin, until the task has changed."""
+        """By task id: the errno with which a supervisor reported that it cannot begin."""
         self._running: dict[str, RunningAttempt] = {}
         self._session_kept: set[str] = set()
 
     def track_attempt(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
-        """Be woken when an attempt has something to say."""
+        """Wake the engine when the supervisor of an attempt sends a message or ends."""
         self._running[task_id] = RunningAttempt(task_id, handle, pidfd)
         source = handle.control if handle else pidfd
         if source is not None:
             self._waker.add(source, task_id)
 
     def recover_attempts(self) -> RecoveryCounts:
-        """Find out what became of every attempt that an earlier engine left; how many of each kind."""
-        found = dict.fromkeys(Recovered, 0)
+        """Adopt or settle every attempt that an earlier engine left; returns how many of each kind."""
+        counts = dict.fromkeys(Recovered, 0)
         for entry in self._store.list_active():
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
-                found[Recovered.ADOPTED] += 1
+                counts[Recovered.ADOPTED] += 1
                 continue
             try:
-                found[self._settle(entry.id)] += 1
+                counts[self._settle(entry.id)] += 1
             except OSError:
-                continue  # the disk refuses it now; the next full look settles it
-        return RecoveryCounts(**found)
+                continue  # the next full check settles it
+        return RecoveryCounts(**counts)
 
     def check_all(self) -> None:
-        """Look at every attempt for oneself: words of supervisors may have been missed."""
+        """Check every attempt, as messages of supervisors may have been missed."""
         for task_id in [*self._running]:
             self._check_attempt(task_id)
         for entry in self._store.list_active():
-            if entry.id not in self._running:  # made active by hand
+            if entry.id not in self._running:  # someone edited its file
                 if self._is_alive(entry.id, entry.attempt):
                     self._adopt(entry)
                 else:
                     self._settle(entry.id)
 
     def handle_message(self, task_id: str) -> None:
-        """A supervisor has something to say, or has ended."""
+        """Handle what a supervisor has sent, or that it has ended."""
         running = self._running.get(task_id)
         if running is None:
             return
@@ -109,72 +108,70 @@ class AttemptTracker:
         self._check_attempt(task_id)
 
     def _receive(self, running: RunningAttempt) -> Received:
-        """What a supervisor said since last time."""
+        """Read the new messages of a supervisor."""
         received = running.handle.read_messages() if running.handle is not None else Received()
         if received.refusal is not None:
             self._refused[running.task_id] = received.refusal
         return received
 
     def stop_attempt(self, task: Task) -> None:
-        """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
-        number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
+        """Signal the supervisor to stop the agent. Every check repeats it, so it may fail."""
         running = self._running.get(task.id)
-        if not send_stop(self._paths, task, self._launcher) and running is not None and running.handle is not None:
-            # It has not yet written who it is, but it is our child.
-            running.handle.process.send_signal(number)
+        if not stop_supervisor(self._paths, task) and running is not None and running.handle is not None:
+            running.handle.process.send_signal(_stop_signal(task))  # it has no record yet, but it is our child
 
     def close(self) -> None:
-        """Let go of all of them; they live on."""
+        """Stop tracking; the supervisors keep running."""
         for running in list(self._running.values()):
-            self._let_go(running)
+            self._untrack(running)
 
     def _adopt(self, entry: Entry) -> None:
-        """Wait for an attempt whose supervisor another engine started."""
+        """Track an attempt whose supervisor another engine started."""
         record = runs.read_record(self._paths, entry.id, entry.attempt)
         pidfd = None
         if record is not None:
-            pidfd = self._launcher.death_of(record)
+            pidfd = self._launcher.open_pidfd(record)
         self.track_attempt(entry.id, None, pidfd)
         self._check_attempt(entry.id)
 
-    def _let_go(self, running: RunningAttempt) -> None:
+    def _untrack(self, running: RunningAttempt) -> None:
         self._running.pop(running.task_id, None)
         self._session_kept.discard(running.task_id)
         self.stalled.pop(running.task_id, None)
         if running.handle is not None:
             self._waker.discard(running.handle.control)
-            self._launcher.forget(running.handle)
+            self._launcher.release(running.handle)
         if running.pidfd is not None:
             self._waker.discard(running.pidfd)
             os.close(running.pidfd)
 
     def _is_alive(self, task_id: str, attempt: int) -> bool:
-        """Whether an attempt has its lock; or its supervisor surely lives, where someone removed the lock's file."""
+        """Whether an attempt holds its lock, or its supervisor runs although someone removed the lock file."""
         if locks.is_held(self._paths.task_lock(task_id)):
             return True
         record = runs.read_record(self._paths, task_id, attempt)
-        return record is not None and self._launcher.lives(record)
+        return record is not None and self._launcher.is_alive(record)
 
     def settle_missed(self) -> None:
-        """Enter what ended while no engine ran, where this one only acts for a moment: it takes no slot, and no issue."""
+        """Settle attempts that ended while no engine ran, if this engine is that of a command: they hold slots and issues."""
         if not self._context.lasts:
             self.check_all()
 
     def _check_attempt(self, task_id: str) -> None:
-        """Settle an attempt that has ended; tell the supervisor of one that is to stop."""
+        """Settle an attempt that has ended; else repeat a stop, and note what its messages may have missed."""
         running = self._running[task_id]
         try:
             task = self._store.get(task_id)
         except NoSuchTask:
             if not locks.is_held(self._paths.task_lock(task_id)):
-                self._let_go(running)
+                self._untrack(running)
             return
         result = runs.read_result(self._paths, task_id, task.attempt, task.token)
         if result is not None and result.failure == "stalled":
-            self._note_stall(task_id)  # the warning comes first, also where it was missed
+            self._note_stall(task_id)  # the warning comes first, even if its message was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
             self._receive(running)
-            self._let_go(running)
+            self._untrack(running)
             self._settle(task_id)
             return
         self._mark_started(task_id)
@@ -184,7 +181,7 @@ class AttemptTracker:
             self.stop_attempt(task)
 
     def _mark_started(self, task_id: str) -> None:
-        """Move a task to `running` once its agent is."""
+        """Move a task to `running` once its agent runs."""
         entry = self._store.entries.get(task_id)
         if entry is None or entry.state != "notified":
             return
@@ -194,12 +191,12 @@ class AttemptTracker:
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._store.change(task, "running", pid=progress.pid)
             self._cooldowns.note_agent_start(task, progress.base)
-            self._finisher.forget_false_starts(task_id)
+            self._finisher.reset_false_starts(task_id)
             self._refused.pop(task_id, None)
-            self._gate.record_refusal("")
+            self._gate.clear_refusal()
 
     def _note_stall(self, task_id: str) -> None:
-        """Tell when an agent is stalled, and when it is no longer."""
+        """Report that an agent is stalled, or no longer is."""
         entry = self._store.entries.get(task_id)
         if entry is None:
             return
@@ -220,7 +217,7 @@ class AttemptTracker:
             self._context.notify(Notice(self._context.now(), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:
-        """Keep the session that an attempt tells, once; so that it is known whatever becomes of the attempt."""
+        """Keep the session that an attempt reports, once, so that it is known even if the attempt is lost."""
         entry = self._store.entries.get(task_id)
         if entry is None or task_id in self._session_kept:
             return
@@ -230,19 +227,23 @@ class AttemptTracker:
             self._session_kept.add(task_id)
 
     def _settle(self, task_id: str) -> Recovered:
-        """Enter the end of an attempt nobody works on any more; what became of it."""
+        """Settle an attempt that no supervisor works on any more."""
         try:
             task = self._store.get(task_id)
         except NoSuchTask:
             return Recovered.LOST
-        became = self._collector.settle_attempt(task, self._refused.get(task_id))
+        recovered = self._finisher.settle_attempt(task, self._refused.get(task_id))
         self._refused.pop(task_id, None)
-        return became
+        return recovered
 
 
-def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:
-    """Signal the supervisor that has written who it is; False while there is none, or it is gone."""
+def stop_supervisor(paths: StatePaths, task: Task) -> bool:
+    """Signal the supervisor named in the record of the run; False if there is none, or it is gone."""
     record = runs.read_record(paths, task.id, task.attempt)
     if record is None or record.token != task.token:
         return False
-    return launcher.signal(record, signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM)
+    return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, _stop_signal(task))
+
+
+def _stop_signal(task: Task) -> signal.Signals:
+    return signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM

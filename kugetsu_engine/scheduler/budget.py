@@ -7,8 +7,9 @@ from ..domain.alerts import Alerts
 from ..domain.pause import PauseReason
 from ..domain.refs import repository_of
 from ..domain.task import Attempt, Notice
+from ..domain.text.quantities import format_money
 from ..domain.text.times import iso, list_instants, to_wall_clock
-from ..domain.usage_sums import UsageSum, day_of, ended_on, format_money
+from ..domain.usage_sums import UsageSum, day_of, ended_on
 from ..paths import StatePaths
 from ..state import tasks
 from .queue_control import QueueControl

@@ -8,7 +8,7 @@ from ..domain.overlaps import Overlap, find_overlaps
 from ..domain.task import Notice
 from ..errors import GitError
 from ..git.change_counts import count_changes
-from ..git.gitfile import common_folder
+from ..git.gitfile import read_common_dir
 from ..queue.entry import Entry
 from ..state import runs
 from .engine_context import EngineContext
@@ -56,7 +56,7 @@ class ChangeTracker:
         by_repository: dict[str, tuple[str, frozenset[str]]] = {}
         for task_id, attempt in self._running:
             record = runs.read_record(self._context.paths, task_id, attempt)
-            where = common_folder(record.worktree) if record is not None and record.worktree else None
+            where = read_common_dir(record.worktree) if record is not None and record.worktree else None
             if record is None or where is None:
                 continue
             try:

@@ -67,7 +67,8 @@ class Dispatcher:
         return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
-            default_agent=settings.agent, rests=registry.map_cooldowns_to_agents(self._backoff.list_cooldowns(), settings),
+            default_agent=settings.agent,
+            cooldowns=registry.map_cooldowns_to_agents(self._backoff.list_cooldowns(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.find_probes(preparing, hosts, own),
@@ -90,7 +91,7 @@ class Dispatcher:
             self._gate.reset()
         active = self._store.list_active()
         if not active or any(entry.state == "running" for entry in active):
-            self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
+            self._launcher.start_reserve()  # not while the only agent is about to start: it would take the processor from it
 
     def start_task(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
@@ -128,7 +129,7 @@ class Dispatcher:
         except NoSuchTask:
             self._store.reread({entry.id})
         finally:
-            entered.give_up()
+            entered.release()
         return True
 
     def _launch(self, task: Task, entered: slots.SlotLease) -> bool:

@@ -12,7 +12,7 @@ from ..domain.new_task import parse_task_id
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from ..process import marks as marked
-from ..process.identity import is_same
+from ..process.identity import is_alive
 from ..process.marks import MarkedProcess
 from ..state import runs, tasks
 from ..storage import files
@@ -37,7 +37,7 @@ def find_orphans(paths: StatePaths) -> list[OrphanProcess]:
     found: list[OrphanProcess] = []
     known: dict[tuple[str, str], OrphanProcess | None] = {}
     for one in marked.list_marked():
-        if not one.is_of(paths.root):
+        if not one.belongs_to(paths.root):
             continue
         mark = (one.task_id, one.token)
         if mark not in known and one.task_id == marked.SERVER:
@@ -57,7 +57,7 @@ def find_orphans(paths: StatePaths) -> list[OrphanProcess]:
 def end_orphans(paths: StatePaths, found: Iterable[OrphanProcess]) -> int:
     """End those that are surely ours, with whatever they have started meanwhile; how many there were."""
     marks = {(one.process.task_id, one.process.token) for one in found if one.surely_ours}
-    return sum(marked.end_marked(paths.root, task_id, token) for task_id, token in sorted(marks))
+    return sum(marked.kill_attempt(paths.root, task_id, token) for task_id, token in sorted(marks))
 
 
 def _attempt_of(paths: StatePaths, one: MarkedProcess) -> RunRecord | None:
@@ -78,7 +78,7 @@ def _attempt_numbers(paths: StatePaths, task_id: str) -> list[int]:
 
 def _is_live(paths: StatePaths, record: RunRecord) -> bool:
     """Whether a supervisor still works on the attempt: by its lock, or by itself, where someone removed the lock's file."""
-    if not is_held(paths.task_lock(record.task_id)) and not is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
+    if not is_held(paths.task_lock(record.task_id)) and not is_alive(record.supervisor_pid, record.start_ticks, record.boot_id):
         return False
     if runs.read_result(paths, record.task_id, record.attempt, record.token) is not None:
         return False

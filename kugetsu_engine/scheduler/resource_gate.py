@@ -74,16 +74,19 @@ class ResourceGate:
         self._starts.append(time.monotonic())
 
     def record_refusal(self, refusal: str) -> None:
-        """Take in how a start went: what it was refused for, whatever the floors say; empty when it went well."""
+        """Start nothing for a moment, as disk or machine refused a start, whatever the limits say."""
         self._refusal = refusal
-        self._refusals = self._refusals + 1 if refusal else 0
-        wait_s = REFUSED_S[min(self._refusals, len(REFUSED_S)) - 1] if refusal else 0.0
-        self._refused_until = time.monotonic() + wait_s
+        self._refusals += 1
+        self._refused_until = time.monotonic() + REFUSED_S[min(self._refusals, len(REFUSED_S)) - 1]
+
+    def clear_refusal(self) -> None:
+        """Forget refused starts, as a start went well."""
+        self._refusal, self._refusals, self._refused_until = "", 0, 0.0
 
     def report_shortage(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
         """Keep the alert up for as long as the machine lacks something, and send a notification now and then."""
         if self._refusal and time.monotonic() > self._refused_until + FORGET_S:
-            self.record_refusal("")
+            self.clear_refusal()
         if not self.short and not self._refusal:
             alerts.clear("pressure")
             return

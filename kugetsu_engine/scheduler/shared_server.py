@@ -63,7 +63,7 @@ class SharedServer:
             argv = server_mode.build_server_command(own)
             limits = {"memory": own.server_memory, "idle_s": own.server_idle}
             digest = server_mode.compute_digest([*argv, str(limits)], env | {marks.MARK: ""})
-            seat = locks.try_lock(self._paths.server_seat)
+            seat = locks.try_lock(self._paths.server_lock)
             if seat is None:
                 self._renew(digest)
                 return

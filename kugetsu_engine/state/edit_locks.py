@@ -35,14 +35,14 @@ class EditLock:
         self._lock = paths.edit_lock(task_id)
         self._fds = fds
 
-    def abandoned_text(self) -> str | None:
+    def read_abandoned_text(self) -> str | None:
         """The text of an edit that was not finished; None when there is none that can be read."""
         try:
             return files.read(self.path, MAX_DRAFT_BYTES).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError, BadFile):
             return None
 
-    def text(self) -> str:
+    def read_text(self) -> str:
         """The text as it stands now.
 
         Raises:
@@ -58,7 +58,7 @@ class EditLock:
         """Put a text there."""
         files.replace(self.path, text.encode(errors="replace"), durable=False)
 
-    def put_aside(self) -> str | None:
+    def move_aside(self) -> str | None:
         """Move a text that cannot be read to where nothing writes over it; returns where it is, None when there is none.
 
         Raises:
@@ -76,7 +76,7 @@ class EditLock:
             return aside
         return self.path
 
-    def let_go(self, keep_text: bool = False) -> None:
+    def release(self, keep_text: bool = False) -> None:
         """End the edit; once is enough."""
         fds, self._fds = self._fds, []
         if not fds:

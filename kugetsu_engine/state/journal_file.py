@@ -19,13 +19,13 @@ def append_entry(paths: StatePaths, act: Act) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    json_lines.append(paths.acts, _encoder.encode(act), KEEP_BYTES)
+    json_lines.append(paths.journal, _encoder.encode(act), KEEP_BYTES)
 
 
 def read_journal(paths: StatePaths) -> list[Act]:
     """Every act that is kept, oldest first; lines that are none are passed over."""
     acts: list[Act] = []
-    for line in json_lines.read_all(paths.acts):
+    for line in json_lines.read_all(paths.journal):
         try:
             acts.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

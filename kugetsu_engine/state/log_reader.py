@@ -83,11 +83,11 @@ class LogReader:
         self._take_in(size)
         return True
 
-    def lines(self, start: int, count: int) -> list[bytes]:
+    def read_lines(self, start: int, count: int) -> list[bytes]:
         """Return up to `count` lines from number `start` (from 0) on, without their ends, each cut at `MAX_LINE` bytes."""
-        return [line for _, line in self.placed(start, count)]
+        return [line for _, line in self.read_with_offsets(start, count)]
 
-    def placed(self, start: int, count: int) -> list[tuple[int, bytes]]:
+    def read_with_offsets(self, start: int, count: int) -> list[tuple[int, bytes]]:
         """Return the same lines, each with the offset of its first byte."""
         if count <= 0 or start >= self.line_count:
             return []

@@ -14,9 +14,9 @@ MOST_BYTES = 4 << 20
 class LogTimes:
     """The times of one attempt's log, which may grow, be written anew, or have none. Not for several threads at once."""
 
-    def __init__(self, path: str, told: bool) -> None:
+    def __init__(self, path: str, readable: bool) -> None:
         """Begin with nothing known; `told`: of the readable log, not of what the agent printed."""
-        self.told = told
+        self.readable = readable
         self._file = FileTail(path)
         self._taken = 0
         self._part = b""
@@ -89,7 +89,7 @@ class LogTimes:
         stamp = parse_stamp(line)
         if stamp is None:
             return
-        length = stamp.told if self.told else stamp.log
+        length = stamp.readable if self.readable else stamp.log
         if self._times and (stamp.at < self._times[-1] or length < self._lengths[-1]):
             return  # broken: neither goes back
         self._times.append(stamp.at)

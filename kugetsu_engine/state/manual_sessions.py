@@ -16,7 +16,7 @@ class ManualSessionMark:
     """Says that someone works on an issue by hand, until it is taken away."""
 
     def __init__(self, paths: StatePaths, name: str, fd: int) -> None:
-        self._files = (paths.hand(name), paths.hand_lock(name))
+        self._files = (paths.manual_session(name), paths.manual_session_lock(name))
         self._fd: int | None = fd
 
     def remove(self) -> None:
@@ -42,11 +42,11 @@ def mark_manual_session(paths: StatePaths, name: str, hand: ManualSession) -> Ma
     Raises:
         OSError: the disk refuses.
     """
-    fd = try_lock(paths.hand_lock(name))
+    fd = try_lock(paths.manual_session_lock(name))
     if fd is None:
         return None
     try:
-        files.replace(paths.hand(name), msgspec.json.encode(hand), durable=False)
+        files.replace(paths.manual_session(name), msgspec.json.encode(hand), durable=False)
     except BaseException:
         unlock(fd)
         raise
@@ -58,8 +58,8 @@ def list_manual_sessions(paths: StatePaths) -> tuple[ManualSession, ...]:
     found = []
     for name in files.list_documents(paths.by_hand):
         try:
-            if is_held(paths.hand_lock(name)):
-                found.append(json_files.read(paths.hand(name), ManualSession))
+            if is_held(paths.manual_session_lock(name)):
+                found.append(json_files.read(paths.manual_session(name), ManualSession))
         except (OSError, BadFile):
             continue
     return tuple(sorted(found, key=lambda hand: (hand.since, hand.issue_ref)))

@@ -25,7 +25,7 @@ class SlotLease:
     def __init__(self, fds: list[int]) -> None:
         self.fds = fds
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Close our descriptors; the locks are free unless a supervisor shares them."""
         for fd in self.fds:
             os.close(fd)

@@ -18,13 +18,13 @@ class FileTail:
         self._identity: tuple[int, int] | None = None
 
     @property
-    def there(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it is open, so that `read` finds something."""
         return self._fd is not None
 
     def check_growth(self, taken: int) -> tuple[News, int]:
         """Say what has become of it since `taken` bytes were taken in, and how many it has now."""
-        was_there, status = self.there, None
+        was_there, status = self.is_open, None
         with contextlib.suppress(OSError):
             status = os.stat(self.path, follow_symlinks=False)
         if status is not None and not stat.S_ISREG(status.st_mode):
@@ -33,7 +33,7 @@ class FileTail:
             return "same" if status.st_size == taken else "more", status.st_size
         self.close()
         size = self._open() if status is not None else 0
-        return "anew" if was_there or self.there else "same", size
+        return "anew" if was_there or self.is_open else "same", size
 
     def read(self, count: int, offset: int) -> bytes:
         """Return up to `count` bytes from an offset; none of a file that is not there.

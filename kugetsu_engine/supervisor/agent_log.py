@@ -72,7 +72,7 @@ class LogFile:
         self._begins = self.length
         self._spans.clear()
 
-    def parts(self, offset: int, data: bytes) -> Iterator[tuple[Source, bytes]]:
+    def split_by_source(self, offset: int, data: bytes) -> Iterator[tuple[Source, bytes]]:
         """Split what was read at an offset by who wrote it; what is before it is forgotten, as logs are read once."""
         while self._spans and self._spans[0][1] <= offset:
             self._spans.popleft()
@@ -124,7 +124,7 @@ class LogFile:
         self._spans.extend((max(first, cut.before) + moved, last + moved, by) for first, last, by in spans if last > cut.before)
         return cut
 
-    def last_lines(self, count: int = 50, within: int = TAIL_READ) -> list[str]:
+    def read_last_lines(self, count: int = 50, within: int = TAIL_READ) -> list[str]:
         """The last lines that say something, the newest first, without control characters and what kugetsu itself wrote.
 
         Args:

@@ -38,7 +38,7 @@ class DeliveryRecord:
         except (GitError, RepositoryError, OSError, ValueError) as error:  # the agent may be there to put it right
             self._unknown = f"git could not tell how the worktree was when the attempt began: {error}"
             return
-        on = self._start.standing.on
+        on = self._start.checkout.branch
         if on != branch:
             self._log.note(
                 f"the worktree is on {on or 'no branch'}, not on {branch}: only commits on {branch} count as delivered"
@@ -52,6 +52,6 @@ class DeliveryRecord:
         if found is not None:
             if self._job.get("task_dirty"):  # an earlier attempt of the task left them
                 found["task_dirty"] = found["dirty_before"]
-            found = forge_questions.with_pull_request(self._job, found)
+            found = forge_questions.add_pull_request(self._job, found)
         measured = {"delivered": found, "not_measured": unknown, "branch_before": self.branch_before}
-        return outcome.of_delivery(self._job, result | measured)
+        return outcome.judge_delivery(self._job, result | measured)

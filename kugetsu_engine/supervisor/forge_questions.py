@@ -34,7 +34,7 @@ class ForgeQuestion:
             stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
         )  # fmt: skip
 
-    def answer(self) -> dict[str, Any]:
+    def wait_for_answer(self) -> dict[str, Any]:
         """What was answered; `error` is a sentence about why nothing was."""
         assert self._process.stdout is not None
         fd, data = self._process.stdout.fileno(), b""
@@ -51,7 +51,7 @@ class ForgeQuestion:
             return {"error": "the question failed"}
         return found if isinstance(found, dict) else {}
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Let go of it, answered or not."""
         tree.signal_group(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -59,7 +59,7 @@ class ForgeQuestion:
             self._process.stdout.close()
 
 
-def refresh(root: str) -> None:
+def refresh_pull_requests(root: str) -> None:
     """Have the pull requests asked about again whose answers have grown old. Waits for it.
 
     Raises:
@@ -84,10 +84,10 @@ def ask_about_issue(job: dict[str, Any]) -> ForgeQuestion | None:
         return None
 
 
-def with_issue(job: dict[str, Any], question: ForgeQuestion | None, log: LogFile) -> str:
+def insert_issue_text(job: dict[str, Any], question: ForgeQuestion | None, log: LogFile) -> str:
     """The prompt with the issue's words in the place of the mark, or behind; without them where the forge did not answer."""
     prompt, mark = str(job["prompt"]), str(job["issue_mark"])
-    found = question.answer() if question is not None else {"error": "no process could be started to ask for it"}
+    found = question.wait_for_answer() if question is not None else {"error": "no process could be started to ask for it"}
     if "error" in found or not found.get("title"):
         log.note(f"the issue's text is not in the prompt: {found.get('error', 'the forge has none')}")
         return prompt.replace(mark, "(Its text could not be had.)")
@@ -98,7 +98,7 @@ def with_issue(job: dict[str, Any], question: ForgeQuestion | None, log: LogFile
     return prompt.replace(mark, words) if mark in prompt else f"{prompt}\n\n---\n{words}\n"
 
 
-def with_pull_request(job: dict[str, Any], delivered: Delivered) -> Delivered:
+def add_pull_request(job: dict[str, Any], delivered: Delivered) -> Delivered:
     """Add the address of the branch's pull request to a delivery, where all commits are pushed and a forge may be asked.
 
     One that was there before is no delivery of an attempt without a commit.
@@ -110,8 +110,8 @@ def with_pull_request(job: dict[str, Any], delivered: Delivered) -> Delivered:
     except OSError:
         return delivered
     try:
-        url = question.answer().get("url")
+        url = question.wait_for_answer().get("url")
     finally:
-        question.end()
+        question.close()
     new = isinstance(url, str) and url and (delivered["commits"] or url != job.get("pr_before"))
     return delivered | {"pr": url} if new else delivered

@@ -55,7 +55,7 @@ class Launcher:
         self._reserve: Handle | None = None
         self._gone: list[subprocess.Popen[bytes]] = []
 
-    def warm(self) -> None:
+    def start_reserve(self) -> None:
         """Have one supervisor in reserve.
 
         Raises:
@@ -73,7 +73,7 @@ class Launcher:
         Raises:
             OSError: no process can be started now.
         """
-        self.warm()
+        self.start_reserve()
         handle, self._reserve = self._reserve, None
         assert handle is not None
         fd = _anonymous_file(_encoded(job))
@@ -86,32 +86,28 @@ class Launcher:
             os.close(fd)
         return handle
 
-    def forget(self, handle: Handle) -> None:
+    def release(self, handle: Handle) -> None:
         """Let go of a supervisor that has ended, and collect it."""
         handle.control.close()
         self._gone.append(handle.process)
         self._gone = [process for process in self._gone if process.poll() is None]
 
-    def signal(self, record: RunRecord, number: int) -> bool:
-        """Signal the supervisor of a record, also one that another engine started; whether it was sent."""
-        return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
-
-    def lives(self, record: RunRecord) -> bool:
+    def is_alive(self, record: RunRecord) -> bool:
         """Whether the supervisor of a record is surely alive."""
-        return identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id)
+        return identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id)
 
-    def death_of(self, record: RunRecord) -> int | None:
+    def open_pidfd(self, record: RunRecord) -> int | None:
         """A descriptor that tells when the supervisor of a record ends; None when it has, or the system has no such thing."""
-        if not hasattr(os, "pidfd_open") or not identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
+        if not hasattr(os, "pidfd_open") or not identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id):
             return None
         try:
             return os.pidfd_open(record.supervisor_pid)
         except OSError:
             return None
 
-    def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
+    def kill_attempt(self, root: str, task_id: str, token: str) -> None:
         """Kill what carries the mark of an attempt of one state directory that nobody holds the lock of."""
-        marks.end_marked(root, task_id, token)
+        marks.kill_attempt(root, task_id, token)
 
     def close(self) -> None:
         """Send the reserve home."""

@@ -28,12 +28,12 @@ class LineSplitter:
             self._part, self._skipping = b"", False
             self._add(line)
 
-    def rest(self) -> bytes:
+    def flush(self) -> bytes:
         """The last line of a stream that has ended, if that line has no end."""
         rest, self._part = self._part, b""
         return b"" if self._skipping else rest
 
-    def lose(self) -> None:
+    def skip_line(self) -> None:
         """Something is missing now: what comes up to the next line end is half a line."""
         self._part, self._skipping = b"", True
 
@@ -44,7 +44,7 @@ class LineSplitter:
         if len(self._part) > LINE_BYTES:
             self._part = shorten_line(self._part)
         if len(self._part) > LINE_BYTES:
-            self.lose()
+            self.skip_line()
 
 
 def shorten_line(line: bytes) -> bytes:

@@ -9,9 +9,9 @@ from .agent_log import LogFile
 from .readable_log import ReadableLog
 
 EVERY_S = 1.0
-MOST = 16_384
+MAX_STAMPS = 16_384
 """Stamps that are kept; beyond that every second one goes, so that of a long attempt the older times become coarser."""
-MOST_BYTES = 2 << 20
+MAX_BYTES = 2 << 20
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that goes on while the machine sleeps, where there is one, and never goes back."""
 
@@ -27,9 +27,9 @@ class LogStamper:
         self._behind_s = time.time() - time.clock_gettime(_CLOCK)
         self._last = Stamp(0.0, -1, -1)
         self._count = 0
-        self.stamp_new()
+        self.add_stamp()
 
-    def stamp_new(self, end: bool = False) -> None:
+    def add_stamp(self, end: bool = False) -> None:
         """Add a stamp if the logs have grown and the last one is a second old, or this is the `end`."""
         log_cuts, told_cuts = _taken(self._log.cuts), _taken(self._telling.cuts if self._telling else [])
         if self._path is None:
@@ -46,16 +46,16 @@ class LogStamper:
         except OSError:
             return
         self._count += 1
-        if self._count >= MOST:
+        if self._count >= MAX_STAMPS:
             self._rewrite([], [])
 
     def _rewrite(self, log_cuts: list[Cut], told_cuts: list[Cut]) -> None:
         """Write the stamps anew as they are right now; where that cannot be, none are better than wrong ones."""
         assert self._path is not None
         try:
-            found = [stamp for line in files.read(self._path, MOST_BYTES).splitlines() if (stamp := parse_stamp(line))]
+            found = [stamp for line in files.read(self._path, MAX_BYTES).splitlines() if (stamp := parse_stamp(line))]
             kept = shift_stamps(found, log_cuts, told_cuts)
-            if len(kept) >= MOST:
+            if len(kept) >= MAX_STAMPS:
                 kept = [*kept[:-1:2], kept[-1]]
             files.replace(self._path, b"".join(format_stamp(stamp) + b"\n" for stamp in kept), durable=False)
             self._count = len(kept)

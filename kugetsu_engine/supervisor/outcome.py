@@ -18,7 +18,7 @@ MATCHING_S = 1.0
 """Processor time that all patterns together may take: an operator's pattern may be one that never ends."""
 NO_ROOM, NO_FILES = 1 << 20, 16
 """A disk with less, in bytes or files, is full: what git could not write may have been larger than what is left."""
-LAST_WORDS = 3
+LAST_LINES = 3
 """Lines at the end of the log of an agent that only prints in which it is looked for what keeps it from its work."""
 NEARBY = 5
 """Lines around the one that names the failure in which the time of a reset is looked for."""
@@ -28,7 +28,7 @@ class _TooLong(Exception):
     """The patterns used up their time."""
 
 
-def of_end(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None = None) -> Found:
+def judge_exit(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None = None) -> Found:
     """Judge an agent that ended by itself, from its exit code or signal and the end of its log.
 
     Args:
@@ -36,12 +36,12 @@ def of_end(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] |
     """
     facts: Found = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
     if code < 0:
-        return facts | _failed("crash", f"the agent was ended by {signal_name(-code)}")
+        return facts | _failed("crash", f"the agent was ended by {format_signal(-code)}")
     if told is None and not code:
         return facts | {"outcome": "ok", "failure": None, "reason": "exit code 0"}
-    lines = [told[1]] if told is not None else log.last_lines()
+    lines = [told[1]] if told is not None else log.read_last_lines()
     try:
-        place, failure = first_match(lines, job.get("patterns", ()))
+        place, failure = find_failure(lines, job.get("patterns", ()))
     except _TooLong:
         log.note("the patterns of [failures] took too long and were given up: simplify them")
         place, failure = 0, None
@@ -61,22 +61,22 @@ STOPS = {
 """What ends an agent though nobody wants its work stopped, with words for its log: a result that it told counts then."""
 
 
-def after_result(asked: str | None, code: int, grace_s: float) -> str:
+def describe_end_of_process(asked: str | None, code: int, grace_s: float) -> str:
     """How the process of an agent ended that had told its result, in words."""
     if asked is None:
-        return f"was then ended by {signal_name(-code)}"
+        return f"was then ended by {format_signal(-code)}"
     after = {"timeout": "at the time limit", "stalled": "as it was stalled"}.get(asked, f"after {grace_s:g}s")
     return f"did not end and was stopped {after}"
 
 
-def of_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None, why: str) -> Found:
+def judge_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None, why: str) -> Found:
     """Judge an agent that told how its work ended, by that and not by how its process ended.
 
     Args:
         told: class and reason of a failure that its events tell.
         why: what became of its process.
     """
-    found = of_end(job, log, 0, told) | {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    found = judge_exit(job, log, 0, told) | {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
     said = "told success" if told is None else found["reason"]
     return found | {"reason": f"{said}; its process {why}"}
 
@@ -84,7 +84,7 @@ def of_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str
 class Activity(NamedTuple):
     """What an agent was doing when a limit ended it."""
 
-    words: str = ""
+    text: str = ""
     failure: str | None = None
     """Class of what kept it from its work; None where nothing did, or that is not certain."""
     resets_at: str | None = None
@@ -108,12 +108,12 @@ def describe_activity(job: dict[str, Any], log: LogFile, hindrance: tuple[str, s
         hindrance: class and words that its events tell. Of an agent that only prints, its last lines are looked at.
         activity: what it does, in a few words.
     """
-    lines = [hindrance[1]] if hindrance else [] if job.get("reader") else log.last_lines(LAST_WORDS)
+    lines = [hindrance[1]] if hindrance else [] if job.get("reader") else log.read_last_lines(LAST_LINES)
     failure = hindrance[0] if hindrance and hindrance[0] != "exit" else None
     place = 0
     if failure is None:
         try:
-            place, failure = first_match(lines, job.get("patterns", ()))
+            place, failure = find_failure(lines, job.get("patterns", ()))
         except _TooLong:
             failure = None
     if failure not in CAUSES:
@@ -121,19 +121,19 @@ def describe_activity(job: dict[str, Any], log: LogFile, hindrance: tuple[str, s
     return Activity(lines[place][:300], failure, _reset_near(lines, place) if failure in ("rate_limit", "quota") else None)
 
 
-def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at: Activity = NOTHING) -> Found:
+def judge_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at: Activity = NOTHING) -> Found:
     """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
     known = facts or {}
     if asked in ("stop", "kill", ""):
         return known | _failed("stopped", "stopped by a signal")
-    last = f"; {'what kept it' if at.failure else 'last'}: {at.words}" if at.words else ""
+    last = f"; {'what kept it' if at.failure else 'last'}: {at.text}" if at.text else ""
     if asked not in ("timeout", "stalled"):
         return known | _failed(asked, evidence + last)
     reason = f"ran longer than {timeout_s:g} s" if asked == "timeout" else f"it was stalled: {evidence}"
     return known | {"outcome": asked, "failure": at.failure or asked, "reason": reason + last, "resets_at": at.resets_at}
 
 
-def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, folder: str = "/") -> Found:
+def judge_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, folder: str = "/") -> Found:
     """Judge an attempt whose worktree could not be made; `folder` lies on the disk it was to be on."""
     if isinstance(error, (ValueError, OverflowError)):  # a NUL in a command, a time limit of a million years
         return {"outcome": "not_started", "failure": "config", "reason": f"the settings make no sense: {error}"}
@@ -147,7 +147,7 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, 
     return {"outcome": "not_started", "failure": classify_errno(error.errno), "reason": str(error)}
 
 
-def of_unwatched(error: Exception) -> Found:
+def judge_lost_agent(error: Exception) -> Found:
     """Judge an attempt whose agent was at work when its supervisor could not go on."""
     return _failed("unknown", f"the agent could not be watched any longer and was ended: {error}")
 
@@ -161,7 +161,7 @@ def _is_full(folder: str) -> bool:
     return disk.f_bavail * disk.f_frsize < NO_ROOM or (disk.f_files > 0 and disk.f_favail < NO_FILES)
 
 
-def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
+def judge_missing_program(job: dict[str, Any], error: OSError) -> Found:
     """Judge an attempt whose agent could not be executed."""
     name = job["argv"][0]
     if str(error.filename) == str(job["worktree"]):
@@ -173,7 +173,7 @@ def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
     return {"outcome": "not_started", "failure": "no_program", "reason": reason}
 
 
-def of_delivery(job: dict[str, Any], result: Found) -> Found:
+def judge_delivery(job: dict[str, Any], result: Found) -> Found:
     """Judge again once it is known what was delivered: an operator may ask for something."""
     delivered, expect = result.get("delivered"), job.get("expect")
     if result["outcome"] != "ok" or expect not in ("changes", "commits"):
@@ -198,7 +198,7 @@ def of_delivery(job: dict[str, Any], result: Found) -> Found:
     return result | _failed("nothing_delivered", f"{result['reason']}, but {lacking}: it was to leave {expect}")
 
 
-def first_match(lines: Sequence[str], patterns: Sequence[Sequence[str]]) -> tuple[int, str | None]:
+def find_failure(lines: Sequence[str], patterns: Sequence[Sequence[str]]) -> tuple[int, str | None]:
     """Index of the newest line that a pattern matches and the class it names; 0 and None where no line does.
 
     Args:
@@ -242,7 +242,7 @@ def _failed(failure: str, reason: str) -> Found:
     return {"outcome": "failed", "failure": failure, "reason": reason}
 
 
-def signal_name(number: int) -> str:
+def format_signal(number: int) -> str:
     """`SIGSEGV` for 11."""
     try:
         return signal.Signals(number).name

@@ -38,7 +38,7 @@ class ReadableLog:
         if self._log is not None:
             self._log.write(describe_event(event).encode("utf-8", "replace"))
 
-    def add(self, line: bytes) -> None:
+    def write_line(self, line: bytes) -> None:
         """Add a line as it is."""
         if self._log is not None:
             self._log.write(line + b"\n")

@@ -17,14 +17,14 @@ from ..process.waiting import pause
 from ..storage import files
 from ..storage.locks import try_lock, unlock
 
-GIVE_BACK_S = 5.0
+GIVE_UP_S = 5.0
 """An attempt that waits for another one which has had the repository for so long gives its slot back: others can use it."""
-LOOK_S = 0.05
-PATIENCE_S = 1.0
+POLL_S = 0.05
+MIN_WAIT_S = 1.0
 """So long it waits in any case."""
-REST_S, REST_MAX_S = 60.0, 900.0
+COOLDOWN_S, MAX_COOLDOWN_S = 60.0, 900.0
 """The first rest of a remote that did not answer, which doubles with each in a row, and the longest."""
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 _TIMED_OUT = re.compile(r"timed out|timeout", re.IGNORECASE)
 """In git's own words."""
 
@@ -37,7 +37,7 @@ class RepositoryLock:
         self._fd = fd
         self._clock = clock
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Let the next attempt have it."""
         try:
             os.ftruncate(self._fd, 0)
@@ -46,16 +46,16 @@ class RepositoryLock:
         finally:
             unlock(self._fd)
 
-    def remote_rests(self) -> str | None:
+    def describe_cooldown(self) -> str | None:
         """Why the remote is not asked now, in words; None when it may be."""
         known, now = _document(self._remote), self._clock()
         until, count = known.get("until", 0.0), known.get("count", 0)
-        if not now < until <= now + REST_MAX_S:  # also after a start of the machine, which the clock counts from
+        if not now < until <= now + MAX_COOLDOWN_S:  # also after a start of the machine, which the clock counts from
             return None
         times = f"{count} times in a row" if count > 1 else "a moment ago"
         return f"it did not answer {times}, and is not asked for another {until - now:.0f} s"
 
-    def note_remote(self, trouble: str | None, timed_out: bool = False) -> None:
+    def record_remote_result(self, trouble: str | None, timed_out: bool = False) -> None:
         """Keep how the remote answered; None: it did. What was refused at once costs nobody time, and is asked again."""
         said = trouble is not None and classify_git_error(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
         if not timed_out and not said:
@@ -63,14 +63,14 @@ class RepositoryLock:
                 files.remove(self._remote)
             return
         count = int(_document(self._remote).get("count", 0)) + 1
-        until = self._clock() + min(REST_S * 2.0 ** min(count - 1, 30), REST_MAX_S)
+        until = self._clock() + min(COOLDOWN_S * 2.0 ** min(count - 1, 30), MAX_COOLDOWN_S)
         try:
             files.replace(self._remote, json.dumps({"until": until, "count": count}).encode(), durable=False)
         except OSError:
             return  # it is asked again too early, no more
 
 
-def acquire_repository(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -> RepositoryLock:
+def acquire_repository_lock(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -> RepositoryLock:
     """Take the lock of a repository, waiting for it; a signal handler that raises ends the wait.
 
     Raises:
@@ -82,9 +82,9 @@ def acquire_repository(path: str, task_id: str, clock: Callable[[], float] = tim
         holder, since = str(known.get("task", "")), known.get("since", began)
         if not 0.0 < since <= now:
             since = began
-        if now - since >= GIVE_BACK_S and now - began >= PATIENCE_S:
+        if now - since >= GIVE_UP_S and now - began >= MIN_WAIT_S:
             raise GitBusy(holder)
-        pause(LOOK_S)
+        pause(POLL_S)
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"task": task_id, "since": clock()}).encode(), 0)
@@ -97,7 +97,7 @@ def _document(path: str) -> dict[str, Any]:
     """A small document; what is none says nothing."""
     try:
         with open(path, "rb") as file:
-            found = json.loads(file.read(MOST_BYTES))
+            found = json.loads(file.read(MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict) or not all(

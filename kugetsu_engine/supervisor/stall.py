@@ -84,7 +84,7 @@ class StallWatch:
         now = time.time()
         newest, left = 0.0, MAX_FILES
         for folder in self._folders:
-            found, left = newest_change(folder, now, left)
+            found, left = find_newest_change(folder, now, left)
             newest = max(newest, found)
         self._partly = left <= 0
         ago = max(now - newest, 0.0)
@@ -96,7 +96,7 @@ class StallWatch:
         return f"no output, {cpu}{files}"
 
 
-def newest_change(folder: str, now: float, limit: int) -> tuple[float, int]:
+def find_newest_change(folder: str, now: float, limit: int) -> tuple[float, int]:
     """When something below a folder was last changed (seconds since 1970), and how many of `limit` looks are left.
 
     What git keeps is passed over, as kugetsu's own looks change it, and so is what claims to be from the future. Folders near

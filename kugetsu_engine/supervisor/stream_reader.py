@@ -21,21 +21,21 @@ from .readable_log import ReadableLog
 
 TURN_S = 0.05
 """Time that one look may take."""
-LAST_LOOK_S = 3.0
+LAST_TURN_S = 3.0
 """The same when the agent has ended."""
 CHUNK = 64 << 10
 FAR_BEHIND = 64 << 20
 """Bytes of backlog beyond which the older part is passed over."""
-OVERHEARD = 4 << 10
+PLAIN_TAIL_BYTES = 4 << 10
 """Bytes at the end of a log in which it is looked for what an agent does that only prints."""
-OVERHEARD_LINES = 20
+PLAIN_TAIL_LINES = 20
 LAST_TEXT_BYTES = 6 << 10
 """As JSON; the result must fit into the reserve that is made for it."""
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
 _SHOWN = ("text", "thinking", "tool", "error", "note")
 
 
-def run_prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
+def run_prepare_step(job: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Let the agent's driver do what must be done before the agent starts, such as a fork of its session.
 
     Raises:
@@ -52,7 +52,7 @@ def run_prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
         raise AttemptFailed(f"the session could not be prepared: {type(error).__name__}: {error}") from error
 
 
-def run_check(job: dict[str, Any], log: LogFile) -> None:
+def run_check_step(job: dict[str, Any], log: LogFile) -> None:
     """Let the agent's driver look at the program before anything is done for the attempt.
 
     Raises:
@@ -68,7 +68,7 @@ def run_check(job: dict[str, Any], log: LogFile) -> None:
         log.note(f"the version of the program is not known: {type(error).__name__}: {safe_line(str(error), 200)}")
 
 
-def run_after(job: dict[str, Any], log: LogFile) -> None:
+def run_after_step(job: dict[str, Any], log: LogFile) -> None:
     """Let the agent's driver end what the agent had done elsewhere, such as on a server that many attempts share."""
     if not job.get("after"):
         return
@@ -110,13 +110,13 @@ class StreamReader:
         self._reader: Reader | None = None
         self._broken = False
         """Whether the reader has failed, which is noted once: it goes on with the next line, and what it knows counts."""
-        self.telling: ReadableLog | None = None
+        self.readable_log: ReadableLog | None = None
         """Where it is written as a person reads it."""
         name = job.get("reader")
         if name:
             self._reader = self._sheltered(lambda: load_driver(name).reader(job.get("reader_options") or {}))
             if self._reader is not None and job.get("told"):
-                self.telling = ReadableLog(str(job["told"]), log.cap)
+                self.readable_log = ReadableLog(str(job["told"]), log.cap)
 
     @property
     def session_id(self) -> str | None:
@@ -145,7 +145,7 @@ class StreamReader:
             self._offset += behind - FAR_BEHIND
             self._lose()
         while data := os.pread(self._log.fd, CHUNK, self._offset):
-            for source, part in self._log.parts(self._offset, data):
+            for source, part in self._log.split_by_source(self._offset, data):
                 for line in self._lines[source].feed(part):
                     self._feed(source, line)
             self._offset += len(data)
@@ -154,18 +154,18 @@ class StreamReader:
 
     def finish(self) -> None:
         """Read the rest of an agent's log that has ended; its last line may have no end."""
-        self.read_new(LAST_LOOK_S)
+        self.read_new(LAST_TURN_S)
         for source, lines in self._lines.items():
-            if rest := lines.rest():
+            if rest := lines.flush():
                 self._feed(source, rest)
-        if self.telling is not None:
-            self.telling.keep_below_cap()
-            self.telling.close()
+        if self.readable_log is not None:
+            self.readable_log.keep_below_cap()
+            self.readable_log.close()
 
-    def follow(self, cut: Cut | None) -> None:
+    def move_past_cut(self, cut: Cut | None) -> None:
         """Go on at the same place of a log whose middle was dropped."""
-        if self.telling is not None:
-            self.telling.keep_below_cap()
+        if self.readable_log is not None:
+            self.readable_log.keep_below_cap()
         if cut is None:
             return
         if self._offset >= cut.before:
@@ -174,7 +174,7 @@ class StreamReader:
             self._offset = cut.after
             self._lose()
 
-    def progress(self, quiet_s: float, processes: int) -> dict[str, Any]:
+    def build_progress(self, quiet_s: float, processes: int) -> dict[str, Any]:
         """What `progress.json` says about it."""
         if self._reader is None:
             return {"activity": self._activity} if self._activity else {}
@@ -186,7 +186,7 @@ class StreamReader:
             "activity": safe_line(self._log.mask(str(waiting)), 120) if waiting else self._activity,
         }  # fmt: skip
 
-    def result(self) -> dict[str, Any]:
+    def build_result(self) -> dict[str, Any]:
         """What `exit.json` says about it."""
         if self._reader is None:
             return {}
@@ -196,16 +196,16 @@ class StreamReader:
         known = used["tokens"] is not None or used["cost"] is not None
         return {"session_id": self.session_id, "usage": used if known else None, "last_text": text or None}
 
-    def hindrance(self) -> tuple[str, str] | None:
+    def read_hindrance(self) -> tuple[str, str] | None:
         """Class and words of what keeps it from its work, as it last told; None while it works, or does not tell."""
         found = self._sheltered(lambda: self._reader.hindrance) if self._reader else None
         return (str(found[0]), safe_line(self._log.mask(str(found[1])), 300)) if found else None
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def read_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Class and reason of a failure that the events tell, whatever the exit code says."""
         return self._told("failure", exit_code)
 
-    def beyond(self) -> tuple[str, str] | None:
+    def check_limits(self) -> tuple[str, str] | None:
         """Class and reason why the agent must be ended now; None as long as it may go on."""
         if self._reader is None:
             return None
@@ -224,7 +224,7 @@ class StreamReader:
         length = self._log.length
         if length != self._offset:
             self._offset = length
-            lines = self._log.last_lines(OVERHEARD_LINES, OVERHEARD)
+            lines = self._log.read_last_lines(PLAIN_TAIL_LINES, PLAIN_TAIL_BYTES)
             said = next((line for line in lines if not line.startswith('{"') and any(map(str.isalnum, line))), None)
             if said:
                 self._activity = safe_line(" ".join(said.split()), 120)
@@ -242,20 +242,20 @@ class StreamReader:
 
     def _lose(self) -> None:
         for lines in self._lines.values():
-            lines.lose()
+            lines.skip_line()
 
     def _feed(self, source: Source, line: bytes) -> None:
         reader = self._reader
         if source == "ours" or line.startswith(b"[kugetsu] "):
-            if self.telling is not None:
-                self.telling.add(line)
+            if self.readable_log is not None:
+                self.readable_log.write_line(line)
             return
         if reader is None:
             return
         feed = reader.feed_errors if source == "errors" else reader.feed
         for event in self._sheltered(lambda: feed(line)) or ():
-            if self.telling is not None:
-                self.telling.write_event(event)
+            if self.readable_log is not None:
+                self.readable_log.write_event(event)
             if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):
                 self._activity = safe_line(self._log.mask(said.strip()), 120)
 

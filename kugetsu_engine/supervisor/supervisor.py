@@ -32,7 +32,7 @@ from .delivery_record import DeliveryRecord
 from .log_stamper import LogStamper
 from .output_pipes import OutputPipes
 from .stall import StallWatch
-from .stream_reader import StreamReader, run_after, run_check, run_prepare
+from .stream_reader import StreamReader, run_after_step, run_check_step, run_prepare_step
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
@@ -50,7 +50,7 @@ class Supervisor:
         self.control = control
         self.started = time.monotonic()
         self.started_at = iso(time.time())
-        self.asked: str | None = None
+        self.stop_reason: str | None = None
         """`stop`, `kill`, `timeout`, `stalled`, `finished` or a class of failure, what came first; `kill` overrules all."""
         self.may_interrupt = False
         self.phase = "starting"
@@ -59,28 +59,28 @@ class Supervisor:
         self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
         self.pipes = OutputPipes(self.log)
-        self.reading = StreamReader(job, self.log)
-        self.stamping = LogStamper(job.get("times"), self.log, self.reading.telling)
-        self.delivering = DeliveryRecord(job, self.log)
+        self.reader = StreamReader(job, self.log)
+        self.stamper = LogStamper(job.get("times"), self.log, self.reader.readable_log)
+        self.delivery = DeliveryRecord(job, self.log)
         self.last_output = self.started
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
         self.kill_at: float | None = None
         watched = (str(job["worktree"]), self.files.temporary)
         self.stall = StallWatch(watched, float(job.get("stall_after_s", 0)))
-        self.blind = False
+        self.observation_failed = False
         """Whether something that only shows how it stands has failed, which is noted once."""
         self.processes = 0
-        self.doing = outcome.NOTHING
+        self.activity = outcome.NOTHING
         self.evidence = ""
         """Why it must be ended, where nobody asked for it."""
 
     def run(self) -> None:
         """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
         try:
-            self._record()
+            self._write_record()
         except OSError as error:
-            self._say(format_refusal(error.errno or 0))
+            self._notify_engine(format_refusal(error.errno or 0))
             files.remove(self.files.record)
             return
         result: dict[str, Any]
@@ -89,30 +89,30 @@ class Supervisor:
                 result = self._attempt()
             except (AttemptFailed, OSError, ValueError, OverflowError) as error:
                 unwatched = self.agent_pid is not None  # an agent that worked has made its attempt
-                result = outcome.of_unwatched(error) if unwatched else outcome.of_preparation(error, self.run_dir)
+                result = outcome.judge_lost_agent(error) if unwatched else outcome.judge_preparation(error, self.run_dir)
                 self.log.note(result["reason"])
             self.may_interrupt = False
         except Interrupted:  # also out of the lines above
-            result = self._stopped(None)
-        self._keep_outcome(result)
-        workspace.tear_down(self.job, self.log, self._tell, lambda: self.asked == "kill")
-        self._tell("sweeping")
-        grace = 0.0 if self.asked == "kill" else tree.sweep_grace(self.kill_at)
+            result = self._judge_stop(None)
+        self._write_outcome(result)
+        workspace.run_teardown(self.job, self.log, self._set_phase, lambda: self.stop_reason == "kill")
+        self._set_phase("sweeping")
+        grace = 0.0 if self.stop_reason == "kill" else tree.choose_sweep_grace(self.kill_at)
         swept = tree.sweep_tree(os.getpid(), self.agent_pid, grace)
-        run_after(self.job, self.log)
+        run_after_step(self.job, self.log)
         shutil.rmtree(self.files.temporary, ignore_errors=True)
         if self.agent_pid is not None:
-            self._tell("delivery")
-            result = self.delivering.finish(result)
+            self._set_phase("delivery")
+            result = self.delivery.finish(result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.log.dropped})
 
-    def _record(self) -> None:
+    def _write_record(self) -> None:
         """Write that the attempt exists, and reserve room for its result on a disk that may be full by then."""
         os.makedirs(self.run_dir, 0o700, exist_ok=True)
         record = {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
-            "supervisor_pid": os.getpid(), "start_ticks": identity.start_ticks(os.getpid()) or 0,
-            "boot_id": identity.boot_id(), "started_at": self.started_at, "timeout_s": self.job["timeout_s"],
+            "supervisor_pid": os.getpid(), "start_ticks": identity.read_start_ticks(os.getpid()) or 0,
+            "boot_id": identity.read_boot_id(), "started_at": self.started_at, "timeout_s": self.job["timeout_s"],
             "worktree": self.job["worktree"], "reader": self.job.get("reader"),
             "reader_options": self.job.get("reader_options") or {},
         }  # fmt: skip
@@ -123,13 +123,13 @@ class Supervisor:
         signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
         self.may_interrupt = True
         self._interrupt_if_asked()
-        run_check(self.job, self.log)
-        workspace.prepare_workspace(self.job, self.log, self._tell)
-        run_prepare(self.job, self._tell)
-        self.delivering.record_baseline()
+        run_check_step(self.job, self.log)
+        workspace.prepare_workspace(self.job, self.log, self._set_phase)
+        run_prepare_step(self.job, self._set_phase)
+        self.delivery.record_baseline()
         self.may_interrupt = False
-        if self.asked:
-            return self._stopped(None)
+        if self.stop_reason:
+            return self._judge_stop(None)
         wake, wake_end = socket.socketpair()  # made now: once the agent runs, nothing that it does not need may fail
         prompt = self.files.prompt
         files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
@@ -137,12 +137,12 @@ class Supervisor:
         try:
             agent = self._start_agent(prompt)
         except (FileNotFoundError, PermissionError) as error:
-            return self._no_program(error)
-        self._tell("agent")
-        self._say(SupervisorMessage.STARTED)
+            return self._judge_missing_program(error)
+        self._set_phase("agent")
+        self._notify_engine(SupervisorMessage.STARTED)
         status = self._watch(agent.pid, wake, wake_end)
         agent.returncode = os.waitstatus_to_exitcode(status)
-        return self._judged(agent.returncode)
+        return self._judge_exit(agent.returncode)
 
     def _start_agent(self, prompt: str) -> "subprocess.Popen[bytes]":
         """Start the agent with the prompt as its input."""
@@ -154,9 +154,9 @@ class Supervisor:
                 ends.append(self.pipes.make("errors"))
             with open(prompt if self.job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
                 agent = subprocess.Popen(
-                    workspace.agent_argv(self.job), stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(self.job["worktree"]),
-                    env=dict(self.job["env"]), start_new_session=True, close_fds=True,
-                    preexec_fn=workspace.run_as_agent(os.getpid()),
+                    workspace.build_agent_argv(self.job), stdin=stdin, stdout=ends[0], stderr=ends[-1],
+                    cwd=str(self.job["worktree"]), env=dict(self.job["env"]), start_new_session=True, close_fds=True,
+                    preexec_fn=workspace.make_child_setup(os.getpid()),
                 )  # fmt: skip
         except BaseException:
             self.pipes.close()
@@ -192,10 +192,10 @@ class Supervisor:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._tick()
-            self._hold_limits(pid)
+            self._enforce_stop(pid)
         self.pipes.empty(poller)
         signal.set_wakeup_fd(-1)
-        for look in (self.reading.finish, self.log.keep_below_cap, lambda: self.stamping.stamp_new(end=True)):
+        for look in (self.reader.finish, self.log.keep_below_cap, lambda: self.stamper.add_stamp(end=True)):
             self._observe(look)
         return status
 
@@ -204,66 +204,70 @@ class Supervisor:
         try:
             look()
         except Exception as error:
-            if not self.blind:
-                self.blind = True
+            if not self.observation_failed:
+                self.observation_failed = True
                 self.log.note(f"how the agent stands cannot be seen all the time: {type(error).__name__}: {error}")
 
-    def _hold_limits(self, pid: int) -> None:
+    def _enforce_stop(self, pid: int) -> None:
         now = time.monotonic()
-        if self.asked and self.kill_at is None:
-            grace = 0.0 if self.asked == "kill" else float(self.job["stop_grace_s"])
+        if self.stop_reason and self.kill_at is None:
+            grace = 0.0 if self.stop_reason == "kill" else float(self.job["stop_grace_s"])
             self.kill_at = now + grace
-            if self.asked not in ("stop", "kill"):
-                self._observe(self._note_doing)
-            self.log.note(f"{outcome.STOPS.get(self.asked) or self.evidence or 'stop requested'}: asking the agent to end")
+            if self.stop_reason not in ("stop", "kill"):
+                self._observe(self._record_activity)
+            self.log.note(
+                f"{outcome.STOPS.get(self.stop_reason) or self.evidence or 'stop requested'}: asking the agent to end"
+            )
             tree.signal_group(pid, signal.SIGTERM)
-            self._tell("stopping")
-        if self.asked == "kill" and self.kill_at is not None:
+            self._set_phase("stopping")
+        if self.stop_reason == "kill" and self.kill_at is not None:
             self.kill_at = min(self.kill_at, now)
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = now + 1.0  # again, should it still be there
             tree.signal_group(pid, signal.SIGKILL)
-            tree.send_signal(tree.descendants(os.getpid()), signal.SIGKILL)
+            tree.send_signal(tree.list_descendants(os.getpid()), signal.SIGKILL)
 
     def _tick(self) -> None:
-        session = self.reading.session_id
-        self._observe(self.reading.read_new)
-        self._observe(lambda: self.reading.follow(self.log.keep_below_cap()))
-        self._tell(self.phase)
-        if self.reading.session_id != session:
-            self._say(SupervisorMessage.SESSION)
-        if self.asked is None and self.reading.finished:
-            if time.monotonic() - max(self.last_output, self.reading.finished_at) >= float(self.job.get("result_grace_s", 30)):
-                self.asked = "finished"
-        elif self.asked is None and (beyond := self.reading.beyond()):
-            self.asked, self.evidence = beyond
-        if self.stall.kill_due and self.job.get("stall_kills") and self.asked is None:
-            self.asked, self.evidence = "stalled", format_evidence(self.stall.evidence or "", self.stall.silent_s)
+        session = self.reader.session_id
+        self._observe(self.reader.read_new)
+        self._observe(lambda: self.reader.move_past_cut(self.log.keep_below_cap()))
+        self._set_phase(self.phase)
+        if self.reader.session_id != session:
+            self._notify_engine(SupervisorMessage.SESSION)
+        if self.stop_reason is None and self.reader.finished:
+            if time.monotonic() - max(self.last_output, self.reader.finished_at) >= float(self.job.get("result_grace_s", 30)):
+                self.stop_reason = "finished"
+        elif self.stop_reason is None and (beyond := self.reader.check_limits()):
+            self.stop_reason, self.evidence = beyond
+        if self.stall.kill_due and self.job.get("stall_kills") and self.stop_reason is None:
+            self.stop_reason, self.evidence = "stalled", format_evidence(self.stall.evidence or "", self.stall.silent_s)
 
-    def _judged(self, code: int) -> dict[str, Any]:
-        if self.reading.finished and (self.asked in outcome.STOPS or (code < 0 and not self.asked)):
-            why = outcome.after_result(self.asked, code, float(self.job.get("result_grace_s", 30)))
-            return outcome.of_result(self.job, self.log, code, self.reading.failure(0), why)
-        if self.asked:
-            return self._stopped({"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None})
-        return outcome.of_end(self.job, self.log, code, self.reading.failure(code))
+    def _judge_exit(self, code: int) -> dict[str, Any]:
+        if self.reader.finished and (self.stop_reason in outcome.STOPS or (code < 0 and not self.stop_reason)):
+            why = outcome.describe_end_of_process(self.stop_reason, code, float(self.job.get("result_grace_s", 30)))
+            return outcome.judge_result(self.job, self.log, code, self.reader.read_failure(0), why)
+        if self.stop_reason:
+            return self._judge_stop({"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None})
+        return outcome.judge_exit(self.job, self.log, code, self.reader.read_failure(code))
 
-    def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:
-        at = self.doing if self.agent_pid is not None else outcome.Activity(outcome.PHASES.get(self.phase, ""))
-        return outcome.of_stop(self.asked or "", float(self.job["timeout_s"]), self.evidence, facts, at)
+    def _judge_stop(self, facts: dict[str, Any] | None) -> dict[str, Any]:
+        at = self.activity if self.agent_pid is not None else outcome.Activity(outcome.PHASES.get(self.phase, ""))
+        return outcome.judge_stop(self.stop_reason or "", float(self.job["timeout_s"]), self.evidence, facts, at)
 
-    def _note_doing(self) -> None:
+    def _record_activity(self) -> None:
         """Keep what the agent is doing that is ended now; what it says about its end is another matter."""
-        self.reading.read_new()
-        told = self.reading.progress(time.monotonic() - self.last_output, self.processes)
-        self.doing = outcome.describe_activity(self.job, self.log, self.reading.hindrance(), str(told.get("activity", "")))
+        self.reader.read_new()
+        told = self.reader.build_progress(time.monotonic() - self.last_output, self.processes)
+        self.activity = outcome.describe_activity(
+            self.job, self.log, self.reader.read_hindrance(), str(told.get("activity", ""))
+        )
 
-    def _no_program(self, error: OSError) -> dict[str, Any]:
-        result = outcome.of_missing_program(self.job, error)
+    def _judge_missing_program(self, error: OSError) -> dict[str, Any]:
+        result = outcome.judge_missing_program(self.job, error)
         self.log.note(result["reason"])
         return result
 
-    def _tell(self, phase: str) -> None:
+    def _set_phase(self, phase: str) -> None:
         """Write `progress.json`; a disk or a system that refuses does not end the attempt."""
         self.phase = phase
         self._observe(self._write_progress)
@@ -273,11 +277,11 @@ class Supervisor:
         length = self.log.length
         if length != self.log_length:
             self.log_length, self.last_output = length, now
-        self.stamping.stamp_new()
+        self.stamper.add_stamp()
         processes, cpu_percent, rss, cpu_s = 0, None, None, None
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
-            elsewhere = marks.marked_pids(self.job) if self.job.get("after") else ()  # what a server does for it
-            processes, cpu_s, rss = tree.tree_usage(os.getpid(), elsewhere)
+            elsewhere = marks.list_marked_pids(self.job) if self.job.get("after") else ()  # what a server does for it
+            processes, cpu_s, rss = tree.measure_tree(os.getpid(), elsewhere)
             self.processes = processes
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
@@ -289,20 +293,20 @@ class Supervisor:
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
             "stalled": self.stall.evidence, "silent_s": self.stall.silent_s,
-            "branch_before": self.delivering.branch_before, "base": self.job.get("base"),
-            **self.reading.progress(now - self.last_output, processes),
+            "branch_before": self.delivery.branch_before, "base": self.job.get("base"),
+            **self.reader.build_progress(now - self.last_output, processes),
         }  # fmt: skip
         try:
             files.replace(self.files.progress, json.dumps(progress).encode(), durable=False)
         except OSError:
             return
         if turned:
-            self._say(SupervisorMessage.STALLED if self.stall.evidence else SupervisorMessage.MOVES)
+            self._notify_engine(SupervisorMessage.STALLED if self.stall.evidence else SupervisorMessage.MOVES)
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
-        self._observe(lambda: self.stamping.stamp_new(end=True))
-        data = json.dumps(self._document(result)).encode()
+        self._observe(lambda: self.stamper.add_stamp(end=True))
+        data = json.dumps(self._build_document(result)).encode()
         try:
             files.replace(self.files.result, data)
         except OSError:
@@ -312,27 +316,27 @@ class Supervisor:
         self.log.close()
         for fd in self.locks:
             unlock(fd)
-        self._say(SupervisorMessage.ENDED)
+        self._notify_engine(SupervisorMessage.ENDED)
 
-    def _keep_outcome(self, result: dict[str, Any]) -> None:
+    def _write_outcome(self, result: dict[str, Any]) -> None:
         """Write how the agent ended before anything else is done: an agent that ran to its end is never run again."""
         if self.agent_pid is None:
             return
         try:
-            files.replace(self.files.outcome, json.dumps(self._document(result)).encode())
+            files.replace(self.files.outcome, json.dumps(self._build_document(result)).encode())
         except OSError:
             return  # the reserve takes the result in a moment
 
-    def _document(self, result: dict[str, Any]) -> dict[str, Any]:
+    def _build_document(self, result: dict[str, Any]) -> dict[str, Any]:
         return {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
             "elapsed_s": round(time.monotonic() - self.started, 3), "base": self.job.get("base"),
-            **self.reading.result(), **result,
+            **self.reader.build_result(), **result,
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 
-    def _say(self, word: str) -> None:
+    def _notify_engine(self, word: str) -> None:
         """Wake the engine that started us; it may be gone."""
         try:
             self.control.send(word.encode() + b"\n", socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
@@ -342,13 +346,13 @@ class Supervisor:
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Remember what was asked for; the loop acts on it."""
         if number == signal.SIGUSR1:
-            self.asked = "kill"
-        elif self.asked is None and number in (signal.SIGTERM, signal.SIGALRM):
-            self.asked = "timeout" if number == signal.SIGALRM else "stop"
+            self.stop_reason = "kill"
+        elif self.stop_reason is None and number in (signal.SIGTERM, signal.SIGALRM):
+            self.stop_reason = "timeout" if number == signal.SIGALRM else "stop"
         self._interrupt_if_asked()
 
     def _interrupt_if_asked(self) -> None:
-        if self.asked and self.may_interrupt:
+        if self.stop_reason and self.may_interrupt:
             self.may_interrupt = False
             raise Interrupted
 
@@ -361,7 +365,7 @@ def _drain_socket(end: socket.socket) -> None:
         return
 
 
-def receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """Wait for the job and the locks; None when the engine is gone or has no use for us."""
     data, fds, _, _ = socket.recv_fds(control, 64, 8)
     if not data or len(fds) < 2:
@@ -377,7 +381,7 @@ def main(argv: list[str] | int) -> None:
     control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
-    received = receive(control)
+    received = receive_job(control)
     if received is None:
         return
     tree.become_subreaper()

@@ -11,8 +11,8 @@ from ..domain.refs import repository_of
 from ..domain.start_point import describe_start_point
 from ..domain.text.command_template import PROMPT
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
-from ..git import containing_repository, include_files, repositories, worktrees
-from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
+from ..git import discovery, include_files, repositories, worktrees
+from ..git.command import NETWORK_TIMEOUT_S, limit_remote_time, set_remote_variables
 from ..paths import RunPaths, repository_lock
 from ..process import tree
 from . import forge_questions
@@ -23,27 +23,27 @@ LONGEST_PROMPT = 120 << 10
 """Bytes; the system takes words of 128 KiB (Linux)."""
 TEARDOWN_S = 60.0
 """How long all teardown commands of an attempt may take: by then the agent has ended, and the slot is to be free soon."""
-LOOK_S = 1.0
+POLL_S = 1.0
 
-Tell = Callable[[str], None]
+SetPhase = Callable[[str], None]
 
 
-def prepare_workspace(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
+def prepare_workspace(job: dict[str, Any], log: LogFile, tell: SetPhase) -> None:
     """Make everything ready for the agent; a signal handler that raises ends it, and the sweep what it started.
 
     Raises:
         AttemptFailed: there is no repository, git refused, or a setup command failed.
     """
-    pass_to_remotes(job["env"])
+    set_remote_variables(job["env"])
     question = forge_questions.ask_about_issue(job)
     try:
         _worktree(job, log, tell)
         if job.get("issue_mark"):
             tell("issue")
-            job["prompt"] = forge_questions.with_issue(job, question, log)
+            job["prompt"] = forge_questions.insert_issue_text(job, question, log)
     finally:
         if question is not None:
-            question.end()
+            question.close()
     os.makedirs(RunPaths(job["run_dir"]).temporary, 0o700, exist_ok=True)
     for command in job.get("setup", ()):
         tell("setup")
@@ -55,7 +55,7 @@ def prepare_workspace(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         log.note(f"setup: done in {time.monotonic() - started:.0f} s")
 
 
-def agent_argv(job: dict[str, Any]) -> list[str]:
+def build_agent_argv(job: dict[str, Any]) -> list[str]:
     """The agent's command line, with the prompt in it where the agent wants it there.
 
     Raises:
@@ -70,7 +70,7 @@ def agent_argv(job: dict[str, Any]) -> list[str]:
     return [word.replace(PROMPT, prompt) for word in words]
 
 
-def tear_down(job: dict[str, Any], log: LogFile, tell: Tell, killed: Callable[[], bool]) -> None:
+def run_teardown(job: dict[str, Any], log: LogFile, tell: SetPhase, killed: Callable[[], bool]) -> None:
     """Run the repository's teardown commands, whatever became of the agent; their failure changes nothing but the log.
 
     Args:
@@ -90,7 +90,7 @@ def tear_down(job: dict[str, Any], log: LogFile, tell: Tell, killed: Callable[[]
             log.note(f"teardown: {'done' if not code else _ending(code)}")
 
 
-def run_as_agent(supervisor: int) -> Callable[[], None]:
+def make_child_setup(supervisor: int) -> Callable[[], None]:
     """What an attempt runs does between fork and exec: it ends with its supervisor, and takes signals as any program does."""
 
     def become() -> None:
@@ -101,23 +101,23 @@ def run_as_agent(supervisor: int) -> Callable[[], None]:
     return become
 
 
-def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
+def _worktree(job: dict[str, Any], log: LogFile, tell: SetPhase) -> None:
     """Make the worktree, and keep in the job where its work starts."""
     repository = job["repository"]
     where = repository or job["clone_dir"]
     if where is None:
         raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
     tell("waiting for git")
-    turn = turns.acquire_repository(
-        repository_lock(job["repository_locks"], containing_repository.main_folder(str(where))), str(job["task_id"])
+    turn = turns.acquire_repository_lock(
+        repository_lock(job["repository_locks"], discovery.resolve_main_folder(str(where))), str(job["task_id"])
     )
     try:
         tell("worktree")
-        bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
+        limit_remote_time(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
-        where = where if own else containing_repository.enclosing_worktree(str(where))
+        where = where if own else discovery.require_repository(str(where))
         fresh = own and repositories.clone_repository(str(job["clone_url"]), str(where))
-        rests = turn.remote_rests()
+        rests = turn.describe_cooldown()
         base = worktrees.prepare_worktree(
             str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
             repository_of(str(job["issue_ref"])), own, fetch=not fresh and rests is None,
@@ -125,7 +125,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if rests is not None and not base.kept and base.remote is not None:
             base = base._replace(unfetched=rests)
         elif base.remote is not None and not base.kept:
-            turn.note_remote(None if base.fetched or fresh else base.unfetched, base.timed_out)
+            turn.record_remote_result(None if base.fetched or fresh else base.unfetched, base.timed_out)
         job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
         if base.note or (base.unfetched and base.remote):
             log.note(f"starts from {describe_start_point(job['base'])}")
@@ -136,7 +136,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if said:
             log.note(said)
     finally:
-        turn.end()
+        turn.release()
 
 
 def _run(
@@ -147,14 +147,14 @@ def _run(
     try:
         process = subprocess.Popen(
             list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
-            env=dict(job["env"]), start_new_session=True, preexec_fn=run_as_agent(os.getpid()), close_fds=True,
+            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(os.getpid()), close_fds=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)
         raise SetupFailed(f"{_shown(command)} cannot be run: {what}") from None
     while True:
         try:
-            return process.wait(LOOK_S)
+            return process.wait(POLL_S)
         except subprocess.TimeoutExpired:
             log.keep_below_cap()
             tell()

@@ -25,10 +25,10 @@ from ..process.waiting import pause
 from ..state import contexts, issue_names, issue_tasks, sessions
 from ..storage.locks import is_held, try_lock, unlock
 from . import removal
-from .removal import Facts, Objection, Reason, WorkingDirectories, WorktreeState
+from .removal import Facts, InspectedWorktree, Objection, Reason, WorkingDirectories
 
 WAIT_S = 20.0
-LOOK_S = 0.05
+POLL_S = 0.05
 MAY_OVERRIDE = frozenset({Reason.TASK, Reason.FOREIGN, Reason.NOT_ARRIVED})
 """Objections that do not count here: the issue was named, its waiting tasks are cancelled, and a branch whose commits are
 nowhere else stays. `--force` overrides every other one as well."""
@@ -39,21 +39,21 @@ class IssueResources(msgspec.Struct, frozen=True):
 
     issue_ref: str
     branch: str
-    worktree: WorktreeState | None
-    against: tuple[Objection, ...]
+    worktree: InspectedWorktree | None
+    objections: tuple[Objection, ...]
     """What speaks against removing the worktree."""
     session: Session | None
-    said: int
+    message_count: int
     """Messages that are kept."""
     active: tuple[Task, ...]
     waiting: tuple[Task, ...]
 
     @property
-    def nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is nothing to destroy."""
-        return not (self.worktree or self.session or self.said or self.waiting or self.active)
+        return not (self.worktree or self.session or self.message_count or self.waiting or self.active)
 
-    def parts(self) -> list[str]:
+    def describe_parts(self) -> list[str]:
         """What would be removed, a line each."""
         found = [f"agent     {task.shown} is stopped" for task in self.active]
         found += [f"task      {task.shown} is cancelled: {task.title}" for task in self.waiting]
@@ -62,13 +62,13 @@ class IssueResources(msgspec.Struct, frozen=True):
             found.append(f"session   {what or self.session.pr_url or 'nothing yet'}")
         if self.worktree is not None:
             found.append(f"worktree  {self.worktree.path}")
-        held = self.worktree.condition if self.worktree is not None else None
+        held = self.worktree.state if self.worktree is not None else None
         if held is not None and held.issue_branch is not None:
             kept = "kept: its commits are nowhere else" if held.only_here else "removed: its commits are elsewhere as well"
             found.append(f"branch    {self.branch}, {kept}")
-        return found + ([f"context   {format_count(self.said, 'message')}"] if self.said else [])
+        return found + ([f"context   {format_count(self.message_count, 'message')}"] if self.message_count else [])
 
-    def objections(self, pr_state: str | None) -> list[str]:
+    def list_objections(self, pr_state: str | None) -> list[str]:
         """Why it should not be destroyed, each in a few words.
 
         Args:
@@ -81,7 +81,7 @@ class IssueResources(msgspec.Struct, frozen=True):
         elif url and pr_state is None:
             found.append(f"its pull request may be open, as nobody could be asked: {url}")
         lost = (Reason.UNCOMMITTED, Reason.ON_NO_BRANCH)
-        found += [f"{one.text}, which would be lost" if one.reason in lost else one.text for one in self.against]
+        found += [f"{one.text}, which would be lost" if one.reason in lost else one.text for one in self.objections]
         return found
 
 
@@ -102,22 +102,22 @@ def inspect_issue(client: Client, issue_ref: str) -> IssueResources:
     )  # fmt: skip
 
 
-def _inspect(path: str, branch: str) -> tuple[WorktreeState, list[Objection]]:
+def _inspect(path: str, branch: str) -> tuple[InspectedWorktree, list[Objection]]:
     state = removal.inspect_worktree(path, branch)
     return state, removal.list_objections(state, Facts(process=WorkingDirectories().find_process(path)), MAY_OVERRIDE)
 
 
-def pull_request_state(client: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
+def read_pull_request_state(client: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
     """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
     ref = refs.parse_reference(issue_ref)
     if ref.is_local:
         return None
     forges = CachedForges(client.paths, client.environ)
     try:
-        pull = forges.pull_request_of(ref, ref.branch)
+        pull = forges.fetch_pull_request(ref, ref.branch)
     except ForgeError as error:
         complain(f"the forge could not be asked: {error.message}")
-        known_pull = forges.known(ref)
+        known_pull = forges.read_known(ref)
         pull = known_pull.pull if known_pull is not None else None
     return pull.state if pull is not None else None
 
@@ -163,7 +163,7 @@ def _issue_locked(client: Client, remains: IssueResources, force: bool) -> Itera
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
-            pause(LOOK_S)
+            pause(POLL_S)
         yield
     finally:
         if fd is not None:
@@ -191,12 +191,12 @@ def _session(client: Client, remains: IssueResources, force: bool) -> Iterator[s
         yield f"session {session.session_id} is forgotten, but may still be there: {error.message}"
 
 
-def _remove(client: Client, remains: IssueResources, worktree: WorktreeState, force: bool) -> str:
+def _remove(client: Client, remains: IssueResources, worktree: InspectedWorktree, force: bool) -> str:
     done = removal.remove_worktree(
         client.paths, worktree, Facts(), frozenset(Reason) if force else MAY_OVERRIDE, with_branch=True
     )
     rest = f"; {done.left}" if done.left else ""
-    if worktree.condition is None or worktree.condition.issue_branch is None:
+    if worktree.state is None or worktree.state.issue_branch is None:
         return f"worktree {worktree.path} removed{rest}"
     return f"worktree {worktree.path} removed, branch {remains.branch} {'removed' if done.branch_gone else 'kept'}{rest}"
 
@@ -210,4 +210,4 @@ def _forget(client: Client, issue_ref: str) -> str:
         except Conflict:
             if time.monotonic() >= deadline:
                 raise
-            pause(LOOK_S)
+            pause(POLL_S)

@@ -13,16 +13,16 @@ from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of
 from ..engine.local import LocalEngine
 from ..errors import AttemptFailed, KugetsuError
-from ..git import containing_repository, folder_removal, start_point
-from ..git.command import pass_to_remotes
-from ..git.gitfile import admin_dir, common_folder
-from ..git.worktree_state import Condition
+from ..git import discovery, folder_removal, start_point
+from ..git.command import set_remote_variables
+from ..git.gitfile import read_admin_dir, read_common_dir
+from ..git.worktree_state import WorktreeState
 from ..paths import StatePaths
 from ..state import pull_requests
 from ..state.issue_names import name_of
 from ..storage import locks
 from . import removal
-from .removal import Facts, Reason, WorktreeState, hold_lock
+from .removal import Facts, InspectedWorktree, Reason, hold_lock
 
 MAY_OVERRIDE = frozenset({Reason.ONLY_HERE})
 """Objections that do not count here: the branch stays, so its commits do. There is no option to override another one."""
@@ -85,16 +85,16 @@ class WorktreeInventory:
         self._pulls = pull_requests.load_pull_requests(paths).issues
         self._working = removal.WorkingDirectories()
 
-    def all(self, sized: bool = True) -> list[Worktree]:
+    def list_worktrees(self, sized: bool = True) -> list[Worktree]:
         """Every worktree, the one that was used longest ago first."""
         try:
             entries = list(os.scandir(self._paths.worktrees))
         except FileNotFoundError:
             return []
         slugs = [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)]
-        return sorted((self.inspect(slug, sized) for slug in slugs), key=lambda one: one.last_used)
+        return sorted((self.inspect_worktree(slug, sized) for slug in slugs), key=lambda one: one.last_used)
 
-    def inspect(self, slug: str, sized: bool = True) -> Worktree:
+    def inspect_worktree(self, slug: str, sized: bool = True) -> Worktree:
         """One worktree.
 
         Args:
@@ -102,45 +102,45 @@ class WorktreeInventory:
         """
         reference = self._refs.get(slug)
         state = self._inspect(slug)
-        facts = self._facts(slug, state.condition, locks.is_held(self._paths.issue_lock(slug)))
+        facts = self._facts(slug, state.state, locks.is_held(self._paths.issue_lock(slug)))
         against = removal.list_objections(state, facts, MAY_OVERRIDE)
-        name, why = ("unknown", "") if state.condition is None else _work(state.condition, facts)
+        name, why = ("unknown", "") if state.state is None else _work(state.state, facts)
         if against:
             name, why = _STATES.get(against[0].reason, name), against[0].text
         shown = Worktree(
             state.path, slug, reference, None, None, _size(state.path) if sized else 0, _last_used(state.path), name, why,
             not against,
         )  # fmt: skip
-        if (found := state.condition) is None:
+        if (found := state.state) is None:
             return shown
         return msgspec.structs.replace(
             shown, branch=found.branch, repository=found.repository, dirty=found.dirty, ahead=found.ahead,
             unpushed=found.unpushed, merged=found.merged or facts.merged_as, upstream_gone=found.upstream_gone,
         )  # fmt: skip
 
-    def fetch(self) -> list[str]:
+    def fetch_remotes(self) -> list[str]:
         """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
         self._client.refuse_if_read_only()
-        pass_to_remotes({name: self._environ[name] for name in self._settings.pass_env if name in self._environ})
+        set_remote_variables({name: self._environ[name] for name in self._settings.pass_env if name in self._environ})
         faults = []
         known: dict[str, set[str]] = {}
-        for one in self.all(sized=False):
+        for one in self.list_worktrees(sized=False):
             if one.repository:
                 known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
         for repository, branches in sorted(known.items()):
-            with hold_lock(self._paths.repository_lock(containing_repository.main_folder(repository))) as quiet:
+            with hold_lock(self._paths.repository_lock(discovery.resolve_main_folder(repository))) as quiet:
                 fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
         return faults
 
-    def clean(self, dry_run: bool, told: Callable[[Removal], None]) -> list[Removal]:
+    def remove_safe(self, dry_run: bool, told: Callable[[Removal], None]) -> list[Removal]:
         """Remove what may go without any loss, and say of each what became of it."""
         made = []
         if not dry_run:
             self._client.refuse_if_read_only()
             folder_removal.finish_removals(self._paths.worktrees)
-        for worktree in self.all():
+        for worktree in self.list_worktrees():
             removal = Removal(worktree, False, worktree.why)
             if worktree.safe and not dry_run:
                 removal = self._remove(worktree)
@@ -165,23 +165,23 @@ class WorktreeInventory:
                 return Removal(worktree, False, "an agent begins in it")
             state = self._inspect(worktree.slug)
             try:
-                facts = self._facts(worktree.slug, state.condition, agent=False)
+                facts = self._facts(worktree.slug, state.state, agent=False)
                 done = removal.remove_worktree(self._paths, state, facts, MAY_OVERRIDE, with_branch=False, wait=False)
             except KugetsuError as error:
                 return Removal(worktree, False, error.message)
         return Removal(worktree, True, f"{worktree.why}; {done.left}" if done.left else worktree.why)
 
-    def _inspect(self, slug: str) -> WorktreeState:
+    def _inspect(self, slug: str) -> InspectedWorktree:
         path = self._paths.worktree(slug)
         return removal.inspect_worktree(path, target=self._target(path, self._refs.get(slug)))
 
-    def _facts(self, slug: str, found: Condition | None, agent: bool) -> Facts:
+    def _facts(self, slug: str, found: WorktreeState | None, agent: bool) -> Facts:
         task = self._open.get(slug)
         waiting = f"{task.shown} is to work in it ({task.state})" if task is not None else None
         by_pull = self._merged_by_pull(self._refs.get(slug), found) if found is not None else None
         return Facts(agent, waiting, self._working.find_process(self._paths.worktree(slug)), by_pull)
 
-    def _merged_by_pull(self, reference: str | None, found: Condition) -> str | None:
+    def _merged_by_pull(self, reference: str | None, found: WorktreeState) -> str | None:
         """What a forge said: the pull request with exactly this commit at its head was merged."""
         known = self._pulls.get(key_of(reference or ""))
         pull = known.pull if known else None
@@ -194,13 +194,13 @@ class WorktreeInventory:
         own = self._settings.repos.get(repository) if repository else None
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
-            common = common_folder(path)
+            common = read_common_dir(path)
             return common and start_point.read_start_point(common, base_branch, repository, self._is_own(common))
         except (AttemptFailed, OSError, ValueError):
             return None
 
 
-def _work(found: Condition, facts: Facts) -> tuple[str, str]:
+def _work(found: WorktreeState, facts: Facts) -> tuple[str, str]:
     """Where the commits of a worktree are, as a state and in words."""
     if not found.ahead:
         return "empty", "no commits of its own"
@@ -228,7 +228,7 @@ def _size(folder: str) -> int:
 
 def _last_used(path: str) -> float:
     try:
-        folder = admin_dir(path)
+        folder = read_admin_dir(path)
     except (OSError, ValueError):
         return _mtime(path)
     return max(_mtime(f"{folder}/{name}") for name in ("HEAD", "index", "logs/HEAD", "COMMIT_EDITMSG"))

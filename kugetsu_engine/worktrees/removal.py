@@ -12,9 +12,9 @@ from typing import NamedTuple
 from ..domain.text.quantities import format_count
 from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
-from ..git import containing_repository, folder_removal
+from ..git import discovery, folder_removal
 from ..git import worktree_state as condition
-from ..git.worktree_state import Condition
+from ..git.worktree_state import WorktreeState
 from ..paths import StatePaths
 from ..storage import locks
 
@@ -44,11 +44,11 @@ class Objection(NamedTuple):
     """The same for a person, with numbers and names; cleaned, as an agent can choose some of them."""
 
 
-class WorktreeState(NamedTuple):
+class InspectedWorktree(NamedTuple):
     """What lies in the place of a worktree."""
 
     path: str
-    condition: Condition | None
+    state: WorktreeState | None
     """None where git cannot tell."""
     fault: str | None = None
     """Why git cannot tell."""
@@ -67,7 +67,7 @@ class Facts(NamedTuple):
     """How a forge merged its work, in words."""
 
 
-class Removed(NamedTuple):
+class RemovalResult(NamedTuple):
     """What is left of a worktree that was removed."""
 
     branch_gone: bool
@@ -75,18 +75,18 @@ class Removed(NamedTuple):
     """A sentence about files that could not be deleted."""
 
 
-def inspect_worktree(path: str, issue_branch: str | None = None, target: str | None = None) -> WorktreeState:
+def inspect_worktree(path: str, issue_branch: str | None = None, target: str | None = None) -> InspectedWorktree:
     """Look at a worktree, whatever it may be; changes nothing. The arguments are those of `condition.of_worktree`."""
     if os.path.islink(path):
-        return WorktreeState(path, None, "it is a link to another place")
+        return InspectedWorktree(path, None, "it is a link to another place")
     try:
-        return WorktreeState(path, condition.read_condition(path, target, issue_branch))
+        return InspectedWorktree(path, condition.read_worktree_state(path, target, issue_branch))
     except (KugetsuError, OSError, ValueError) as error:
         why = error.message if isinstance(error, KugetsuError) else str(error)
-        return WorktreeState(path, None, f"git cannot tell what it holds: {why}")
+        return InspectedWorktree(path, None, f"git cannot tell what it holds: {why}")
 
 
-def list_objections(state: WorktreeState, facts: Facts, allowed: Collection[Reason]) -> list[Objection]:
+def list_objections(state: InspectedWorktree, facts: Facts, allowed: Collection[Reason]) -> list[Objection]:
     """Everything that speaks against removing a worktree, what counts most first.
 
     Args:
@@ -94,37 +94,41 @@ def list_objections(state: WorktreeState, facts: Facts, allowed: Collection[Reas
     """
     listed = [
         (Reason.AGENT, "an agent works in it" if facts.agent else None), (Reason.TASK, facts.task),
-        (Reason.UNREADABLE, state.fault), *(_objections_of_git(state.condition, facts) if state.condition else ()),
+        (Reason.UNREADABLE, state.fault), *(_objections_of_git(state.state, facts) if state.state else ()),
         (Reason.PROCESS, facts.process and f"{facts.process} is in it"),
     ]  # fmt: skip
     return [Objection(reason, safe_line(text, 400)) for reason, text in listed if text and reason not in allowed]
 
 
-def _objections_of_git(found: Condition, facts: Facts) -> Iterator[tuple[Reason, str | None]]:
+def _objections_of_git(found: WorktreeState, facts: Facts) -> Iterator[tuple[Reason, str | None]]:
     yield Reason.UNCOMMITTED, f"{format_count(found.dirty, 'file')} not committed" if found.dirty else None
-    yield Reason.UNDER_WAY, found.under_way and f"{found.under_way} is under way in it"
+    yield Reason.UNDER_WAY, found.operation and f"{found.operation} is under way in it"
     if found.locked is not None:
         yield Reason.LOCKED, f"it is locked{f' ({found.locked})' if found.locked else ''}: git worktree unlock"
-    if found.within:
+    if found.nested:
         yield (
             Reason.REPOSITORY_INSIDE,
-            f"it has a repository of its own in it, with what may be nowhere else: {found.within[0]}",
+            f"it has a repository of its own in it, with what may be nowhere else: {found.nested[0]}",
         )
-    yield Reason.FOREIGN, None if found.ours else "kugetsu did not make it"
-    yield Reason.ON_NO_BRANCH, f"{format_count(found.homeless, 'commit')} on no branch" if found.homeless else None
+    yield Reason.FOREIGN, None if found.made_by_kugetsu else "kugetsu did not make it"
+    yield Reason.ON_NO_BRANCH, f"{format_count(found.on_no_branch, 'commit')} on no branch" if found.on_no_branch else None
     if found.ahead and not (found.merged or facts.merged_as) and found.unpushed != 0:
         gone = ", and its branch is gone from the remote" if found.upstream_gone else ""
         yield Reason.NOT_ARRIVED, (
             f"{format_count(found.ahead, 'commit')}, and there is no remote" if found.unpushed is None
             else f"{format_count(found.unpushed, 'commit')} not pushed{gone}"
         )  # fmt: skip
-    if found.only_here > found.homeless:
-        yield Reason.ONLY_HERE, f"{format_count(found.only_here - found.homeless, 'commit')} not pushed and on no other branch"
+    if found.only_here > found.on_no_branch:
+        yield (
+            Reason.ONLY_HERE,
+            f"{format_count(found.only_here - found.on_no_branch, 'commit')} not pushed and on no other branch",
+        )
 
 
 def remove_worktree(
-    paths: StatePaths, state: WorktreeState, facts: Facts, force: Collection[Reason], *, with_branch: bool, wait: bool = True,
-) -> Removed:  # fmt: skip
+    paths: StatePaths, state: InspectedWorktree, facts: Facts, force: Collection[Reason], *, with_branch: bool,
+    wait: bool = True,
+) -> RemovalResult:  # fmt: skip
     """Remove a worktree, all of it or nothing. The caller holds the lock of its issue, and has looked at it since.
 
     Args:
@@ -138,16 +142,16 @@ def remove_worktree(
     against = list_objections(state, facts, force)
     if against:
         raise KugetsuError("; ".join(one.text for one in against))
-    found = state.condition
+    found = state.state
     if found is None:
-        return Removed(False, folder_removal.delete_removed(state.path))
-    with hold_lock(paths.repository_lock(containing_repository.main_folder(found.repository)), wait) as held:
+        return RemovalResult(False, folder_removal.remove_plain_folder(state.path))
+    with hold_lock(paths.repository_lock(discovery.resolve_main_folder(found.repository)), wait) as held:
         if not held:
             raise KugetsuError("git works in its repository")
         left = condition.remove_checkout(
             state.path, found, in_spite_of_lock=Reason.LOCKED in force, in_spite_of_changes=Reason.UNCOMMITTED in force
         )
-        return Removed(with_branch and condition.remove_branch(found), left)
+        return RemovalResult(with_branch and condition.remove_branch(found), left)
 
 
 @contextmanager

@@ -118,7 +118,7 @@ class LogFeed:
             if reader is None or times is None or self._of is None:
                 return LogPart(0, 0, 0, ()), 0, False
             times.refresh()
-            place = next((offset for offset, _ in reader.placed(line, 1)), 0)
+            place = next((offset for offset, _ in reader.read_with_offsets(line, 1)), 0)
             share, moment = line / max(reader.line_count, 1), times.time_of(place)
             other = self._begin(choose_log(self._paths, *self._of, raw))
             self._limit(other)
@@ -154,7 +154,7 @@ class LogFeed:
                 if not 0 <= place < reader.line_count:
                     return None, True
                 first = place if by > 0 else max(place - SCAN_BATCH + 1, 0)
-                lines = reader.lines(first, SCAN_BATCH if by > 0 else place - first + 1)
+                lines = reader.read_lines(first, SCAN_BATCH if by > 0 else place - first + 1)
                 numbered = list(enumerate(lines, first))
                 for number, line in numbered if by > 0 else reversed(numbered):
                     if looks_wrong(render_line(line.decode("utf-8", "replace")).text):
@@ -195,7 +195,7 @@ class LogFeed:
         return self._part(reader, max(reader.line_count - WINDOW, 0))
 
     def _part(self, reader: LogReader, first: int) -> LogPart:
-        placed = reader.placed(first, WINDOW)
+        placed = reader.read_with_offsets(first, WINDOW)
         drawn = self._draw(placed)
         times: tuple[str, ...] = ()
         if self.timed and self._times is not None:

@@ -166,7 +166,7 @@ class MergedFeed:
             reader.refresh()
             dated = times.refresh() or dated
             taken = min(taken, reader.complete_lines)
-            placed = reader.placed(taken, min(reader.complete_lines - taken, AT_ONCE))
+            placed = reader.read_with_offsets(taken, min(reader.complete_lines - taken, AT_ONCE))
             fresh += self._take(key, times, placed)
             self._sources[key] = Source(reader, times, taken + len(placed))
             if key not in attempts and not placed:

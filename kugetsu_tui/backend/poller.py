@@ -156,7 +156,7 @@ class Poller:
         return ConsoleState(
             snapshot, read_only=self._client.read_only, here=engine.is_running, starting=engine.is_starting,
             fault=engine.fault, max_attempts=settings.max_attempts, load=usage.load, free_bytes=usage.free_bytes,
-            cpu=usage.cpu, approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
+            cpu=usage.cpu, approving=self._approvals.list_agents(settings) if snapshot.active or snapshot.pending else {},
             screenless=registry.list_agents_without_screen(settings),
         )  # fmt: skip
 

@@ -42,15 +42,15 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     client.refuse_if_read_only()
     ref = client.resolve_reference(reference)
     resources = await run_slow(lambda: destroy.inspect_issue(client, ref))
-    if resources.nothing:
+    if resources.is_empty:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
-    state = await run_slow(lambda: destroy.pull_request_state(client, ref, lambda _: None))
-    objections = resources.objections(state)
+    state = await run_slow(lambda: destroy.read_pull_request_state(client, ref, lambda _: None))
+    objections = resources.list_objections(state)
     if objections and not force:
         app.say(clean(f"not destroyed: {'; '.join(objections)} (destroy REF --force)", 400), "warning")
         return
-    lines = [clean(line, 200) for line in (*resources.parts(), *(f"in spite of: {text}" for text in objections))]
+    lines = [clean(line, 200) for line in (*resources.describe_parts(), *(f"in spite of: {text}" for text in objections))]
 
     def answer(yes: bool | None) -> None:
         if yes:

@@ -83,7 +83,7 @@ class Fleet:
         files.replace(path, msgspec.json.encode(record))
 
     def _beat(self) -> None:
-        state = EngineState(4242, "headless", self._since, identity.boot_id(), heartbeat=time.monotonic(), limit=AGENTS)
+        state = EngineState(4242, "headless", self._since, identity.read_boot_id(), heartbeat=time.monotonic(), limit=AGENTS)
         self._write(self._paths.engine, state)
 
     def _work(self) -> None:

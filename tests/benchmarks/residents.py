@@ -58,7 +58,7 @@ def supervisor(options: Options) -> list[Table]:
 def _until_waiting(folder: Path) -> float:
     launcher = Launcher(str(folder / "supervisor.log"))
     began = time.perf_counter()
-    launcher.warm()
+    launcher.start_reserve()
     handle = launcher._reserve
     assert handle is not None
     wait_for(lambda: _waits(handle.pid), 10, "a supervisor to wait for its job", 0.0005)

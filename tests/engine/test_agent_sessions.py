@@ -83,7 +83,7 @@ def test_an_issue_has_one_session_which_tasks_begin_copy_and_continue(fleet: Fle
     task = fleet.wait_for_end([enqueue(fleet, "continue")])[0]
     assert [attempt.failure for attempt in task.attempts] == ["session", None]
     assert task.attempts[0].outcome == "not_started"
-    assert "any more" in (task.attempts[0].reason or "")
+    assert "no longer has" in (task.attempts[0].reason or "")
     assert task.attempts[1].session_id not in (None, begun.session_id)
 
 

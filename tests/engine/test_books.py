@@ -184,7 +184,7 @@ def test_an_engine_that_fails_also_while_it_ends_is_started_again(
 
         monkeypatch.setattr(owner, name, fails)
 
-    once(ending, "write" if ending is Heartbeat else "close", "end")
+    once(ending, "write_state" if ending is Heartbeat else "close", "end")
     once(loop.Engine, "run_turn", "step")
     thread.wake()
     wait_until(lambda: b"engine_crashed" in files.read(fleet.paths.engine), 2, "the alert")

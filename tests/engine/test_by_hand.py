@@ -176,10 +176,11 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
     """The process that worked by hand was killed: its slot is free, and so is the issue."""
     first = ended_task(handy)
     program = (
-        "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import hands\n"
+        "import os, signal, sys; from kugetsu_engine.paths import StatePaths\n"
+        "from kugetsu_engine.state import manual_sessions\n"
         "from kugetsu_engine.domain.manual_session import ManualSession\n"
-        "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
-        "mark = hands.mark_manual_session(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
+        "hand = ManualSession('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
+        "mark = manual_sessions.mark_manual_session(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", program, handy.paths.root], check=False, timeout=60)
@@ -201,5 +202,5 @@ def test_a_slot_of_an_older_kugetsu_that_leaves_no_mark_is_told_all_the_same(han
     wait_until(lambda: picture(handy).engine.obstacles.slots == 1, 10, "the engine to find it")
     seen = picture(handy)
     assert (seen.used, seen.explain_wait(seen.pending[0]).text) == (1, "slots 1/1, 1 by another program")
-    entered.give_up()
+    entered.release()
     assert handy.wait_for_end([waiting])[0].state == "completed"

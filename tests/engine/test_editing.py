@@ -106,7 +106,7 @@ def test_an_editor_that_is_killed_delays_the_start_by_seconds_at_most(fleet: Fle
     edit = fleet.operator.start_edit(task_id)
     fleet.start_engine()
     wait_until(lambda: _why(fleet, task_id) == "edited", 5, "the reason")
-    edit._lock.let_go(keep_text=True)  # as the kernel does it: without a word to the engine
+    edit._lock.release(keep_text=True)  # as the kernel does it: without a word to the engine
     fleet.wait_for_end([task_id])
 
 

@@ -103,7 +103,7 @@ def test_a_folder_that_is_no_repository_is_an_error_at_once(fleet: Fleet) -> Non
     fleet.start_engine()
     task = fleet.wait_for_end([task_id])[0]
     assert (task.state, len(task.attempts), task.attempts[0].failure) == ("error", 1, "repository")
-    assert "is no git repository" in (task.error or "")
+    assert "is not a git repository" in (task.error or "")
     assert "not a git repository" in (task.error or "")
     assert list(folder.iterdir()) == []
     assert fleet.starts() == []

@@ -210,8 +210,8 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
     ):
         monkeypatch.setattr(interpreter, "_BOOT", program)
         question = forge_questions.ForgeQuestion("text")
-        assert question.answer() == wanted
-        question.end()
+        assert question.wait_for_answer() == wanted
+        question.close()
 
 
 def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +219,6 @@ def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(mo
     monkeypatch.setattr(interpreter, "_BOOT", "import signal; signal.pause()")
     monkeypatch.setattr(forge_questions, "LIMIT_S", 0.2)
     question = forge_questions.ForgeQuestion("text")
-    assert question.answer() == {"error": "no answer within 0.2 s"}
-    question.end()
+    assert question.wait_for_answer() == {"error": "no answer within 0.2 s"}
+    question.close()
     assert question._process.returncode == -9

@@ -144,7 +144,7 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
         now += wait_s
     assert gate.may_start(floors, 0)
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
-    assert [alert.text for alert in alerts.now()] == ["nothing new starts: no room"]
-    gate.record_refusal("")
+    assert [alert.text for alert in alerts.list_current()] == ["nothing new starts: no room"]
+    gate.clear_refusal()
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
-    assert alerts.now() == []
+    assert alerts.list_current() == []

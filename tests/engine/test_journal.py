@@ -48,7 +48,7 @@ def test_messages_are_not_written_down(fleet: Fleet) -> None:
     edited = _acts(fleet, "edit")[0]
     assert edited.args == {"message": "(23 characters)", "tags": ["night"]}
     assert edited.changes[0].now == {"tags": ["night"], "message": None}
-    assert b"hunter2" not in Path(fleet.paths.acts).read_bytes()
+    assert b"hunter2" not in Path(fleet.paths.journal).read_bytes()
 
 
 def test_an_engine_writes_down_its_start_and_its_end(fleet: Fleet) -> None:
@@ -86,7 +86,7 @@ def test_what_is_changed_by_hand_in_a_file_is_written_down(fleet: Fleet) -> None
 def test_no_fault_of_the_journal_hurts_a_request(fleet: Fleet, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The act is done and answered; later ones are written down again."""
     task = fleet.enqueue()
-    path = Path(fleet.paths.acts)
+    path = Path(fleet.paths.journal)
     if fault == "a folder in its place":
         path.mkdir()
     elif fault == "a torn last line":
@@ -97,7 +97,7 @@ def test_no_fault_of_the_journal_hurts_a_request(fleet: Fleet, fault: str, monke
         original = json_lines.append
 
         def refuse(where: str, line: bytes, keep_bytes: int = 0) -> None:
-            if where == fleet.paths.acts:
+            if where == fleet.paths.journal:
                 raise OSError(28, "No space left on device", where)
             original(where, line, keep_bytes)
 

@@ -84,7 +84,7 @@ def test_another_state_directory_with_the_same_tokens_is_left_in_peace(fleet: Fl
     a_run(fleet, task_id)
     pid = left_behind(started, fleet, f"{task_id}:feedfeed", state_dir=str(fleet.folder))
     assert orphans.find_orphans(fleet.paths) == []
-    assert marks.end_marked(fleet.paths.root, task_id, "feedfeed") == 0
+    assert marks.kill_attempt(fleet.paths.root, task_id, "feedfeed") == 0
     assert is_alive(pid)
 
 

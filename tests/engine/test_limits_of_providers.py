@@ -46,7 +46,7 @@ def picture(fleet: Fleet) -> Snapshot:
 
 def wait_for_rest(fleet: Fleet, agent: str = "scripted") -> None:
     """Wait until an agent's provider rests."""
-    wait_until(lambda: agent in picture(fleet).rests, 10, f"a rest of {agent}")
+    wait_until(lambda: agent in picture(fleet).cooldowns, 10, f"a rest of {agent}")
 
 
 def test_a_rate_limit_lets_the_agents_tasks_wait_and_the_others_go_on(fleet: Fleet) -> None:
@@ -114,7 +114,7 @@ def test_a_rest_outlives_the_engine_and_the_operator_can_end_it(fleet: Fleet) ->
     assert fleet.operator.do("resume", agent="scripted") == "the tasks of scripted go on"
     assert fleet.wait_for_end([limited], limit_s=5)[0].state == "completed"
     assert fleet.operator.send_request("resume", agent="scripted").exit_code == 3
-    assert picture(fleet).rests == {}
+    assert picture(fleet).cooldowns == {}
 
 
 def test_without_an_engine_a_rest_is_ended_by_the_command_itself(fleet: Fleet) -> None:
@@ -125,7 +125,7 @@ def test_without_an_engine_a_rest_is_ended_by_the_command_itself(fleet: Fleet) -
     wait_for_rest(fleet)
     fleet.stop_engine(engine)
     plain = fleet.operator.send_request("resume")
-    assert (plain.exit_code, plain.hint) == (3, "to end the rest after a rate limit: kugetsu resume --agent scripted")
+    assert (plain.exit_code, plain.hint) == (3, "to end the cooldown after a rate limit: kugetsu resume --agent scripted")
     fleet.operator.do("resume", agent="scripted")
     fleet.start_engine()
     assert fleet.wait_for_end([limited], limit_s=5)[0].state == "completed"
@@ -217,7 +217,7 @@ def test_a_limit_that_was_reached_while_no_engine_ran_counts_from_then(fleet: Fl
     assert result is not None
     fleet.start_engine()
     wait_for_rest(fleet)
-    until = picture(fleet).rests["scripted"].until
+    until = picture(fleet).cooldowns["scripted"].until
     assert until == pytest.approx((epoch(result.ended_at) or 0) + 600, abs=0.1), iso(until)
 
 
@@ -242,7 +242,7 @@ def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
     wait_until(lambda: fleet.task(limited).attempts, 10, "the limited attempt to be entered")
     assert refusals == {limited: 0, good: 0}
     assert len(fleet.notices("engine_rate_limit")) == 1
-    until, ended = picture(fleet).rests["scripted"].until, epoch(fleet.task(limited).attempts[0].ended_at)
+    until, ended = picture(fleet).cooldowns["scripted"].until, epoch(fleet.task(limited).attempts[0].ended_at)
     assert until == pytest.approx((ended or 0) + 600, abs=1)
     wait_until(lambda: os.path.exists(fleet.paths.run_times), 5, "the run time to be learned")
     assert [len(known.seconds) for known in json_files.read(fleet.paths.run_times, RunTimes).runs] == [1]
@@ -305,4 +305,4 @@ def test_what_git_is_refused_is_no_fault_of_the_agents_provider(fleet: Fleet) ->
     assert [task.state for task in ended] == ["error", "completed"]
     assert ended[0].attempts[0].failure == "credentials"
     assert "could not read Username" in (ended[0].error or "")
-    assert picture(fleet).rests == {}
+    assert picture(fleet).cooldowns == {}

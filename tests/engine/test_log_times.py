@@ -48,7 +48,7 @@ def times_of(fleet: Fleet, task_id: str, raw: bool) -> dict[str, float | None]:
     times = LogTimes.load(fleet.paths, task_id, 1, raw)
     reader = LogReader(choose_log(fleet.paths, task_id, 1, raw))
     reader.refresh()
-    lines = [(line.decode(), times.time_of(place)) for place, line in reader.placed(0, 100)]
+    lines = [(line.decode(), times.time_of(place)) for place, line in reader.read_with_offsets(0, 100)]
     times.close()
     reader.close()
     return {word: at for word in ("early", "late") for line, at in lines if word in line}

@@ -115,7 +115,7 @@ def test_destroying_and_cleaning_see_the_agent_whatever_its_task_says(acme: Flee
     assert lock is not None
     try:
         remains = destroy.inspect_issue(acme.operator, ISSUE)
-        assert remains.objections(None) == ["#901 has an agent"]
+        assert remains.list_objections(None) == ["#901 has an agent"]
         with pytest.raises(Conflict, match="has an agent"):
             list(destroy.destroy_issue(acme.operator, remains, force=False))
     finally:
@@ -186,7 +186,9 @@ class TestUpgrade:
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")
         older.wait_for_started(other)
         assert older.starts() == [first, other]
-        assert {one.slug: one.state for one in WorktreeInventory(older.paths, {}).all(sized=False)}[OLD_NAME] == "live"
+        assert {one.slug: one.state for one in WorktreeInventory(older.paths, {}).list_worktrees(sized=False)}[
+            OLD_NAME
+        ] == "live"
         older.release("one")
         older.wait_for_end([first, same, other])
 

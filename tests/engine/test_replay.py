@@ -35,7 +35,7 @@ class Camera:
 
     def _facts(self) -> list[int]:
         paths = self._fleet.paths
-        return [os.stat(path).st_size if os.path.exists(path) else 0 for path in (paths.notifications, paths.acts)]
+        return [os.stat(path).st_size if os.path.exists(path) else 0 for path in (paths.notifications, paths.journal)]
 
 
 def essence(snapshot: Snapshot) -> dict[str, Any]:

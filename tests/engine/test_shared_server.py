@@ -58,7 +58,7 @@ def test_a_server_that_does_not_answer_is_started_again(fleet: OpencodeFleet, mo
     assert (found.outcome, found.failure) == ("failed", "server_lost")
     assert fleet.tools(task) == []
     assert fleet.ready_server(other_than=server)["restarts"] == 1
-    assert identity.start_ticks(server) is None
+    assert identity.read_start_ticks(server) is None
 
 
 def test_a_server_that_does_not_start_is_told(fleet: OpencodeFleet) -> None:

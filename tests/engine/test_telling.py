@@ -113,7 +113,7 @@ def test_quiet_hours_also_reach_over_midnight(hours: str | None, now: tuple[int,
 
 def test_a_command_gets_words_and_json_and_no_shell(paths: StatePaths, mailbox: Path, tell: object) -> None:
     messenger = tell(NotifySettings(command=[str(mailbox), "{ref}", "{text}"]))  # type: ignore[operator]
-    messenger.take(notice(7, text="#7 $(touch x) `id` failed\x1b]52;c;aGk=\x07"))
+    messenger.submit(notice(7, text="#7 $(touch x) `id` failed\x1b]52;c;aGk=\x07"))
     wait_until(lambda: lines(mailbox), what="the message")
     ref, text, document = lines(mailbox)[0].split("|", 2)
     assert (ref, text) == ("local/app#1", "#7 $(touch x) `id` failed")
@@ -126,7 +126,7 @@ def test_a_command_gets_words_and_json_and_no_shell(paths: StatePaths, mailbox: 
 def test_a_flood_is_one_message(mailbox: Path, tell: object) -> None:
     messenger = tell(NotifySettings(command=[str(mailbox), "{kind}", "{text}"], digest_after=3))  # type: ignore[operator]
     for number in range(40):
-        messenger.take(notice(number))
+        messenger.submit(notice(number))
     wait_until(lambda: lines(mailbox), what="the digest")
     messenger.close()
     assert [line.split("|")[:2] for line in lines(mailbox)] == [["digest", "40 failed: see #0, #1, #2, #3, #4 …"]]
@@ -134,12 +134,12 @@ def test_a_flood_is_one_message(mailbox: Path, tell: object) -> None:
 
 def test_after_as_many_messages_as_are_allowed_in_a_minute_the_rest_waits_for_its_end(mailbox: Path, tell: object) -> None:
     messenger = tell(NotifySettings(command=[str(mailbox), "{kind}", "{text}"], digest_after=2))  # type: ignore[operator]
-    messenger.take(notice(1))
+    messenger.submit(notice(1))
     wait_until(lambda: len(lines(mailbox)) == 1, what="the first")
-    messenger.take(notice(2))
+    messenger.submit(notice(2))
     wait_until(lambda: len(lines(mailbox)) == 2, what="the second")
     for number in range(3, 8):
-        messenger.take(notice(number))
+        messenger.submit(notice(number))
     messenger.close()  # the end of the engine is the end of the wait
     assert [line.split("|")[0] for line in lines(mailbox)] == ["task_error", "task_error", "digest"]
 
@@ -149,7 +149,7 @@ def test_what_is_muted_is_not_told_and_a_mute_ends(paths: StatePaths, mailbox: P
     notification_mutes.set_mute(paths, "q_2", iso(NOW - 60), NOW)
     messenger = tell(NotifySettings(command=[str(mailbox), "{id}", ""]))  # type: ignore[operator]
     for number in (1, 2, 3):
-        messenger.take(notice(number))
+        messenger.submit(notice(number))
     messenger.close()
     assert [line.split("|")[0] for line in lines(mailbox)] == ["q_2", "q_3"]
 
@@ -180,7 +180,7 @@ def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(
         paths, lambda: Settings(notify=settings), {"PATH": str(tmp_path)}, operator_log.append, lambda: NOW
     )
     messenger.start()
-    messenger.pick_up(notice(1))
+    messenger.submit(notice(1))
     messenger.close()
     assert operator_log == [
         "telling by command failed: /nonexistent/program could not be run: No such file or directory",
@@ -199,9 +199,9 @@ def test_a_failure_of_its_own_is_logged_and_ends_no_telling(paths: StatePaths, m
 
     messenger = NotificationSender(paths, settings, ENVIRON, log.append, lambda: NOW)
     messenger.start()
-    messenger.pick_up(notice(1))
+    messenger.submit(notice(1))
     wait_until(lambda: log, what="the failure in the log")
-    messenger.pick_up(notice(2))
+    messenger.submit(notice(2))
     messenger.close(60)
     assert [line.split("|")[0] for line in lines(mailbox)] == ["q_2"]
     assert len(log) == 1

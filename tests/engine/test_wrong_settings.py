@@ -47,7 +47,7 @@ def test_an_agent_whose_settings_are_not_whole_does_not_start_and_the_others_do(
     fleet.tables = f'{OTHER}[agents.opencode]\nprogram = "/bin/true"\n'
     fleet.configure()
     wait_until(lambda: fleet.task(kept).attempt, 15, "the task to start once its settings are right")
-    wait_until(lambda: told(fleet)[-1] == "what was wrong in the settings is right again", 15, "that to be told")
+    wait_until(lambda: told(fleet)[-1] == "all problems in the settings are solved", 15, "that to be told")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
         attach.attach_to_issue(fleet.paths, settings, {}, fleet.task(broken))
     attached = attach.attach_to_issue(fleet.paths, settings, {}, fleet.task(whole))
-    attached.lease.give_up()
+    attached.lease.release()
     assert attached.argv == ["true"]
 
 

@@ -34,7 +34,7 @@ def watcher_is_blind(ground: Ground, amount: Amount) -> Report:
             fleet.wait_for_end([first])
             picture = SnapshotReader(fleet.paths, {})
             picture.read()
-            os.unlink(fleet.paths.bell)  # nobody rings
+            os.unlink(fleet.paths.wakeup_fifo)  # nobody rings
             task_id = case.way(fleet, engine.pid, many)
             began = time.monotonic()
             fleet.wait_for_started(task_id, limit_s=RIGHT_S + SLACK_S)

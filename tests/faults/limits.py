@@ -166,7 +166,7 @@ def _end(fleet: Fleet, process: "subprocess.Popen[str]") -> None:
     for pid in traced:
         os.kill(pid, signal.SIGKILL)
     fleet.kill_engine(process)
-    wait_until(lambda: all(identity.start_ticks(pid) is None for pid in traced), 15, f"{traced} to be gone")
+    wait_until(lambda: all(identity.read_start_ticks(pid) is None for pid in traced), 15, f"{traced} to be gone")
 
 
 def _all_well(fleet: Fleet, ids: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 reader = LogReader(sys.argv[1])
 reader.refresh()
 lines = reader.line_count
-first, last = reader.lines(0, 1)[0], reader.lines(lines - 1, 1)[0]
+first, last = reader.read_lines(0, 1)[0], reader.read_lines(lines - 1, 1)[0]
 found = reader.search(sys.argv[2].encode())
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(lines, first[:9].decode(), last[:9].decode(), *found[:2], after - before)
@@ -74,7 +74,7 @@ def _long_lines(ground: Ground) -> list[str]:
         path.write_bytes(b"".join(b"%d " % number + b"\xff" * LONG_LINE + b"\n" for number in range(20)))
         reader = LogReader(str(path))
         reader.refresh()
-        shown = reader.lines(0, 100)
+        shown = reader.read_lines(0, 100)
         right = [line.startswith(b"%d " % number) and len(line) <= MAX_LINE + 8 for number, line in enumerate(shown)]
         reader.close()
         return [] if len(shown) == 20 and all(right) else [f"{len(shown)} lines, {right.count(False)} of them wrong"]
@@ -99,8 +99,8 @@ def _fast_writer(ground: Ground, seconds: float) -> list[str]:
         while time.monotonic() < until:
             reader.refresh()
             place = reader.complete_lines - 1
-            if place >= 0 and reader.lines(place, 1) != [(LINE % place).rstrip(b"\n")]:
-                found.append(f"line {place} reads {reader.lines(place, 1)}")
+            if place >= 0 and reader.read_lines(place, 1) != [(LINE % place).rstrip(b"\n")]:
+                found.append(f"line {place} reads {reader.read_lines(place, 1)}")
             end.wait(0.02)
         end.set()
         writer.join()
@@ -156,7 +156,7 @@ def _replaced_while_read(ground: Ground, replace: Callable[[Path], None]) -> lis
             try:
                 for _ in range(200):
                     reader.refresh()
-                    reader.lines(max(reader.line_count - 5, 0), 5)
+                    reader.read_lines(max(reader.line_count - 5, 0), 5)
                     reader.search(b"says", limit=10)
                 answered.set()
             except OSError as error:
@@ -172,8 +172,8 @@ def _replaced_while_read(ground: Ground, replace: Callable[[Path], None]) -> lis
         path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
         path.write_bytes(b"one\ntwo\n")
         reader.refresh()
-        if reader.lines(0, 10) != [b"one", b"two"]:
-            found.append(f"{replace.__name__}: afterwards it reads {reader.lines(0, 10)}")
+        if reader.read_lines(0, 10) != [b"one", b"two"]:
+            found.append(f"{replace.__name__}: afterwards it reads {reader.read_lines(0, 10)}")
         reader.close()
         return found
 

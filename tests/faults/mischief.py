@@ -94,12 +94,12 @@ class Mischief:
         agents = marked_processes(self._fleet.paths.root, only_agents=True)
         if agents:
             pid = self.random.choice(sorted(agents))
-            ticks = identity.start_ticks(pid)
+            ticks = identity.read_start_ticks(pid)
             number = self.random.choice((signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGSTOP))
-            identity.signal_process(pid, ticks or 0, identity.boot_id(), number)
+            identity.signal_process(pid, ticks or 0, identity.read_boot_id(), number)
             if number == signal.SIGSTOP:
                 self._never.wait(0.3)
-                identity.signal_process(pid, ticks or 0, identity.boot_id(), signal.SIGCONT)
+                identity.signal_process(pid, ticks or 0, identity.read_boot_id(), signal.SIGCONT)
 
     # requests
 

@@ -143,6 +143,6 @@ def _of_tag(tag: str) -> list[int]:
                 carries = tag.encode() in file.read()
         except (OSError, ValueError):
             continue
-        if carries and name.isdigit() and identity.start_ticks(int(name)) is not None:
+        if carries and name.isdigit() and identity.read_start_ticks(int(name)) is not None:
             found.append(int(name))
     return found

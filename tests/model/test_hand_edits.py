@@ -38,7 +38,7 @@ def _start(world: World, task_id: str) -> Supervised:
 
 def _codes(world: World) -> set[str]:
     assert world.engine is not None
-    return {alert.code for alert in world.engine.alerts.now()}
+    return {alert.code for alert in world.engine.alerts.list_current()}
 
 
 def _types(world: World) -> list[str]:

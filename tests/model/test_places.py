@@ -26,7 +26,7 @@ def world() -> Iterator[World]:
 
 def _alerts(world: World) -> list[Alert]:
     assert world.engine is not None
-    return world.engine.alerts.now()
+    return world.engine.alerts.list_current()
 
 
 def _run_through(world: World, task_id: str) -> None:

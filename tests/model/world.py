@@ -218,7 +218,7 @@ class World:
 
     def _ask(self, verb: request.Verb, task_id: str | None, args: dict[str, Any]) -> request.Answer:
         number = requests.submit_request(self.paths, request.Request(verb, task_id, args, None))
-        wakeup_fifo.notify(self.paths.bell)
+        wakeup_fifo.notify(self.paths.wakeup_fifo)
         if self.engine is not None:
             self.turn(0.01)
         else:

@@ -69,8 +69,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a result is ignored on restart",
         "kugetsu_engine/scheduler/attempts.py",
-        "                found[self._settle(entry.id)] += 1\n",
-        '                self._finisher.give_back(self._store.get(entry.id), "restarted")\n',
+        "                counts[self._settle(entry.id)] += 1\n",
+        '                self._finisher.requeue(self._store.get(entry.id), "restarted")\n',
         f"{RECOVERY} -k what_ended_while",
     ),
     Bug(
@@ -111,8 +111,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "alive is who has the pid",
         "kugetsu_engine/process/identity.py",
-        " and start_ticks(pid) == ticks\n",
-        " and start_ticks(pid) is not None\n",
+        " and read_start_ticks(pid) == ticks\n",
+        " and read_start_ticks(pid) is not None\n",
         "tests/unit/test_identity.py",
     ),
     Bug(
@@ -132,8 +132,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "time limits by the clock on the wall",
         "kugetsu_engine/supervisor/supervisor.py",
-        "        now = time.monotonic()\n        if self.asked and self.kill_at is None:\n",
-        "        now = time.time()\n        if self.asked and self.kill_at is None:\n",
+        "        now = time.monotonic()\n        if self.stop_reason and self.kill_at is None:\n",
+        "        now = time.time()\n        if self.stop_reason and self.kill_at is None:\n",
         "tests/engine/test_planted.py -k clock_on_the_wall",
     ),
     Bug(
@@ -188,8 +188,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the prompt in the command line",
         "kugetsu_engine/supervisor/supervisor.py",
-        "workspace.agent_argv(self.job), stdin=stdin",
-        '[*workspace.agent_argv(self.job), str(self.job["prompt"])], stdin=stdin',
+        "workspace.build_agent_argv(self.job), stdin=stdin",
+        '[*workspace.build_agent_argv(self.job), str(self.job["prompt"])], stdin=stdin',
         "tests/engine/test_agent_contract.py -k never_in_argv",
     ),
     Bug(

@@ -61,7 +61,7 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     assert [said.role for said in said_about_it(fleet)] == ["user", "assistant", "note"] * 2
 
     remains = destroy.inspect_issue(operator, "local/work#1")
-    assert [words for words in remains.objections(None) if "not committed" in words]
+    assert [words for words in remains.list_objections(None) if "not committed" in words]
     env = environment_of(fleet, task)
     assert session_ids.read_directory(str(own.session_id), env) == str(place)
     said = "; ".join(destroy.destroy_issue(operator, remains, force=True))

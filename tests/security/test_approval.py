@@ -76,14 +76,14 @@ def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> Non
     with pytest.raises(KugetsuError):
         registry.build_launch_spec("bad", settings, "local/a#1")
     kept = auto_approval.ApprovalReader(paths)
-    assert auto_approval.list_auto_approving_agents(paths, settings) == kept.by_agent(settings) == {"own": "--yolo"}
+    assert auto_approval.list_auto_approving_agents(paths, settings) == kept.list_agents(settings) == {"own": "--yolo"}
     Path(paths.env, "default.env").write_text("""OPENCODE_PERMISSION='"allow"'\n""", encoding="utf-8")
     assert (
         auto_approval.list_auto_approving_agents(paths, settings).keys()
-        == kept.by_agent(settings).keys()
+        == kept.list_agents(settings).keys()
         == {"own", *registry.LAUNCHERS}
     )
-    assert kept.by_agent(settings) is kept.by_agent(settings)  # nothing has changed, so nothing is read
+    assert kept.list_agents(settings) is kept.list_agents(settings)  # nothing has changed, so nothing is read
     facts = {fact.name: fact.text for fact in inspect_machine(paths, os.environ)[0]}
     assert facts["agent own"].endswith("; approves everything by itself (--yolo)")
 

@@ -139,11 +139,11 @@ def test_s12_an_env_file_of_another_user_or_a_link_is_left_alone(paths: StatePat
 KINDS = ("link", "hard link", "pipe", "folder", "device link")
 PLACES: dict[str, Callable[[StatePaths], str]] = {
     "config.toml": lambda p: p.config, "config": lambda p: p.shell_config, "default.env": lambda p: f"{p.env}/default.env",
-    "engine.lock": lambda p: p.engine_lock, "engine.json": lambda p: p.engine, "engine.bell": lambda p: p.bell,
+    "engine.lock": lambda p: p.engine_lock, "engine.json": lambda p: p.engine, "engine.bell": lambda p: p.wakeup_fifo,
     "item": lambda p: p.item("q_1"), "ended": lambda p: p.ended("q_1"), "request": lambda p: f"{p.requests}/000000001.json",
     "answer": lambda p: f"{p.answers}/000000001.json", "control": lambda p: p.control, "number": lambda p: p.task_number,
     "request-number": lambda p: p.request_number, "slot": lambda p: p.slot_lock(1), "task lock": lambda p: p.task_lock("q_1"),
-    "acts": lambda p: p.acts, "notifications": lambda p: p.notifications,
+    "acts": lambda p: p.journal, "notifications": lambda p: p.notifications,
     "read": lambda p: p.notifications_read, "engine.log": lambda p: p.engine_log,
     "log": lambda p: p.log("q_2", 1), "run.json": lambda p: f"{p.run('q_2', 1)}/run.json", "index": lambda p: p.index,
     "pauses": lambda p: p.pauses, "run times": lambda p: p.run_times, "edit": lambda p: p.edit("q_1"),

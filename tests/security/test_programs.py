@@ -19,8 +19,7 @@ from kugetsu_engine.git import repositories, worktrees
 from kugetsu_engine.git.start_point import decide_start_point
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.scheduler.attempts import send_stop
-from kugetsu_engine.supervisor.launcher import Launcher
+from kugetsu_engine.scheduler.attempts import stop_supervisor
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.repositories import make_repository
@@ -39,7 +38,7 @@ def test_s07_no_program_that_is_started_is_a_shell() -> None:
                     first = node.elts[0]
                     if isinstance(first, ast.Constant) and first.value in SHELLS:
                         found.append(f"{path.name}:{node.lineno}")
-    assert [place for place in found if not place.startswith(("completion.py", "demo.py"))] == []
+    assert [place for place in found if not place.startswith(("completion.py", "demo_agent.py"))] == []
 
 
 @pytest.mark.parametrize("text", ["--auto", "-h", "--share", "--version", "-", "$(touch canary)", "; touch canary"])
@@ -93,20 +92,20 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
     """A run record with another pid, start, boot or token, or of a wrong type: no signal is sent."""
     stranger = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"])
     try:
-        wait_until(lambda: identity.start_ticks(stranger.pid), 5, "the process")
+        wait_until(lambda: identity.read_start_ticks(stranger.pid), 5, "the process")
         good = {
             "task_id": "q_1", "attempt": 1, "token": "t" * 16, "supervisor_pid": stranger.pid,
-            "start_ticks": identity.start_ticks(stranger.pid), "boot_id": identity.boot_id(),
+            "start_ticks": identity.read_start_ticks(stranger.pid), "boot_id": identity.read_boot_id(),
             "started_at": "2026-01-01T00:00:00.000Z", "timeout_s": 60.0,
         }  # fmt: skip
         run = Path(paths.run("q_1", 1))
         run.mkdir()
         task = Task("q_1", "local/a#1", "x", state="running", attempt=1, token="t" * 16, stop="kill")
         (run / "run.json").write_text(json.dumps(good | record), encoding="utf-8")
-        assert not send_stop(paths, task, Launcher(os.devnull))
+        assert not stop_supervisor(paths, task)
         assert stranger.poll() is None
         (run / "run.json").write_bytes(msgspec.json.encode(good))
-        assert send_stop(paths, task, Launcher(os.devnull))
+        assert stop_supervisor(paths, task)
         assert stranger.wait(60) == -signal.SIGUSR1
     finally:
         stranger.kill()
@@ -150,8 +149,8 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
                 found |= {(path.name, name) for name in names if name.partition(".")[0] in networks}
     forges = {("client.py", "httpx"), ("client.py", "urllib.parse")}
-    server = {(f"opencode_{name}.py", "socket") for name in ("desk", "keeper", "visits")}
-    server |= {("opencode_http.py", "http.client"), ("opencode_http.py", "urllib.parse")}
+    server = {(f"{name}.py", "socket") for name in ("keeper_protocol", "server_keeper", "server_clients")}
+    server |= {("http_api.py", "http.client"), ("http_api.py", "urllib.parse")}
     assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
 
 
@@ -166,4 +165,4 @@ def test_s09_git_is_started_in_one_place() -> None:
                     if isinstance(first, ast.Constant) and first.value == "git":
                         found.add(path.relative_to(ROOT).as_posix())
     assert found == {"kugetsu_engine/agents/demo_agent.py"}
-    assert '_WORDS = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")
+    assert '_GIT = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")

@@ -210,12 +210,13 @@ def _look_everywhere(place: Place, paths: StatePaths) -> None:
     target = run_git(place.folder / "remote.git", "rev-parse", "main")
     client = local_client(paths.root, {})
     looks: tuple[Callable[[], object], ...] = (
-        lambda: delivery.measure_delivery(place.start), lambda: baseline.inspect_worktree(where), lambda: count_changes(where),
-        lambda: diff.read_worktree_diff(where), lambda: worktree_state.read_condition(where, target, BRANCH),
-        lambda: WorktreeInventory(paths, {}).all(), lambda: prune.find_prunable(client),
+        lambda: delivery.measure_delivery(place.start), lambda: baseline.read_checkout_state(where),
+        lambda: count_changes(where),
+        lambda: diff.read_worktree_diff(where), lambda: worktree_state.read_worktree_state(where, target, BRANCH),
+        lambda: WorktreeInventory(paths, {}).list_worktrees(), lambda: prune.find_prunable(client),
         lambda: destroy.inspect_issue(client, "local/work#1"),
         lambda: worktrees.prepare_worktree(str(place.repository), where, BRANCH, None, fetch=False),
-        lambda: WorktreeInventory(paths, {}).clean(False, lambda _: None), lambda: prune.prune_orphans(
+        lambda: WorktreeInventory(paths, {}).remove_safe(False, lambda _: None), lambda: prune.prune_orphans(
             client, prune.find_prunable(client), lambda _: None
         ),
         lambda: list(
@@ -311,18 +312,18 @@ def test_s26_files_of_a_filter_are_told_right_without_it(
     worktree = Path(paths.worktree("local-work-1"))
     worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None)
     assert (worktree / "1.bin").read_text(encoding="utf-8") == "1 long\n"
-    assert baseline.inspect_worktree(str(worktree)).dirty == frozenset()
+    assert baseline.read_checkout_state(str(worktree)).dirty == frozenset()
     assert count_changes(str(worktree))[0].files == 0
     assert diff.read_worktree_diff(str(worktree)).files == ()
-    assert worktree_state.read_condition(str(worktree)).dirty == 0
+    assert worktree_state.read_worktree_state(str(worktree)).dirty == 0
     (worktree / "1.bin").write_text("1 long and longer\n", encoding="utf-8")
     assert count_changes(str(worktree))[1] == frozenset({"1.bin"})
-    assert worktree_state.read_condition(str(worktree)).dirty == 1
+    assert worktree_state.read_worktree_state(str(worktree)).dirty == 1
     run_git(worktree, *own, "commit", "--quiet", "--all", "-m", "one of them")
     found = diff.read_worktree_diff(str(worktree))
     assert [(file.path, file.uncommitted) for file in found.files] == [("1.bin", False)]
     assert "+1 short and longer" in found.lines
-    assert worktree_state.read_condition(str(worktree)).dirty == 0
+    assert worktree_state.read_worktree_state(str(worktree)).dirty == 0
 
 
 def test_s26_nothing_is_left_of_a_look(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

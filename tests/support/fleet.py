@@ -246,4 +246,4 @@ class Fleet:
 
 def _supervised(record: RunRecord) -> bool:
     """Whether the supervisor of an attempt is still alive."""
-    return identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id)
+    return identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id)

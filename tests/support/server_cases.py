@@ -86,7 +86,7 @@ def lose_the_server(fleet: OpencodeFleet, whom: str) -> None:
         assert (attempt.outcome, attempt.failure) == ("failed", "server_lost"), attempt
         assert old[task].isdisjoint(fleet.tools(task))
     again = fleet.ready_server(other_than=server)
-    assert identity.start_ticks(server) is None
+    assert identity.read_start_ticks(server) is None
     assert again["restarts"] == (1 if whom == "server" else 0)
     for ended in fleet.wait_for_end(ids, LONG_S):
         assert (ended.state, len(ended.attempts)) == ("completed", 2), fleet.told(ended.id)
@@ -153,13 +153,13 @@ def be_recycled(fleet: OpencodeFleet) -> None:
     wait_until(lambda: len(fleet.tools(other)) == 2, LONG_S, f"the tool of the second server: {fleet.told(other)}")
     second = fleet.server_of(other)
     assert second != first
-    assert identity.start_ticks(first) is not None
+    assert identity.read_start_ticks(first) is not None
     assert len(fleet.tools(task)) == 2
     fleet.configure_opencode(server_memory="1GiB")
     fleet.operator.do("kill", task)
     _ended(fleet, task)
-    wait_until(lambda: identity.start_ticks(first) is None, LONG_S, "the first server to end")
-    assert identity.start_ticks(second) is not None
+    wait_until(lambda: identity.read_start_ticks(first) is None, LONG_S, "the first server to end")
+    assert identity.read_start_ticks(second) is not None
     assert len(fleet.tools(other)) == 2
 
 
@@ -171,7 +171,7 @@ def end_when_idle(fleet: OpencodeFleet) -> None:
         task = fleet.prompt({"text": "quick"})
         assert fleet.wait_for(task, "completed", "error", limit_s=LONG_S).state == "completed", fleet.told(task)
         wait_until(lambda: os.listdir(fleet.paths.servers) == ["opencode.lock"], LONG_S, "the server to have ended")
-        assert not locks.is_held(fleet.paths.server_seat)
+        assert not locks.is_held(fleet.paths.server_lock)
         wait_until(lambda: not marked_processes(fleet.paths.root), LONG_S, "all of it to be gone")
 
 

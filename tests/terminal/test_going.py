@@ -205,10 +205,10 @@ def test_an_editor_that_is_stopped_stops_with_the_console(shell: Pty) -> None:
 
 FAULTY = """
 import sys
-from kugetsu_tui.terminal import events_of
+from kugetsu_tui.terminal import textual_events
 from kugetsu_tui.main import main
-name_of = events_of.name_of
-events_of.name_of = lambda key: 1 / 0 if key.base == "x" else name_of(key)
+name_of = textual_events.name_of
+textual_events.name_of = lambda key: 1 / 0 if key.base == "x" else name_of(key)
 sys.exit(main())
 """
 

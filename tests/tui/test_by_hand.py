@@ -77,7 +77,7 @@ async def test_an_agent_without_a_screen_of_its_own_is_not_asked_about(
         await here.until(lambda: here.app.state and here.app.state.snapshot.used == 1)
         await here.shows("working")
         await here.press("1", "g", "a")
-        await here.until(lambda: "no screen of its own is known of the agent" in here.said, "a refusal")
+        await here.until(lambda: "has no known interface of its own" in here.said, "a refusal")
         assert isinstance(here.app.screen, HomeScreen)
         here.app.connection.requests.send("stop_all", now=True)
         await here.until(lambda: here.app.state and not here.app.state.snapshot.active)

@@ -198,7 +198,7 @@ async def test_every_action_does_what_it_says(
 async def _(tour: Tour) -> None:
     await tour.on_one_that_ran()
     await tour.press("a")
-    await tour.said("no screen of its own is known of the agent demo")
+    await tour.said("the agent demo has no known interface of its own")
     await tour.in_queue()
     await tour.press("a")
     await tour.said("has no worktree yet")

@@ -110,10 +110,10 @@ def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
     """As a time of day, so that the row stays as it is."""
     rests = {"opencode": Cooldown("opencode", NOW + 300.0)}
     waits = task(1, agent="opencode")
-    row = words(QueueView(ConsoleState(snapshot(pending=(waits, task(2, agent="mine")), rests=rests))).row(0).cells)
+    row = words(QueueView(ConsoleState(snapshot(pending=(waits, task(2, agent="mine")), cooldowns=rests))).row(0).cells)
     assert f"opencode: rate limit, {format_moment(NOW + 300.0, NOW, seconds=True)}" in row
-    assert snapshot(rests=rests).explain_wait(waits).text == "opencode: rate limit, goes on in 5:00"
-    assert snapshot(rests=rests).explain_wait(task(2, agent="mine")).code == "next"
+    assert snapshot(cooldowns=rests).explain_wait(waits).text == "opencode: rate limit, goes on in 5:00"
+    assert snapshot(cooldowns=rests).explain_wait(task(2, agent="mine")).code == "next"
 
 
 def test_resume_takes_an_agent() -> None:

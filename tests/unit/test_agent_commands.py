@@ -104,7 +104,7 @@ def test_a_screen_that_is_not_known_is_told_by_the_settings_or_refused() -> None
     )
     assert registry.build_screen_command("his", settings, "s1", "/state") == ["his", "s1"]
     for name in ("mine", "demo"):
-        with pytest.raises(ConfigError, match=f"no screen of its own is known of the agent {name}"):
+        with pytest.raises(ConfigError, match=f"the agent {name} has no known interface of its own"):
             registry.build_screen_command(name, settings, "s1", "/state")
 
 
@@ -164,11 +164,11 @@ def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not
     """By then the issue's text may have been added to it."""
     words = argv("x", command=["my", "--task={prompt}", "--"], prompt="argv")
     assert words == ["my", f"--task={PROMPT}", "--"]
-    assert workspace.agent_argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
+    assert workspace.build_agent_argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
     for prompt in ("x" * 200_000, "a\0b"):
         with pytest.raises(BadPrompt):
-            workspace.agent_argv({"argv": words, "prompt": prompt})
-    assert workspace.agent_argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
+            workspace.build_agent_argv({"argv": words, "prompt": prompt})
+    assert workspace.build_agent_argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
 
 
 FAULTY = [

@@ -16,7 +16,7 @@ import pytest
 from kugetsu_engine.agents import aider, claude, codex, gemini
 from kugetsu_engine.agents.failure_patterns import COMMON
 from kugetsu_engine.agents.stream_events import Event, Reader, UsedTokens
-from kugetsu_engine.supervisor.outcome import first_match
+from kugetsu_engine.supervisor.outcome import find_failure
 
 STREAMS = Path(__file__).parents[1] / "streams"
 MODULES: dict[str, Any] = {"aider": aider, "claude": claude, "codex": codex, "gemini": gemini}
@@ -34,7 +34,7 @@ def verdict(name: str, reader: Reader, exit_code: int) -> tuple[str, str] | None
     told = reader.failure(exit_code)
     if told is None or told[0] != "exit":
         return told
-    return first_match([told[1]], (*MODULES[name.partition("-")[0]].FAILURES, *COMMON))[1] or "exit", told[1]
+    return find_failure([told[1]], (*MODULES[name.partition("-")[0]].FAILURES, *COMMON))[1] or "exit", told[1]
 
 
 @pytest.mark.parametrize(

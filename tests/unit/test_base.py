@@ -11,7 +11,7 @@ import pytest
 from kugetsu_engine.domain import task
 from kugetsu_engine.domain.start_point import describe_start_point
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import baseline, containing_repository, repositories, worktrees
+from kugetsu_engine.git import baseline, discovery, repositories, worktrees
 from kugetsu_engine.git import start_point as bases
 from kugetsu_engine.git.start_point import StartPoint, decide_start_point
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
@@ -243,7 +243,7 @@ def test_a_repository_of_sha256(tmp_path: Path) -> None:
     wanted = commit(source, "b", "b")
     assert len(wanted) == 64
     found = worktrees.prepare_worktree(str(tmp_path / "clone"), str(tmp_path / "worktree"), BRANCH, None)
-    assert (found.commit, worktrees.base_commit(str(tmp_path / "worktree"))) == (wanted, wanted)
+    assert (found.commit, worktrees.read_base_commit(str(tmp_path / "worktree"))) == (wanted, wanted)
 
 
 def test_a_remote_without_commits_and_one_with_a_detached_head(tmp_path: Path) -> None:
@@ -297,10 +297,10 @@ def test_a_repository_that_lost_its_git_folder_is_not_taken_for_the_one_above(tm
     home = make_repository(tmp_path / "home")
     lost = make_repository(home / "lost")
     (lost / ".git").rename(tmp_path / "away")
-    with pytest.raises(RepositoryError, match="is no git repository"):
+    with pytest.raises(RepositoryError, match="is not a git repository"):
         decide_start_point(str(lost), BRANCH, None)
-    with pytest.raises(RepositoryError, match="is no git repository"):
-        repositories.common_dir(str(lost))
+    with pytest.raises(RepositoryError, match="is not a git repository"):
+        repositories.ask_common_dir(str(lost))
 
 
 def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,9 +313,7 @@ def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     for most in (8, 4):
         log.write_text("", encoding="utf-8")
-        worktrees.prepare_worktree(
-            containing_repository.enclosing_worktree(str(place.clone)), str(place.folder / "worktree"), BRANCH, None
-        )
+        worktrees.prepare_worktree(discovery.require_repository(str(place.clone)), str(place.folder / "worktree"), BRANCH, None)
         baseline.record_baseline(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
         assert 0 < len(log.read_text(encoding="utf-8").splitlines()) <= most
 

@@ -59,7 +59,7 @@ def test_folders_that_may_not_be_written_are_removed_too(
     outside.mkdir(0o500)
     (worktree / "build/sub/link").symlink_to(outside)
     (worktree / "build/sub").chmod(mode)
-    assert [one.removed for one in WorktreeInventory(paths, {}).clean(False, lambda _: None)] == [True]
+    assert [one.removed for one in WorktreeInventory(paths, {}).remove_safe(False, lambda _: None)] == [True]
     assert os.listdir(paths.worktrees) == []
     assert _registered(repository) == 0
     assert outside.stat().st_mode & 0o777 == 0o500
@@ -72,8 +72,8 @@ def test_what_belongs_to_another_user_keeps_all_of_it(repository: Path, worktree
     os.chown(worktree / "build/sub", 12345, 12345)
     (worktree / "build/sub").chmod(0o755)
     code = (
-        "import sys; from kugetsu_engine.git import condition; from kugetsu_engine.errors import GitError\n"
-        "try: condition.remove(sys.argv[1], condition.of_worktree(sys.argv[1]))\n"
+        "import sys; from kugetsu_engine.git import worktree_state as state; from kugetsu_engine.errors import GitError\n"
+        "try: state.remove_checkout(sys.argv[1], state.read_worktree_state(sys.argv[1]))\n"
         "except GitError as error: print(error.message)"
     )
     done = subprocess.run(
@@ -81,7 +81,7 @@ def test_what_belongs_to_another_user_keeps_all_of_it(repository: Path, worktree
          str(worktree)],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    assert "build/sub belongs to another user, so nothing of it was removed" in done.stdout
+    assert "build/sub belongs to another user, so nothing was removed" in done.stdout
     assert _whole(repository, worktree)
 
 
@@ -90,7 +90,7 @@ def test_a_git_that_refuses_leaves_all_in_place(repository: Path, worktree: Path
     admin = repository / ".git/worktrees/local-work-1"
     admin.rename(admin.with_name("elsewhere"))
     with pytest.raises(GitError):
-        folder_removal.remove_folder(str(repository / "none"), str(worktree))
+        folder_removal.remove_worktree_folder(str(repository / "none"), str(worktree))
     admin.with_name("elsewhere").rename(admin)
     assert _whole(repository, worktree)
     assert [name for name in os.listdir(worktree.parent) if name.startswith(".")] == []
@@ -106,7 +106,7 @@ def test_what_is_written_at_the_last_moment_keeps_it(repository: Path, worktree:
         return "something was written"
 
     with pytest.raises(GitError, match="something was written"):
-        folder_removal.remove_folder(_common(repository), str(worktree), judge)
+        folder_removal.remove_worktree_folder(_common(repository), str(worktree), judge)
     assert len(seen) == 1
     assert _whole(repository, worktree)
 
@@ -114,7 +114,7 @@ def test_what_is_written_at_the_last_moment_keeps_it(repository: Path, worktree:
 @pytest.mark.parametrize("stage", ["moved", "forgotten", "partly deleted"])
 def test_a_crash_in_a_removal_is_undone_or_finished(paths: StatePaths, repository: Path, worktree: Path, stage: str) -> None:
     """Before git has forgotten it, it comes back; from then on what is left is deleted. The next task has a worktree."""
-    aside = worktree.with_name(f"{folder_removal.ASIDE}{worktree.name}-0011aabb")
+    aside = worktree.with_name(f"{folder_removal.REMOVED_PREFIX}{worktree.name}-0011aabb")
     worktree.rename(aside)
     if stage != "moved":
         run_git(repository, "worktree", "remove", "--force", str(worktree))
@@ -136,13 +136,13 @@ def test_a_removal_that_was_not_decided_is_undone_by_the_next_cleaning(
     paths: StatePaths, repository: Path, worktree: Path
 ) -> None:
     """It is not deleted unseen; where its place is taken by now, it stays and is told."""
-    aside = worktree.with_name(f"{folder_removal.ASIDE}{worktree.name}-0011aabb")
+    aside = worktree.with_name(f"{folder_removal.REMOVED_PREFIX}{worktree.name}-0011aabb")
     worktree.rename(aside)
     assert folder_removal.finish_removals(paths.worktrees) == []
     assert _whole(repository, worktree)
     worktree.rename(aside)
     worktree.mkdir()
-    assert "look at it" in folder_removal.finish_removals(paths.worktrees)[0]
+    assert "check both" in folder_removal.finish_removals(paths.worktrees)[0]
     assert aside.exists()
 
 
@@ -173,7 +173,7 @@ def test_it_is_removed_from_any_repository(tmp_path: Path, paths: StatePaths, re
     worktrees.prepare_worktree(str(home), str(place), BRANCH, None)
     if kind == "locked":
         run_git(home, "worktree", "lock", str(place))
-    found = worktree_state.read_condition(str(place))
+    found = worktree_state.read_worktree_state(str(place))
     if kind == "locked":
         with pytest.raises(GitError, match="locked"):
             worktree_state.remove_checkout(str(place), found)
@@ -196,19 +196,19 @@ def test_what_git_does_not_know_is_thrown_away_as_a_whole(tmp_path: Path) -> Non
             path.write_text("x", encoding="utf-8")
         elif path.name == "link":
             path.symlink_to(target)
-        assert folder_removal.delete_removed(str(path)) is None
+        assert folder_removal.remove_plain_folder(str(path)) is None
         assert not os.path.lexists(path)
     assert target.is_dir()
     with pytest.raises(GitError, match="cannot be removed"):
-        folder_removal.delete_removed(str(tmp_path / "none"))
+        folder_removal.remove_plain_folder(str(tmp_path / "none"))
 
 
 def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_path: Path) -> None:
     """Whatever was forced: all of a repository's history lies in its folder."""
     made, link = make_repository(tmp_path / "repository"), tmp_path / "link"
     link.symlink_to(made)
-    with pytest.raises(GitError, match="repository of its own"):
-        folder_removal.delete_removed(str(made))
+    with pytest.raises(GitError, match="is a whole repository"):
+        folder_removal.remove_plain_folder(str(made))
     with pytest.raises(GitError, match="is a link"):
-        folder_removal.remove_folder(_common(made), str(link))
+        folder_removal.remove_worktree_folder(_common(made), str(link))
     assert run_git(link, "status", "--porcelain") == ""

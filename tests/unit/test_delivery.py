@@ -109,8 +109,8 @@ def test_an_empty_commit_is_a_commit_that_changes_nothing(place: Place) -> None:
     assert measured(start) == {"commits": 1, "total": 1}
     found, _ = delivery.measure_delivery(start)
     ok = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found}
-    assert outcome.of_delivery({"expect": "commits", "branch": BRANCH}, ok)["outcome"] == "ok"
-    assert "changes no file" in outcome.of_delivery({"expect": "changes", "branch": BRANCH}, ok)["reason"]
+    assert outcome.judge_delivery({"expect": "commits", "branch": BRANCH}, ok)["outcome"] == "ok"
+    assert "changes no file" in outcome.judge_delivery({"expect": "changes", "branch": BRANCH}, ok)["reason"]
 
 
 @pytest.mark.parametrize("way", ["merge", "rebase", "fast-forward"])
@@ -226,7 +226,7 @@ def test_a_retry_knows_what_its_task_has_committed_before(place: Place) -> None:
     assert found is not None
     assert (found["commits"], found["task_commits"]) == (0, 1)
     ok = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found}
-    assert outcome.of_delivery({"expect": "commits", "branch": BRANCH}, ok)["outcome"] == "ok"
+    assert outcome.judge_delivery({"expect": "commits", "branch": BRANCH}, ok)["outcome"] == "ok"
 
 
 def test_a_new_commit_of_a_submodule_is_a_change_and_its_files_are_not_looked_at(place: Place, tmp_path: Path) -> None:
@@ -260,10 +260,10 @@ def test_what_cannot_be_measured_says_so_and_is_no_delivery(place: Place, damage
         commit(make_repository(place.worktree), "own.txt", "x\n")
     found, unknown = delivery.measure_delivery(start)
     assert unknown is not None
-    assert ("is gone" if "remove" in damage else "belongs to no repository of this issue") in unknown
+    assert ("is gone" if "remove" in damage else "belongs to another repository") in unknown
     assert (found["commits"] if found else None) == (1 if committed else None)
     result = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found, "not_measured": unknown}
-    verdict = outcome.of_delivery({"expect": "changes", "branch": BRANCH}, result)
+    verdict = outcome.judge_delivery({"expect": "changes", "branch": BRANCH}, result)
     assert verdict["failure"] == (None if committed else "nothing_delivered")
     if not committed:
         assert "is not measured" in verdict["reason"]

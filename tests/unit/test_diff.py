@@ -10,7 +10,7 @@ from kugetsu_engine.domain.changes import WorktreeDiff
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import diff, worktrees
 from kugetsu_engine.git.change_counts import MAX_UNTRACKED_BYTES
-from kugetsu_engine.git.command import git_start
+from kugetsu_engine.git.command import run_git_limited
 from tests.support.repositories import commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -184,4 +184,4 @@ def test_git_that_never_ends_is_ended(worktree: Path) -> None:
     """The time limit holds while its output is read."""
     os.mkfifo(worktree / "pipe")
     with pytest.raises(GitError, match="did not end"):
-        git_start(str(worktree), "hash-object", "pipe", limit=10, timeout_s=0.2)
+        run_git_limited(str(worktree), "hash-object", "pipe", limit=10, timeout_s=0.2)

@@ -69,7 +69,7 @@ def test_lines_are_whole_in_whatever_pieces_they_come(seed: int) -> None:
         size = rng.randint(1, 30)
         found += reader.feed(stream[:size])
         stream = stream[size:]
-    assert [*found, reader.rest()] == wanted
+    assert [*found, reader.flush()] == wanted
 
 
 @pytest.mark.parametrize("text", ["x" * 3_000_000, "\\" * 2_000_000, '"' * 2_000_000, "ä\n" * 900_000, "\u2028\\u" * 700_000])
@@ -139,11 +139,11 @@ def test_what_is_the_error_output_is_known_also_after_the_middle_of_a_log_was_dr
         log.write(b"" if number % 2 else RESULT[9:] + b"\n")
         if number % 500 == 0:
             reads.read_new()
-            reads.follow(log.keep_below_cap())
+            reads.move_past_cut(log.keep_below_cap())
     log.write(RESULT.replace(b"done", b"from stderr") + b"\n", "errors")
-    reads.follow(log.keep_below_cap())
+    reads.move_past_cut(log.keep_below_cap())
     reads.finish()
-    assert reads.result()["last_text"] == "done"
+    assert reads.build_result()["last_text"] == "done"
 
 
 def test_new_work_after_a_result_takes_it_back_until_the_next_one() -> None:

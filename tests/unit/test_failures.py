@@ -79,7 +79,7 @@ def test_what_is_paused_for_is_what_a_provider_can_refuse() -> None:
 )
 def test_what_programs_print_is_recognised(line: str, failure: str) -> None:
     """Lines as agent programs have been seen to print them."""
-    assert outcome.first_match([line], OPENCODE) == (0, failure)
+    assert outcome.find_failure([line], OPENCODE) == (0, failure)
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_what_programs_print_is_recognised(line: str, failure: str) -> None:
 )
 def test_what_agents_say_about_their_work_is_not_taken_for_a_failure_of_the_provider(line: str) -> None:
     """An agent that works on a rate limiter and fails has just failed."""
-    assert outcome.first_match([line], OPENCODE) == (0, None)
+    assert outcome.find_failure([line], OPENCODE) == (0, None)
 
 
 def test_the_newest_line_counts_and_in_a_line_the_first_pattern() -> None:
     """What an agent got over long before its end is not why it failed."""
     lines = ["the checks fail", "connect ECONNREFUSED", "429 Too Many Requests"]
-    assert outcome.first_match(lines, COMMON) == (1, "network")
-    assert outcome.first_match(["checks fail"], [("checks", "disk"), ("fail", "network")]) == (0, "disk")
+    assert outcome.find_failure(lines, COMMON) == (1, "network")
+    assert outcome.find_failure(["checks fail"], [("checks", "disk"), ("fail", "network")]) == (0, "disk")
 
 
 def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
     log.write(b"a" * 1000 + b"!\n429 Too Many Requests is said here\n" + b"a" * 1000 + b"!\n")
     job = {"log": str(tmp_path / "1.log"), "patterns": [["(a+)+$", "disk"], *COMMON]}
     began = time.process_time()
-    found = outcome.of_end(job, log, 3)
+    found = outcome.judge_exit(job, log, 3)
     assert time.process_time() - began < 5
     assert (found["outcome"], found["failure"], found["exit_code"]) == ("failed", "exit", 3)
     log.close()
@@ -126,7 +126,7 @@ def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
 def test_an_exit_code_that_means_the_same_everywhere_names_the_class(tmp_path: Path, code: int, failure: str) -> None:
     """A shell's codes for a command that is not there and for a child that died of a signal."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
-    found = outcome.of_end({"log": "", "patterns": COMMON}, log, code)
+    found = outcome.judge_exit({"log": "", "patterns": COMMON}, log, code)
     log.close()
     assert found["failure"] == failure
 
@@ -136,8 +136,8 @@ def test_a_signal_is_a_crash_whatever_was_printed(tmp_path: Path) -> None:
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
     log.write(b"429 Too Many Requests\n")
     job = {"log": "", "patterns": COMMON}
-    assert (outcome.of_end(job, log, -11)["failure"], outcome.of_end(job, log, -11)["signal"]) == ("crash", 11)
-    assert outcome.of_end(job, log, 0)["outcome"] == "ok"
+    assert (outcome.judge_exit(job, log, -11)["failure"], outcome.judge_exit(job, log, -11)["signal"]) == ("crash", 11)
+    assert outcome.judge_exit(job, log, 0)["outcome"] == "ok"
     log.close()
 
 
@@ -145,7 +145,7 @@ def test_the_reset_is_found_on_the_line_of_the_failure_or_near_it(tmp_path: Path
     """A header printed two lines below counts, too."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
     log.write(b"\x1b[31mError: 429 Too Many Requests\x1b[0m\nheaders:\n  retry-after: 90\n")
-    found = outcome.of_end({"log": "", "patterns": COMMON}, log, 1)
+    found = outcome.judge_exit({"log": "", "patterns": COMMON}, log, 1)
     log.close()
     assert found["failure"] == "rate_limit"
     assert found["reason"] == "exit code 1: Error: 429 Too Many Requests"
@@ -167,15 +167,15 @@ def test_the_reset_is_found_on_the_line_of_the_failure_or_near_it(tmp_path: Path
 )
 def test_gits_words_tell_a_refusal_from_a_bad_connection(message: str, failure: str) -> None:
     """A clone without network is tried again; a branch in use is not."""
-    assert outcome.of_preparation(GitError(message))["failure"] == failure
-    assert outcome.of_preparation(RepositoryError(message))["failure"] == "repository"
+    assert outcome.judge_preparation(GitError(message))["failure"] == failure
+    assert outcome.judge_preparation(RepositoryError(message))["failure"] == "repository"
 
 
 def test_a_full_disk_is_named() -> None:
     """What disk and machine refuse for want of room; another error of the system is unknown."""
     kinds = {"disk": (28, 122, 30, 5), "machine": (11, 12, 23, 24), "unknown": (1, 20)}
     for kind, numbers in kinds.items():
-        assert {outcome.of_preparation(OSError(number, "refused"))["failure"] for number in numbers} == {kind}
+        assert {outcome.judge_preparation(OSError(number, "refused"))["failure"] for number in numbers} == {kind}
 
 
 @pytest.mark.parametrize(

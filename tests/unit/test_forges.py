@@ -50,27 +50,27 @@ def _path(forge: FakeForge, rest: str) -> str:
 def test_an_issue_gives_its_title_and_body(forge: FakeForge, asking: CachedForges) -> None:
     """Each kind is asked in its own way, with its own form of the token; an empty body is null there."""
     forge.issues["o/r#7"] = {"number": 7, "title": "Broken login", "body": "Since **monday**.\r\n"}
-    found = asking.issue_text(REF)
+    found = asking.fetch_issue_text(REF)
     assert found is not None
     assert (found.title, found.body) == ("Broken login", "Since **monday**.\r\n")
     forge.issues["o/r#7"]["body"] = None
-    assert (asking.issue_text(REF) or found).body == ""
+    assert (asking.fetch_issue_text(REF) or found).body == ""
 
 
 def test_the_open_pull_request_of_the_branch_counts_else_the_newest(forge: FakeForge, asking: CachedForges) -> None:
     """Those of other branches do not, wherever their name begins alike."""
-    assert asking.forge(REF) is not None
+    assert asking.find_forge(REF) is not None
     forge.pulls["o/r"] = []
-    assert asking.pull_request_of(REF, BRANCH) is None
+    assert asking.fetch_pull_request(REF, BRANCH) is None
     forge.add_pull("o/r", 1, "fix/issue-77")
     forge.add_pull("o/r", 2, BRANCH, "merged")
     forge.add_pull("o/r", 3, BRANCH, "closed")
-    found = asking.pull_request_of(REF, BRANCH)
+    found = asking.fetch_pull_request(REF, BRANCH)
     assert found is not None
     assert (found.number, found.state) == (3, "closed")
     forge.add_pull("o/r", 4, BRANCH, "open", draft=True)
     forge.add_pull("o/r", 5, BRANCH, "merged")
-    found = asking.pull_request_of(REF, BRANCH)
+    found = asking.fetch_pull_request(REF, BRANCH)
     assert found == PullRequest(4, "https://forge.test/o/r/pulls/4", "open", "Pull 4", True, "c0ffee")
     assert str(found) == "PR #4 draft"
 
@@ -81,13 +81,13 @@ def test_a_list_of_several_pages_is_read_on(forge: FakeForge, asking: CachedForg
     for number in range(1, 25):
         forge.add_pull("o/r", number, BRANCH if number == 24 or forge.kind == "github" else "other", "closed")
     forge.add_pull("o/r", 25, BRANCH)
-    found = asking.pull_request_of(REF, BRANCH)
+    found = asking.fetch_pull_request(REF, BRANCH)
     assert found is not None
     assert found.number == 25
     forge.pulls["o/r"] = [dict(pull, head={"ref": "x", "sha": "1"}) for pull in forge.pulls["o/r"] * 10]
     forge.asked.clear()
     if forge.kind == "gitea":
-        assert asking.pull_request_of(REF, BRANCH) is None
+        assert asking.fetch_pull_request(REF, BRANCH) is None
         assert len(forge.asked) == client.MAX_PAGES
 
 
@@ -108,7 +108,7 @@ def test_checks_are_added_up(
     forge.add_pull("o/r", 4, BRANCH)
     forge.statuses["c0ffee"] = statuses
     forge.runs["c0ffee"] = runs
-    found = asking.pull_request_of(REF, BRANCH)
+    found = asking.fetch_pull_request(REF, BRANCH)
     assert found is not None
     if forge.kind == "github" or not runs:
         assert found.checks == wanted
@@ -132,7 +132,7 @@ def test_each_failure_is_a_sentence(forge: FakeForge, asking: CachedForges, repl
     """It names the forge and says what to do; the token is in none of them."""
     forge.replies[_path(forge, "issues/7")] = reply
     with pytest.raises(ForgeError) as caught:
-        asking.issue_text(REF)
+        asking.fetch_issue_text(REF)
     assert words in str(caught.value)
     assert str(caught.value).startswith("forge.test ")
     assert SECRET not in str(caught.value)
@@ -146,7 +146,7 @@ def test_a_slow_forge_is_given_up(forge: FakeForge, asking: CachedForges, monkey
         forge.replies[_path(forge, "issues/7")] = reply
         before = time.monotonic()
         with pytest.raises(ForgeError, match="did not answer in"):
-            asking.issue_text(REF)
+            asking.fetch_issue_text(REF)
         assert time.monotonic() - before < 5 * patience()
         Path(asking._paths.pulls).unlink()
 
@@ -164,7 +164,7 @@ def test_a_token_never_goes_to_another_host(forge: FakeForge, asking: CachedForg
         )
         forge.replies[_path(forge, "pulls")] = reply
         with pytest.raises(ForgeError, match="points to another host"):
-            asking.pull_request_of(REF, BRANCH)
+            asking.fetch_pull_request(REF, BRANCH)
         assert other.asked == []
     finally:
         other.close()
@@ -175,7 +175,7 @@ def test_a_redirect_on_the_same_host_is_followed(forge: FakeForge, asking: Cache
     prefix = "/api/v1" if forge.kind == "gitea" else ""
     forge.replies[_path(forge, "issues/7")] = Reply(301, {"Location": f"{prefix}/repos/new/r/issues/7"})
     forge.issues["new/r#7"] = {"title": "Moved", "body": ""}
-    found = asking.issue_text(REF)
+    found = asking.fetch_issue_text(REF)
     assert found is not None
     assert found.title == "Moved"
 
@@ -187,17 +187,17 @@ def test_a_forge_that_cannot_be_reached_is_left_alone_for_a_while(paths: StatePa
     Path(paths.config).write_text(f'[forges."forge.test"]\nkind = "github"\napi = "{gone.api}"\n', encoding="utf-8")
     now = 1_800_000_000.0
     with pytest.raises(ForgeError, match="cannot be reached"):
-        CachedForges(paths, {}, lambda: now).issue_text(REF)
+        CachedForges(paths, {}, lambda: now).fetch_issue_text(REF)
     with pytest.raises(ForgeError, match="asked again at"):
-        CachedForges(paths, {}, lambda: now + 59).issue_text(REF)
+        CachedForges(paths, {}, lambda: now + 59).fetch_issue_text(REF)
     with pytest.raises(ForgeError, match="cannot be reached: "):
-        CachedForges(paths, {}, lambda: now + 61).issue_text(REF)
+        CachedForges(paths, {}, lambda: now + 61).fetch_issue_text(REF)
     assert pull_requests.load_pull_requests(paths).silent["forge.test"].until == iso(now + 61 + 120)
     back = FakeForge("github")
     try:
         back.issues["o/r#7"] = {"title": "Here"}
         Path(paths.config).write_text(f'[forges."forge.test"]\nkind = "github"\napi = "{back.api}"\n', encoding="utf-8")
-        assert CachedForges(paths, {}, lambda: now + 500).issue_text(REF) is not None
+        assert CachedForges(paths, {}, lambda: now + 500).fetch_issue_text(REF) is not None
         assert pull_requests.load_pull_requests(paths).silent == {}
     finally:
         back.close()
@@ -208,24 +208,24 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
 ) -> None:
     """A merged one is not asked about any more; a file that is garbage is forgotten."""
     forge.add_pull("o/r", 4, BRANCH)
-    asking.pull_request_of(REF, BRANCH)
-    known = asking.known(REF)
+    asking.fetch_pull_request(REF, BRANCH)
+    known = asking.read_known(REF)
     assert known is not None
     assert (known.branch, known.pull is not None and known.pull.number) == (BRANCH, 4)
     assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {}
     old = CachedForges(paths, {}, lambda: time.time() - 1000)
-    old.pull_request_of(REF, BRANCH)
+    old.fetch_pull_request(REF, BRANCH)
     assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {str(REF): BRANCH}
     forge.pulls["o/r"][0] |= {"state": "closed", "merged_at": "2026-11-21T10:00:00Z", "merged": True}
-    assert asking.ask_again() == []
-    known = asking.known(REF)
+    assert asking.refresh_pull_requests() == []
+    known = asking.read_known(REF)
     assert known is not None
     assert str(known.pull) == "PR #4 merged"
     assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time() + 3600) == {}
     Path(paths.pulls).write_bytes(b"{garbage")
-    assert asking.known(REF) is None
-    asking.pull_request_of(REF, BRANCH)
-    assert asking.known(REF) is not None
+    assert asking.read_known(REF) is None
+    asking.fetch_pull_request(REF, BRANCH)
+    assert asking.read_known(REF) is not None
 
 
 def test_the_helper_prints_one_document(
@@ -249,7 +249,7 @@ def test_what_cannot_be_asked_again_is_said_once(forge: FakeForge, asking: Cache
     """A sentence for each fault, whatever the number of issues; a reference that is none is one of them."""
     forge.token = "another"
     wanted = {f"forge.test/o/r#{number}": BRANCH for number in range(1, 7)} | {"nonsense": BRANCH, "local/x#1": BRANCH}
-    faults = asking.ask_again(wanted)
+    faults = asking.refresh_pull_requests(wanted)
     assert len(faults) == 2
     assert faults[0].startswith("'nonsense' is no issue reference")
     assert "refuses the token" in faults[1]

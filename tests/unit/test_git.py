@@ -10,7 +10,7 @@ import pytest
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import baseline, delivery, include_files, repositories, worktrees
 from kugetsu_engine.git.change_counts import count_changes
-from kugetsu_engine.git.command import environment, git, pass_to_remotes
+from kugetsu_engine.git.command import build_environment, git, set_remote_variables
 from kugetsu_engine.git.start_point import decide_start_point
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -129,7 +129,7 @@ def test_what_is_not_ours_is_refused_and_never_touched(tmp_path: Path, repositor
             target.mkdir()
             (target / "precious.txt").write_text("mine", encoding="utf-8")
         worktree.symlink_to(target)
-    with pytest.raises(RepositoryError, match=f"{worktree} (is no worktree of ours|belongs to another repository)"):
+    with pytest.raises(RepositoryError, match=f"{worktree} (is not a worktree of kugetsu|belongs to another repository)"):
         _ready(repository, worktree)
     if kind != "dangling link":
         assert precious.read_text(encoding="utf-8") == "mine"
@@ -144,13 +144,13 @@ def test_a_worktree_that_a_crash_left_half_made_is_finished(repository: Path, wo
         branch = f"fix/{place.name}"
         run_git(repository, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(place), "main")
         if stage != "added":
-            worktrees._set_mark(str(place), {"base": _head(repository)}, ready=False)
+            worktrees._write_record(str(place), {"base": _head(repository)}, ready=False)
         if stage == "partly filled":
             (place / "README.md").write_text("# a rep", encoding="utf-8")
         _ready(repository, place, branch=branch)
         assert (place / "README.md").read_text(encoding="utf-8") == "# a repository\n"
         assert run_git(place, "status", "--porcelain") == ""
-        assert worktrees.base_commit(str(place)) == _head(repository)
+        assert worktrees.read_base_commit(str(place)) == _head(repository)
 
 
 def test_a_worktree_whose_folder_was_removed_by_hand_is_made_again(repository: Path, worktree: Path) -> None:
@@ -217,9 +217,9 @@ def test_a_missing_git_or_folder_is_told_in_words(tmp_path: Path, monkeypatch: p
 def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
     """Missing, a plain folder, one without a commit."""
     with pytest.raises(RepositoryError, match="is not there"):
-        repositories.common_dir(str(tmp_path / "gone"))
-    with pytest.raises(RepositoryError, match="no git repository"):
-        repositories.common_dir(str(tmp_path))
+        repositories.ask_common_dir(str(tmp_path / "gone"))
+    with pytest.raises(RepositoryError, match="not a git repository"):
+        repositories.ask_common_dir(str(tmp_path))
     run_git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(RepositoryError, match="has no commit yet"):
         decide_start_point(str(tmp_path / "empty"), BRANCH, None)
@@ -242,11 +242,11 @@ def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> Non
 
 def test_where_to_clone_from(tmp_path: Path) -> None:
     """An address is joined; a folder of bare repositories on this disk is found with `.git`."""
-    assert repositories.clone_address("https://github.com/", "o/r") == "https://github.com/o/r"
-    assert repositories.clone_address("git@host:", "o/r") == "git@host:/o/r"
+    assert repositories.build_clone_address("https://github.com/", "o/r") == "https://github.com/o/r"
+    assert repositories.build_clone_address("git@host:", "o/r") == "git@host:/o/r"
     (tmp_path / "o/r.git").mkdir(parents=True)
-    assert repositories.clone_address(str(tmp_path), "o/r") == f"{tmp_path}/o/r.git"
-    assert repositories.clone_address(str(tmp_path), "o/other") == f"{tmp_path}/o/other"
+    assert repositories.build_clone_address(str(tmp_path), "o/r") == f"{tmp_path}/o/r.git"
+    assert repositories.build_clone_address(str(tmp_path), "o/other") == f"{tmp_path}/o/other"
 
 
 def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository: Path, worktree: Path) -> None:
@@ -270,7 +270,7 @@ def ssh(tmp_path: Path) -> Iterator[Path]:
     program.write_text(SSH)
     program.chmod(0o755)
     yield program
-    pass_to_remotes({})
+    set_remote_variables({})
 
 
 @pytest.mark.parametrize(
@@ -289,13 +289,13 @@ def test_a_clone_reaches_its_remote_as_the_variables_that_were_passed_say(
     for name, value in wanted.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", os.environ["PATH"])
-    pass_to_remotes({})
+    set_remote_variables({})
     monkeypatch.setenv("GIT_SSH_VARIANT", "simple")
     with pytest.raises(GitError):
         repositories.clone_repository("ssh://nobody@localhost:1/x", str(tmp_path / "first"))
     assert not asked.exists()
-    pass_to_remotes({**wanted, "GIT_DIR": "/evil", "GIT_WORK_TREE": "/evil", "GIT_EXTERNAL_DIFF": "/evil"})
-    assert {name for name in environment() if name in wanted or name.startswith("GIT_DIR")} == set()
+    set_remote_variables({**wanted, "GIT_DIR": "/evil", "GIT_WORK_TREE": "/evil", "GIT_EXTERNAL_DIFF": "/evil"})
+    assert {name for name in build_environment() if name in wanted or name.startswith("GIT_DIR")} == set()
     with pytest.raises(GitError):
         repositories.clone_repository("ssh://nobody@localhost:1/x", str(tmp_path / "second"))
     assert "nobody@localhost" in asked.read_text()

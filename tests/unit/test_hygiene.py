@@ -314,9 +314,6 @@ VAGUE = frozenset({"look", "tell", "hear", "take", "told", "words", "one", "foun
 """Words that do not say what a function does."""
 VAGUE_ALLOWED: dict[str, str] = {
     "kugetsu_engine/cli/commands/completion.py:complete_words": "the words of the command line",
-    "kugetsu_engine/client/edit.py:begin_edit": "to be renamed",
-    "kugetsu_engine/engine/loop.py:Engine.take_turn": "to be renamed",
-    "kugetsu_engine/git/isolation.py:IsolatedView.pass_over_filtered": "to be renamed",
     "kugetsu_tui/screens/multi_select.py:Marking.words": "to be renamed",
     "kugetsu_tui/widgets/row_list.py:RowList.begin_range": "to be renamed",
 }
@@ -354,7 +351,8 @@ def test_public_names_say_what_they_do() -> None:
         for name in _public_names(ast.parse(path.read_text("utf-8")).body)
         if _parts(name) & VAGUE
     }
-    assert vague == set(VAGUE_ALLOWED)
+    assert vague <= set(VAGUE_ALLOWED)
+    assert {name for name, reason in VAGUE_ALLOWED.items() if reason != "to be renamed"} <= vague
 
 
 def test_few_modules_stand_at_the_top_of_the_engine() -> None:

@@ -67,13 +67,13 @@ def test_forgetting_takes_what_waits_and_leaves_what_has_ended(desk: Desk) -> No
         contexts.save_context(desk.paths, Context(ref, conversation_history=[Message("user", "hi")]))
         sessions.save_session(desk.paths, Session(ref.replace("/", "-").replace("#", "-"), ref))
     done = desk.ask("forget", issue_ref=REF)
-    assert done.text == f"{REF}: 1 waiting task cancelled, its session is forgotten, what was said about it is forgotten"
+    assert done.text == f"{REF}: 1 waiting task cancelled, its session removed, its messages removed"
     assert tasks.find_task(desk.paths, mine).state == "cancelled"
     assert tasks.find_task(desk.paths, other).state == "pending"
     assert [session.slug for session in sessions.list_sessions(desk.paths)] == ["local-app-2"]
     assert contexts.load_context(desk.paths, REF).conversation_history == []
     assert contexts.load_context(desk.paths, "local/app#2").conversation_history
-    assert desk.ask("forget", issue_ref=REF).text == f"{REF}: nothing was known of it"
+    assert desk.ask("forget", issue_ref=REF).text == f"{REF}: there is nothing to remove"
 
 
 def test_start_of_what_cannot_start_takes_it_back_or_leaves_it(desk: Desk) -> None:

@@ -270,7 +270,7 @@ def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths)
     """SIGKILL of the holder: the next one has the lock at once."""
     program = (
         "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage.engine_lock import EngineLock\n"
-        "lock = EngineLock(StatePaths(sys.argv[1])); lock.take(); print('there', flush=True); sys.stdin.read()"
+        "lock = EngineLock(StatePaths(sys.argv[1])); lock.acquire(); print('there', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program, paths.root], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -321,8 +321,8 @@ def test_an_agent_in_a_slot_above_a_lowered_limit_counts(paths: StatePaths) -> N
     assert slots.acquire_slot(paths, "q_1", "local/a#1", 1) == "slots"
     found = slots.acquire_slot(paths, "q_1", "local/a#1", 2)
     assert isinstance(found, slots.SlotLease)
-    found.give_up()
+    found.release()
     locks.unlock(second)
     found = slots.acquire_slot(paths, "q_1", "local/a#1", 1)
     assert isinstance(found, slots.SlotLease)
-    found.give_up()
+    found.release()

@@ -47,12 +47,12 @@ def test_any_range_of_lines_equals_the_naive_one_while_the_file_grows(
         assert reader.line_count == len(naive)
         assert reader.size == len(data)
         begin = max(start, 0)
-        assert reader.lines(start, count) == (naive[begin : begin + count] if count > 0 else [])
-        assert reader.lines(0, 10_000) == naive
+        assert reader.read_lines(start, count) == (naive[begin : begin + count] if count > 0 else [])
+        assert reader.read_lines(0, 10_000) == naive
         for number, line in enumerate(naive):
-            assert reader.lines(number, 1) == [line]
+            assert reader.read_lines(number, 1) == [line]
             offset = sum(len(one) + 1 for one in naive[:number])
-            assert reader.placed(number, 1) == [(offset, line)]
+            assert reader.read_with_offsets(number, 1) == [(offset, line)]
     reader.close()
 
 
@@ -79,15 +79,15 @@ def test_a_log_that_does_not_exist_yet_is_empty_and_then_seen(tmp_path: Path) ->
     path = tmp_path / "log"
     reader = LogReader(str(path))
     assert not reader.refresh()
-    assert (reader.line_count, reader.lines(0, 5), reader.search(b"x")) == (0, [], [])
+    assert (reader.line_count, reader.read_lines(0, 5), reader.search(b"x")) == (0, [], [])
     path.write_bytes(b"one\ntw")
     assert reader.refresh()
     assert not reader.refresh()
-    assert reader.lines(0, 5) == [b"one", b"tw"]
+    assert reader.read_lines(0, 5) == [b"one", b"tw"]
     with path.open("ab") as file:
         file.write(b"o\nthree\n")
     assert reader.refresh()
-    assert reader.lines(0, 5) == [b"one", b"two", b"three"]
+    assert reader.read_lines(0, 5) == [b"one", b"two", b"three"]
     reader.close()
 
 
@@ -99,17 +99,17 @@ def test_a_log_that_was_cut_short_or_replaced_is_read_anew(tmp_path: Path, small
     reader.refresh()
     os.truncate(path, 6)
     assert reader.refresh()
-    assert reader.lines(0, 9) == [b"old 1"]
+    assert reader.read_lines(0, 9) == [b"old 1"]
     (tmp_path / "other").write_bytes(b"new 1\n")
     os.rename(tmp_path / "other", path)
     assert reader.refresh()
-    assert reader.lines(0, 9) == [b"new 1"]
+    assert reader.read_lines(0, 9) == [b"new 1"]
     path.unlink()
     assert reader.refresh()
-    assert reader.lines(0, 9) == []
+    assert reader.read_lines(0, 9) == []
     path.write_bytes(b"newer\n")
     assert reader.refresh()
-    assert reader.lines(0, 9) == [b"newer"]
+    assert reader.read_lines(0, 9) == [b"newer"]
     reader.close()
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_log_file_reads_as_empty(tmp_path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")
     reader = LogReader(str(path))
     assert not reader.refresh()
-    assert reader.lines(0, 5) == []
+    assert reader.read_lines(0, 5) == []
 
 
 def test_a_line_of_megabytes_is_cut_and_the_next_one_is_right(tmp_path: Path) -> None:
@@ -134,11 +134,11 @@ def test_a_line_of_megabytes_is_cut_and_the_next_one_is_right(tmp_path: Path) ->
     path.write_bytes(b"before\n" + b"x" * 3_000_000 + b"\nafter\n")
     reader = LogReader(str(path))
     reader.refresh()
-    before, long, after = reader.lines(0, 9)
+    before, long, after = reader.read_lines(0, 9)
     assert (before, after) == (b"before", b"after")
     assert long == b"x" * log_reader.MAX_LINE + "…".encode()
-    assert reader.lines(2, 1) == [b"after"]
-    assert reader.lines(1, 1) == [long]
+    assert reader.read_lines(2, 1) == [b"after"]
+    assert reader.read_lines(1, 1) == [long]
     reader.close()
 
 
@@ -163,10 +163,10 @@ def test_a_log_keeps_its_head_and_its_newest_output_below_the_cap(tmp_path: Path
 def test_the_last_words_of_a_log_are_printable_and_the_agents_own(tmp_path: Path) -> None:
     """Control sequences and kugetsu's own lines are left out; blank lines are passed over."""
     log = LogFile(str(tmp_path / "1.log"), 10_000)
-    assert log.last_lines() == []
+    assert log.read_last_lines() == []
     log.write(b"first\n\x1b[31merror:\x1b[0m no \x07key\n   \n")
     log.note("stop requested")
-    assert log.last_lines(1) == ["error: no \ufffdkey"]
+    assert log.read_last_lines(1) == ["error: no \ufffdkey"]
     log.write(b"y" * 5000)
-    assert log.last_lines(1) == ["y" * 1999 + "…"]
+    assert log.read_last_lines(1) == ["y" * 1999 + "…"]
     log.close()

@@ -48,9 +48,9 @@ def paths(tmp_path: Path) -> StatePaths:
 
 def _shown(paths: StatePaths, raw: bool = False) -> dict[bytes, float | None]:
     times = LogTimes.load(paths, "q_1", 1, raw)
-    reader = LogReader(paths.readable_log("q_1", 1) if times.told else paths.log("q_1", 1))
+    reader = LogReader(paths.readable_log("q_1", 1) if times.readable else paths.log("q_1", 1))
     reader.refresh()
-    found = {line: times.time_of(offset) for offset, line in reader.placed(0, 100_000)}
+    found = {line: times.time_of(offset) for offset, line in reader.read_with_offsets(0, 100_000)}
     times.close()
     reader.close()
     return found
@@ -62,18 +62,18 @@ def test_lines_have_the_time_of_the_next_stamp_and_the_last_ones_none(paths: Sta
     stamps = LogStamper(paths.times("q_1", 1), log, None)
     log.write(b"first\nsecond\n")
     clocks.go_on(0.4)
-    stamps.stamp_new()
+    stamps.add_stamp()
     assert _shown(paths) == {b"first": None, b"second": None}
     clocks.go_on(0.6)
-    stamps.stamp_new()
+    stamps.add_stamp()
     clocks.wall -= 7200
     clocks.go_on(60)
-    stamps.stamp_new()
+    stamps.add_stamp()
     log.write(b"third\n")
-    stamps.stamp_new()
+    stamps.add_stamp()
     log.write(b"fourth\n")
     assert _shown(paths) == {b"first": NOON + 1, b"second": NOON + 1, b"third": NOON + 61, b"fourth": None}
-    stamps.stamp_new(end=True)
+    stamps.add_stamp(end=True)
     assert _shown(paths)[b"fourth"] == NOON + 61
     assert Path(paths.times("q_1", 1)).read_text() == (
         f"@{NOON:.2f} 0 0\n@{NOON + 1:.2f} 13 0\n@{NOON + 61:.2f} 19 0\n@{NOON + 61:.2f} 26 0\n"
@@ -90,16 +90,16 @@ def test_a_place_of_a_past_moment(paths: StatePaths, clocks: Clocks) -> None:
     for _ in range(3):
         log.write(b"ten bytes\n")
         clocks.go_on(10)
-        stamps.stamp_new()
+        stamps.add_stamp()
     times = LogTimes.load(paths, "q_1", 1)
     seconds = [NOON - 5, NOON, NOON + 9.9, NOON + 10, NOON + 25, NOON + 30, NOON + 500]
     assert [times.offset_at(one) for one in seconds] == [0, 0, 0, 10, 20, 30, 30]
     reader = LogReader(paths.log("q_1", 1), until=times.offset_at(NOON + 25))
     reader.refresh()
-    assert (reader.line_count, reader.size, reader.lines(0, 9)) == (2, 20, [b"ten bytes"] * 2)
+    assert (reader.line_count, reader.size, reader.read_lines(0, 9)) == (2, 20, [b"ten bytes"] * 2)
     reader.until = 5
     assert reader.refresh()
-    assert reader.lines(0, 9) == [b"ten b"]
+    assert reader.read_lines(0, 9) == [b"ten b"]
     assert reader.search(b"bytes") == []
     reader.until = None
     assert reader.refresh()
@@ -123,13 +123,13 @@ def test_times_stay_right_when_the_middle_of_a_log_is_dropped(paths: StatePaths,
         log.write(line + b"\n")
         written[line] = clocks.steady
         if chance.random() < 0.3:
-            telling.add(b"T" + line)
+            telling.write_line(b"T" + line)
             written[b"T" + line] = clocks.steady
         if chance.random() < 0.1:
             clocks.go_on(1 + chance.random())
             log.keep_below_cap()
             telling.keep_below_cap()
-            stamps.stamp_new()
+            stamps.add_stamp()
             looks.append(clocks.steady)
     assert log.dropped > 30_000
     for raw in (False, True):
@@ -153,34 +153,34 @@ def test_a_disk_that_refuses_leaves_times_out_and_wrong_ones_are_not_kept(paths:
     log.write(b"x" * 9000)
     clocks.go_on(2)
     log.keep_below_cap()
-    stamps.stamp_new()
+    stamps.add_stamp()
     assert set(_shown(paths).values()) == {None}
     os.rmdir(paths.times("q_1", 1))
     log.write(b"\nnew\n")
     clocks.go_on(2)
-    stamps.stamp_new()
+    stamps.add_stamp()
     assert set(_shown(paths).values()) == {None}
     log.write(b"newer\n")
     clocks.go_on(2)
-    stamps.stamp_new()
+    stamps.add_stamp()
     assert (_shown(paths)[b"new"], _shown(paths)[b"newer"]) == (None, NOON + 6)
     Path(paths.times("q_1", 1)).unlink()
     log.write(b"y" * 9000)
     log.keep_below_cap()
-    stamps.stamp_new()
+    stamps.add_stamp()
     assert not os.path.exists(paths.times("q_1", 1))
     log.close()
 
 
 def test_stamps_of_a_long_attempt_stay_few(paths: StatePaths, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older times become coarser; order, the beginning and the newest stay."""
-    monkeypatch.setattr(log_stamper, "MOST", 64)
+    monkeypatch.setattr(log_stamper, "MAX_STAMPS", 64)
     log = LogFile(paths.log("q_1", 1), 1 << 20)
     stamps = LogStamper(paths.times("q_1", 1), log, None)
     for number in range(1000):
         log.write(b"%06d\n" % number)
         clocks.go_on(1)
-        stamps.stamp_new()
+        stamps.add_stamp()
     assert len(Path(paths.times("q_1", 1)).read_bytes().splitlines()) < 64
     shown = _shown(paths)
     assert shown[b"000999"] == NOON + 1000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import RepositoryError, UsageError
-from kugetsu_engine.git import containing_repository, discovery
+from kugetsu_engine.git import discovery, remotes
 from tests.support.clients import local_client
 from tests.support.repositories import commit, make_repository, run_git
 
@@ -31,7 +31,7 @@ def test_the_repository_one_stands_in_counts_when_a_remote_fits_or_none_says_oth
     """So that `enqueue` in a repository uses it, and not in one of another project."""
     if url:
         run_git(repository, "remote", "add", "origin", url)
-    assert discovery.may_hold(str(repository), "github.com/user/repo") == fits
+    assert remotes.can_be_issue_repository(str(repository), "github.com/user/repo") == fits
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_ports_schemes_and_short_names_of_hosts(repository: Path, url: str, issu
     """A port of the web server is none of ssh's; `insteadOf` of the operator's settings is followed."""
     run_git(repository, "config", "url.ssh://git@git.lan/.insteadOf", "work:")
     run_git(repository, "remote", "add", "upstream", url)
-    assert discovery.may_hold(str(repository), issue) == fits
+    assert remotes.can_be_issue_repository(str(repository), issue) == fits
 
 
 def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Path, tmp_path: Path) -> None:
@@ -99,21 +99,19 @@ def test_a_named_repository_is_the_main_one(tmp_path: Path, repository: Path, ki
         place.symlink_to(repository)
         wanted = repository
     assert discovery.find_named_repository(str(place)) == str(wanted)
-    assert containing_repository.enclosing_worktree(str(place)) == str(wanted)
+    assert discovery.require_repository(str(place)) == str(wanted)
     assert discovery.find_enclosing_repository(str(place)) == str(wanted)
-    assert containing_repository.main_folder(str(place)) == containing_repository.main_folder(str(wanted)), (
-        "one repository, one lock"
-    )
+    assert discovery.resolve_main_folder(str(place)) == discovery.resolve_main_folder(str(wanted)), "one repository, one lock"
 
 
 def test_a_folder_that_only_lies_in_a_repository_is_not_taken_for_it(tmp_path: Path) -> None:
     """Named, it is refused with the way to say what is meant; one that lies in none is left to the start of the task."""
     home = make_repository(tmp_path / "home")
     (home / "notes").mkdir()
-    with pytest.raises(UsageError, match="only lies in"):
+    with pytest.raises(UsageError, match="only a folder inside"):
         discovery.find_named_repository(str(home / "notes"))
-    with pytest.raises(RepositoryError, match="only lies in"):
-        containing_repository.enclosing_worktree(str(home / "notes"))
+    with pytest.raises(RepositoryError, match="only a folder inside"):
+        discovery.require_repository(str(home / "notes"))
     (tmp_path / "plain").mkdir()
     assert discovery.find_named_repository(str(tmp_path / "plain")) == str(tmp_path / "plain")
 
@@ -122,15 +120,15 @@ def test_a_worktree_says_which_repository_it_belongs_to(repository: Path, tmp_pa
     """Without asking git; a folder that is no linked worktree, and one whose repository is gone, say nothing."""
     worktree = tmp_path / "linked"
     run_git(repository, "worktree", "add", "-q", str(worktree))
-    assert discovery.find_repository(str(worktree)) == str(repository)
+    assert discovery.find_worktree_repository(str(worktree)) == str(repository)
     bare = tmp_path / "bare.git"
     run_git(tmp_path, "clone", "-q", "--bare", str(repository), str(bare))
     run_git(bare, "worktree", "add", "-q", str(tmp_path / "of-bare"))
-    assert discovery.find_repository(str(tmp_path / "of-bare")) == str(bare)
-    assert discovery.find_repository(str(repository)) is None
-    assert discovery.find_repository(str(tmp_path / "none")) is None
+    assert discovery.find_worktree_repository(str(tmp_path / "of-bare")) == str(bare)
+    assert discovery.find_worktree_repository(str(repository)) is None
+    assert discovery.find_worktree_repository(str(tmp_path / "none")) is None
     repository.rename(tmp_path / "gone")
-    assert discovery.find_repository(str(worktree)) is None
+    assert discovery.find_worktree_repository(str(worktree)) is None
 
 
 def test_an_issue_of_a_submodule_is_none_of_the_superproject(tmp_path: Path, state_dir: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text
         ([api_error(None, "socket closed", True)], 1, "network", "socket closed"),
         ([logged("failed", ' error="ProviderModelNotFoundError: Model not found: p/x."'), UNKNOWN], 1, "config", "p/x"),
         ([logged("failed", ' error="Failed query: insert into \\"project\\""'), UNKNOWN], 1, "locked", "Failed query"),
-        ([b"Failed query: ", *[b"  CREATE TABLE"] * 20, b"params: "], 1, "locked", "another process"),
+        ([b"Failed query: ", *[b"  CREATE TABLE"] * 20, b"params: "], 1, "locked", "another opencode process"),
         ([UNKNOWN], 1, "exit", "Unexpected"),
         ([line("error", error={"name": "ProviderAuthError", "data": {}})], 1, "credentials", "ProviderAuthError"),
         ([line("error", error="odd")], 1, "exit", "odd"),
@@ -100,7 +100,7 @@ def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text
         ([], 7, "exit", "exit code 7"),
         ([], 0, "exit", "did nothing"),
         ([step("length")], 0, "exit", "length"),
-        ([step("tool-calls")], 0, "exit", "middle of its work"),
+        ([step("tool-calls")], 0, "exit", "in the middle"),
         ([b'! agent "ghost" not found. Falling back to default agent', step()], 0, "config", "ghost"),
         ([b"\x1b[93m! \x1b[0mpermission requested: bash; auto-rejecting"], 0, "blocked", '{"bash": "allow"}'),
         (
@@ -147,7 +147,7 @@ def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provid
     assert reader.feed(logged("share subscriber failed", ' cause="x"')) == []
     for _ in range(3):
         reader.feed(logged("stream error", ' modelID=m error.error="AI_APICallError: \\"slow\\" down"'))
-    assert reader.waiting(1, 1) == 'the provider has refused 3 times, it is asked again: AI_APICallError: "slow" down'
+    assert reader.waiting(1, 1) == 'the provider has refused 3 times, retrying: AI_APICallError: "slow" down'
     reader.feed(line("step_start", {}))
     assert reader.waiting(1, 1) is None
 
@@ -155,7 +155,7 @@ def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provid
 def test_silence_is_told_apart_from_a_tool_that_runs() -> None:
     """opencode itself says nothing while it asks a provider again."""
     reader = read()
-    assert "not begun" in (reader.waiting(45, 1) or "")
+    assert "not started" in (reader.waiting(45, 1) or "")
     reader.feed(line("step_start", {}))
     assert reader.waiting(5, 1) is None
     assert "provider" in (reader.waiting(45, 1) or "")

@@ -78,7 +78,7 @@ def test_a_session_goes_on_in_its_own_directory_only(place: Place) -> None:
     elsewhere = {**place.job("continue"), "worktree": str(place.folder / "tmp")}
     with pytest.raises(MissingSession, match="belongs to"):
         session_ids.prepare_session(elsewhere)
-    with pytest.raises(MissingSession, match="any more"):
+    with pytest.raises(MissingSession, match="no longer has"):
         session_ids.prepare_session(place.job("continue", OLD.replace("e00", "e01")))
     for odd in ("--help", "", "ses_short", "x; rm"):
         with pytest.raises(MissingSession):
@@ -128,14 +128,14 @@ def test_what_opencode_refuses_is_told_in_its_own_words(place: Place) -> None:
     (place.folder / "refuse").touch()
     with pytest.raises(ForkFailed, match="exit code 1: Error: no, export"):
         session_ids.prepare_session(place.job("fork"))
-    with pytest.raises(ForkFailed, match="/no/such/opencode cannot be run"):
+    with pytest.raises(ForkFailed, match="cannot run /no/such/opencode"):
         session_ids.prepare_session({**place.job("fork"), "argv": ["/no/such/opencode"]})
 
 
 def test_a_deletion_is_believed_only_when_the_session_is_gone(place: Place) -> None:
     """One that is gone already is no error, and neither is an opencode that never ran here."""
     (place.folder / "keep").touch()
-    with pytest.raises(AttemptFailed, match="still there"):
+    with pytest.raises(AttemptFailed, match="still exists"):
         session_ids.delete_session(place.program, OLD, str(place.folder), place.env)
     (place.folder / "keep").unlink()
     session_ids.delete_session(place.program, OLD, str(place.folder), place.env)

@@ -62,7 +62,7 @@ def test_a_task_waits_for_each_of_its_own_reasons() -> None:
     ]  # fmt: skip
     busy = (Busy("q_99", "local/a#99", NOW + 2 * MINUTE),)
     rests = {"resting": Cooldown("resting", NOW + 9 * MINUTE)}
-    found = _plan(tasks, busy, limit=20, rests=rests, states={"q_4": "pending"})
+    found = _plan(tasks, busy, limit=20, cooldowns=rests, states={"q_4": "pending"})
     assert _starts(found) == {"q_4": 2, "q_1": 5, "q_2": 7, "q_3": 9, "q_5": 12}
     assert [(one.task_id, one.why.code, one.start) for one in found.others] == [("q_6", "held", None)]
 
@@ -137,10 +137,10 @@ def test_run_times_are_known_by_repository_and_agent_and_else_by_what_is_near() 
     """The median; of the agent elsewhere where the repository is new; of all where the agent is."""
     known = RunTimes().learn("local/a", "one", 10.0).learn("local/a", "one", 30.0).learn("local/a", "one", 1000.0)
     known = known.learn("local/b", "two", 5.0)
-    assert known.expected("local/a", "one") == Expected(30.0, 3, "repository")
-    assert known.expected("local/new", "two") == Expected(5.0, 1, "agent")
-    assert known.expected("local/new", "three") == Expected(20.0, 4, "all")
-    assert RunTimes().expected("local/a", "one") is None
+    assert known.estimate("local/a", "one") == Expected(30.0, 3, "repository")
+    assert known.estimate("local/new", "two") == Expected(5.0, 1, "agent")
+    assert known.estimate("local/new", "three") == Expected(20.0, 4, "all")
+    assert RunTimes().estimate("local/a", "one") is None
 
 
 def test_what_is_learned_stays_small_and_sound() -> None:
@@ -154,13 +154,13 @@ def test_what_is_learned_stays_small_and_sound() -> None:
     assert len(known.runs) == MOST_PAIRS
     assert known.learn("local/a", "one", float("nan")) is known
     broken = msgspec.json.decode(b'{"runs": [{"repository": "r", "agent": "a", "seconds": [-1, 0]}]}', type=RunTimes)
-    assert broken.expected("r", "a") is None
+    assert broken.estimate("r", "a") is None
 
 
 def test_ended_tasks_teach_what_the_engine_would_have_learned() -> None:
     """From the attempts that went well."""
     ended = _task(1, attempts=[Attempt(1, outcome="failed", elapsed_s=3.0), Attempt(2, outcome="ok", elapsed_s=60.0)])
-    assert learn_from_tasks([ended], "mine").expected(repository_of("local/a#5"), "mine") == Expected(60.0, 1, "repository")
+    assert learn_from_tasks([ended], "mine").estimate(repository_of("local/a#5"), "mine") == Expected(60.0, 1, "repository")
 
 
 _tasks = some.lists(

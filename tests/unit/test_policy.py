@@ -51,10 +51,10 @@ def _task(number: int = 1, **fields: Any) -> Task:
         ({"not_before": iso(NOW)}, {}, "next"),
         ({"not_before": "garbage"}, {}, "next"),
         ({}, {"busy_refs": frozenset({"local/a#1"})}, "issue_busy"),
-        ({"agent": "x"}, {"rests": {"x": Cooldown("x", NOW + 5)}}, "rate_limit"),
-        ({"agent": "x"}, {"rests": {"x": Cooldown("x", NOW)}}, "next"),
-        ({"agent": "y"}, {"rests": {"x": Cooldown("x", NOW + 5)}}, "next"),
-        ({}, {"rests": {"x": Cooldown("x", NOW + 5)}, "default_agent": "x"}, "rate_limit"),
+        ({"agent": "x"}, {"cooldowns": {"x": Cooldown("x", NOW + 5)}}, "rate_limit"),
+        ({"agent": "x"}, {"cooldowns": {"x": Cooldown("x", NOW)}}, "next"),
+        ({"agent": "y"}, {"cooldowns": {"x": Cooldown("x", NOW + 5)}}, "next"),
+        ({}, {"cooldowns": {"x": Cooldown("x", NOW + 5)}, "default_agent": "x"}, "rate_limit"),
     ],
 )
 def test_each_reason_to_wait_has_its_code_and_starting_agrees_with_it(

@@ -66,10 +66,10 @@ def test_only_whole_lines_are_read_and_the_last_one_at_the_end(log: LogFile, rea
     log.write(b"o\n[kugetsu] me too\nid ses_1\nlast")
     reads.read_new()
     assert reader.lines[1:] == [b"two", b"id ses_1"]
-    assert (reads.session_id, reads.progress(0, 1)["activity"]) == ("ses_1", "id ses_1")
+    assert (reads.session_id, reads.build_progress(0, 1)["activity"]) == ("ses_1", "id ses_1")
     reads.finish()
     assert reader.lines[-1] == b"last"
-    assert reads.result() == {"session_id": "ses_1", "usage": {"tokens": 40, "cost": 0.4}, "last_text": "last"}
+    assert reads.build_result() == {"session_id": "ses_1", "usage": {"tokens": 40, "cost": 0.4}, "last_text": "last"}
 
 
 def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile, reader: Lines) -> None:
@@ -79,7 +79,7 @@ def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile
         log.write(b"line %07d\n" % number)
         if number % 1000 == 0:
             reads.read_new()
-            reads.follow(log.keep_below_cap())
+            reads.move_past_cut(log.keep_below_cap())
     reads.finish()
     assert len(reader.lines) == len(set(reader.lines))
     assert reader.lines[-1] == b"line 0019999"
@@ -87,7 +87,7 @@ def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile
     behind = StreamReader({"reader": NAME}, log)
     reader.lines.clear()
     log.write(b"x" * (128 << 10) + b"\nend\n")
-    behind.follow(log.keep_below_cap())
+    behind.move_past_cut(log.keep_below_cap())
     behind.finish()
     assert reader.lines[-1] == b"end"
     assert log.length < 66 << 10
@@ -112,14 +112,14 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     reads.read_new()
     reads.finish()
     assert reader.lines == [b"id S1", b"two"]
-    assert reads.result() == {"session_id": "S1", "usage": {"tokens": 20, "cost": 0.2}, "last_text": "two"}
+    assert reads.build_result() == {"session_id": "S1", "usage": {"tokens": 20, "cost": 0.2}, "last_text": "two"}
     assert os.pread(log.fd, 9999, 0).count(b"cannot all be read") == 1
     reader.failure = lambda exit_code: ("network", "it said so")  # type: ignore[method-assign]
-    assert reads.failure(0) == ("network", "it said so")
+    assert reads.read_failure(0) == ("network", "it said so")
     none = StreamReader({"reader": "no_such_reader"}, log)
     none.read_new()
     assert none.session_id is None
-    assert StreamReader({"reader": None}, log).progress(0, 1) == {}
+    assert StreamReader({"reader": None}, log).build_progress(0, 1) == {}
 
 
 def test_of_an_agent_that_only_prints_its_last_line_with_a_word_is_told(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_of_an_agent_that_only_prints_its_last_line_with_a_word_is_told(tmp_path
     def told(text: str) -> str:
         log.write(text.encode())
         reads.read_new()
-        return str(reads.progress(0, 1).get("activity", ""))
+        return str(reads.build_progress(0, 1).get("activity", ""))
 
     assert told("\x1b[31mrun the tests\x1b[0m with geheim-123\n-----\n\n") == "run the tests with ***"
     assert told('{"type": "x"}\n') == "run the tests with ***"
@@ -148,7 +148,7 @@ def test_what_a_reader_claims_cannot_break_the_result(log: LogFile, reader: Line
     reads = StreamReader({"reader": NAME}, log)
     reader.session_id, reader.last_text = "--evil\nid", "\ud800\x1b]0;x\x07 " + "\N{PILE OF POO}" * 100_000
     reader.used, reader.steps = UsedTokens(-1, float("nan")), "many"  # type: ignore[assignment]
-    result, progress = reads.result(), reads.progress(0, 1)
+    result, progress = reads.build_result(), reads.build_progress(0, 1)
     assert result["session_id"] is None
     assert result["usage"] is None
     assert len(json.dumps(result)) < 8 << 10
@@ -172,24 +172,24 @@ def test_an_attempt_beyond_its_limit_is_ended_with_its_class(
     reads = StreamReader({"reader": NAME, **limit}, log)
     log.write(b"1\n2\n")
     reads.read_new()
-    assert reads.beyond() is None
+    assert reads.check_limits() is None
     log.write(b"3\n")
     reads.read_new()
-    found = reads.beyond()
+    found = reads.check_limits()
     assert found is not None
     assert found[0] == failure
     assert words in found[1]
-    ended = outcome.of_stop(found[0], 60.0, found[1], {"exit_code": None, "signal": 15})
+    ended = outcome.judge_stop(found[0], 60.0, found[1], {"exit_code": None, "signal": 15})
     assert (ended["outcome"], ended["failure"], ended["signal"]) == ("failed", failure, 15)
 
 
 def test_what_the_events_tell_wins_over_the_exit_code_and_its_words_are_looked_through(log: LogFile) -> None:
     """Class `exit` means: the agent's own words, whatever they mean."""
     job: dict[str, Any] = {"patterns": [("429", "rate_limit")]}
-    assert outcome.of_end(job, log, 0, ("blocked", "no permission"))["failure"] == "blocked"
-    assert outcome.of_end(job, log, 1, ("exit", "429, retry-after: 90"))["failure"] == "rate_limit"
-    assert outcome.of_end(job, log, 1, ("exit", "odd"))["failure"] == "exit"
-    assert outcome.of_end(job, log, -9, ("exit", "odd"))["failure"] == "crash"
+    assert outcome.judge_exit(job, log, 0, ("blocked", "no permission"))["failure"] == "blocked"
+    assert outcome.judge_exit(job, log, 1, ("exit", "429, retry-after: 90"))["failure"] == "rate_limit"
+    assert outcome.judge_exit(job, log, 1, ("exit", "odd"))["failure"] == "exit"
+    assert outcome.judge_exit(job, log, -9, ("exit", "odd"))["failure"] == "crash"
 
 
 def test_what_an_agent_tells_is_written_as_a_person_reads_it(log: LogFile, tmp_path: Path) -> None:

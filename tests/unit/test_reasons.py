@@ -101,7 +101,7 @@ facts = st.builds(
     busy_refs=some.map(lambda found: frozenset(f"github.com/o/a#{number}" for number in found)),
     pressure=st.sampled_from(["", "", "no memory"]), default_agent=st.just("x"),
     states=st.sampled_from([{}, {"q_1": "running"}, {"q_2": "error"}]),
-    rests=st.sampled_from([{}, {"x": Cooldown("x", NOW + 9)}]),
+    cooldowns=st.sampled_from([{}, {"x": Cooldown("x", NOW + 9)}]),
     edited=some.map(lambda found: frozenset(f"q_{number}" for number in found)),
     by_hand=some.map(lambda found: tuple(ManualSession(f"q_{n}", f"github.com/o/a#{n}", iso(NOW)) for n in sorted(found))),
     hosts=st.one_of(st.just({}), rest.map(lambda one: {"github.com": one})),
@@ -181,7 +181,7 @@ def _stranger(ground: Ground, path: str, stack: ExitStack) -> None:
 def _edit(ground: Ground, stack: ExitStack) -> None:
     held = edit_locks.acquire_edit_lock(ground.paths, "q_1")
     assert held is not None
-    stack.callback(held.let_go)
+    stack.callback(held.release)
 
 
 def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:

@@ -87,9 +87,9 @@ def test_notifications_come_back_in_order_and_broken_lines_are_passed_over(paths
 def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
     """800 of 800 lines are there and whole."""
     program = (
-        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import notices\n"
+        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.state import notifications\n"
         "from kugetsu_engine.domain.task import Notice\n"
-        "for n in range(200): notices.append(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
+        "for n in range(200): notifications.append_notification(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, paths.root, name], cwd=ROOT) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
@@ -138,17 +138,17 @@ def test_notifications_that_are_no_file_read_as_none(paths: StatePaths, kind: st
 
 def test_a_bell_rings_only_when_someone_listens_and_never_blocks(paths: StatePaths) -> None:
     """No listener, a file in its place, a full pipe: ringing is always quick and writes nothing elsewhere."""
-    wakeup_fifo.notify(paths.bell, "q_1")
-    assert not os.path.exists(paths.bell)
-    fd = wakeup_fifo.listen(paths.bell)
+    wakeup_fifo.notify(paths.wakeup_fifo, "q_1")
+    assert not os.path.exists(paths.wakeup_fifo)
+    fd = wakeup_fifo.listen(paths.wakeup_fifo)
     assert fd is not None
-    wakeup_fifo.notify(paths.bell, "q_41")
+    wakeup_fifo.notify(paths.wakeup_fifo, "q_41")
     assert os.read(fd, 100) == b"q_41\n"
     for _ in range(40_000):
-        wakeup_fifo.notify(paths.bell, "q_41")
+        wakeup_fifo.notify(paths.wakeup_fifo, "q_41")
     os.close(fd)
-    os.unlink(paths.bell)
-    Path(paths.bell).write_bytes(b"a file")
-    wakeup_fifo.notify(paths.bell, "q_1")
-    assert Path(paths.bell).read_bytes() == b"a file"
-    assert wakeup_fifo.listen(paths.bell) is None
+    os.unlink(paths.wakeup_fifo)
+    Path(paths.wakeup_fifo).write_bytes(b"a file")
+    wakeup_fifo.notify(paths.wakeup_fifo, "q_1")
+    assert Path(paths.wakeup_fifo).read_bytes() == b"a file"
+    assert wakeup_fifo.listen(paths.wakeup_fifo) is None

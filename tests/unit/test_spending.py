@@ -51,7 +51,7 @@ def budget(paths: StatePaths) -> Callable[..., tuple[str, list[str]]]:
         if resume:
             controls.set_flow("resume")
         budget_keeper.enforce_budget(limit, alerts, told.append)
-        assert bool(alerts.now()) == bool(controls.pause_reason)
+        assert bool(alerts.list_current()) == bool(controls.pause_reason)
         return controls.pause_reason, [notice.type for notice in told]
 
     return hold

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.supervisor import stall
-from kugetsu_engine.supervisor.stall import StallWatch, newest_change
+from kugetsu_engine.supervisor.stall import StallWatch, find_newest_change
 
 START = 1000.0
 
@@ -78,7 +78,7 @@ def test_files_are_looked_at_once_a_minute_and_never_while_there_is_output(
         return 0.0, limit
 
     one = watch(tmp_path)
-    monkeypatch.setattr(stall, "newest_change", counted)
+    monkeypatch.setattr(stall, "find_newest_change", counted)
     for second in range(1000):
         one.check(START + second, 100 + second, 2.0)
     assert scans == []
@@ -94,8 +94,8 @@ def test_a_look_at_files_is_bounded(tmp_path: Path) -> None:
     deep.mkdir(parents=True)
     for number in range(50):
         (deep / str(number)).touch()
-    assert newest_change(str(tmp_path), time.time(), 10)[1] == 0
-    assert newest_change(str(tmp_path), time.time(), 100)[1] == 48
+    assert find_newest_change(str(tmp_path), time.time(), 10)[1] == 0
+    assert find_newest_change(str(tmp_path), time.time(), 100)[1] == 48
 
 
 def test_without_processor_times_output_and_files_speak_alone(tmp_path: Path) -> None:

@@ -111,13 +111,13 @@ def test_a_log_reads_the_same_however_it_grew(
     for end in [*cuts, len(whole)]:
         path.write_bytes(whole[:end]) if not path.exists() else _append(path, whole[path.stat().st_size : end])
         growing.refresh()
-        growing.lines(0, 100)
+        growing.read_lines(0, 100)
     late = LogReader(str(path))
     late.refresh()
-    assert growing.placed(0, 100) == late.placed(0, 100)
+    assert growing.read_with_offsets(0, 100) == late.read_with_offsets(0, 100)
     mask = Mask()
-    assert [mask_line(line, mask).text for line in late.lines(0, 100)] == [
-        render_line(line.decode()).text for line in late.lines(0, 100)
+    assert [mask_line(line, mask).text for line in late.read_lines(0, 100)] == [
+        render_line(line.decode()).text for line in late.read_lines(0, 100)
     ]
 
 
@@ -134,10 +134,10 @@ def test_of_a_very_long_line_the_newest_state_is_shown(tmp_path: Path) -> None:
     reader = LogReader(str(path))
     reader.refresh()
     begun = time.process_time()
-    seen = [render_line(line.decode()).text for line in reader.lines(0, 10)]
+    seen = [render_line(line.decode()).text for line in reader.read_lines(0, 10)]
     assert time.process_time() - begun < 0.5
     assert seen == ["first", "done", "last"]
-    assert len(b"".join(reader.lines(0, 10))) < 2 * MAX_LINE
+    assert len(b"".join(reader.read_lines(0, 10))) < 2 * MAX_LINE
 
 
 def test_of_a_long_line_without_steps_the_beginning_is_shown(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_of_a_long_line_without_steps_the_beginning_is_shown(tmp_path: Path) -> 
     path.write_bytes(b"y" * 300_000 + b"\r\nend\n")
     reader = LogReader(str(path))
     reader.refresh()
-    assert reader.lines(0, 5) == [b"y" * MAX_LINE + "…".encode(), b"end"]
-    assert reader.placed(1, 1) == [(300_002, b"end")]
+    assert reader.read_lines(0, 5) == [b"y" * MAX_LINE + "…".encode(), b"end"]
+    assert reader.read_with_offsets(1, 1) == [(300_002, b"end")]
 
 
 def test_a_gigabyte_in_one_line_costs_nothing(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_gigabyte_in_one_line_costs_nothing(tmp_path: Path) -> None:
     reader = LogReader(str(path))
     reader.refresh()
     begun = time.process_time()
-    assert [render_line(line.decode("utf-8", "replace")).text for line in reader.lines(0, 5)] == ["the end", "last"]
+    assert [render_line(line.decode("utf-8", "replace")).text for line in reader.read_lines(0, 5)] == ["the end", "last"]
     assert time.process_time() - begun < 0.5
 
 

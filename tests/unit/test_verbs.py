@@ -416,7 +416,7 @@ def test_a_disk_that_refuses_is_an_answer(desk: Desk, monkeypatch: pytest.Monkey
     with monkeypatch.context() as broken:
         broken.setattr(files, "replace", refuse_items)
         reply = desk.ask("hold", task_id)
-    assert (reply.exit_code, reply.text) == (1, "the disk refused: No space left on device")
+    assert (reply.exit_code, reply.text) == (1, "writing failed: No space left on device")
     assert not desk.task(task_id).held
     assert desk.ask("hold", task_id).ok
 

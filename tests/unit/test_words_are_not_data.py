@@ -49,14 +49,14 @@ def test_the_gate_names_the_lock_it_did_not_get(
     locks.unlock(fd)
     entered = slots.acquire_slot(paths, "q_1", REF, 1)
     assert isinstance(entered, slots.SlotLease)
-    entered.give_up()
+    entered.release()
 
 
 def test_every_count_of_a_recovery_has_a_field_and_words() -> None:
     """The fields are those of `engine.json`, which scripts read."""
     assert list(RecoveryCounts.__struct_fields__) == ["adopted", "ended_meanwhile", "lost", "given_back", "set_aside"]
     assert {*map(str, Recovered), "set_aside"} == {*RecoveryCounts.__struct_fields__} == {*map(str, WORDS)}
-    assert RecoveryCounts(adopted=1, ended_meanwhile=2, set_aside=3).describe == "1 adopted, 2 ended meanwhile, 3 set aside"
+    assert RecoveryCounts(adopted=1, ended_meanwhile=2, set_aside=3).text == "1 adopted, 2 ended meanwhile, 3 set aside"
 
 
 def test_a_file_of_a_later_version_is_told_by_its_schema(paths: StatePaths) -> None:
@@ -134,5 +134,5 @@ def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
     monkeypatch.setattr(outcome, "_is_full", lambda folder: False)
     error = GitTimeout(verb, 60.0)
     error.message = "reworded"
-    assert outcome.of_preparation(error)["failure"] == failure
+    assert outcome.judge_preparation(error)["failure"] == failure
     assert classify_git_error(str(GitTimeout(verb, 60.0))) is None

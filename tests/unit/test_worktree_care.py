@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.cli.main import run
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
-from kugetsu_engine.git import containing_repository, worktrees
+from kugetsu_engine.git import discovery, worktrees
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import locks
@@ -38,12 +38,12 @@ def worktree(paths: StatePaths, home: Path) -> Path:
 
 
 def _look(paths: StatePaths) -> Worktree:
-    [found] = WorktreeInventory(paths, {}).all()
+    [found] = WorktreeInventory(paths, {}).list_worktrees()
     return found
 
 
 def _clean(paths: StatePaths, dry_run: bool = False) -> Removal:
-    [made] = WorktreeInventory(paths, {}).clean(dry_run, lambda _: None)
+    [made] = WorktreeInventory(paths, {}).remove_safe(dry_run, lambda _: None)
     return made
 
 
@@ -252,12 +252,10 @@ def test_a_lock_that_someone_takes_meanwhile_keeps_the_worktree(
 ) -> None:
     """An agent begins between the look and the removal, or git works in the repository."""
     care = WorktreeInventory(paths, {})
-    found = care.inspect("local-work-1")
+    found = care.inspect_worktree("local-work-1")
     assert found.safe
     path = (
-        paths.issue_lock("local-work-1")
-        if held == "issue"
-        else paths.repository_lock(containing_repository.main_folder(str(home)))
+        paths.issue_lock("local-work-1") if held == "issue" else paths.repository_lock(discovery.resolve_main_folder(str(home)))
     )
     lock = locks.try_lock(path)
     assert lock is not None

@@ -282,7 +282,7 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
         prune.find_prunable(operator),
         destroy.inspect_issue(operator, "local/work#1"),
     )
-    found = care.inspect("local-work-1")
+    found = care.inspect_worktree("local-work-1")
     for make, reason in ((_locked, "locked"), (_uncommitted, "1 file not committed")):
         make(place)
         said: list[str] = []
@@ -306,11 +306,11 @@ def test_a_read_only_console_removes_nothing(place: Place, act: str) -> None:
     operator, care = local_client(place.paths.root, {}, read_only=True), WorktreeInventory(place.paths, {}, read_only=True)
     orphans, remains = prune.find_prunable(operator), destroy.inspect_issue(operator, "local/work#1")
     acts: dict[str, Callable[[], object]] = {
-        "clean": lambda: care.clean(False, lambda _: None),
+        "clean": lambda: care.remove_safe(False, lambda _: None),
         "prune": lambda: prune.prune_orphans(operator, orphans, lambda _: None),
         "destroy": lambda: list(destroy.destroy_issue(operator, remains, force=True)),
     }
     with pytest.raises(KugetsuError, match="read-only"):
         acts[act]()
     assert place.worktree.exists()
-    assert [one.removed for one in care.clean(True, lambda _: None)] == [False], "a dry run only looks"
+    assert [one.removed for one in care.remove_safe(True, lambda _: None)] == [False], "a dry run only looks"

@@ -283,7 +283,7 @@ def test_a_hostile_file_of_thousands_of_mistakes_is_given_up_soon(paths: StatePa
 def test_a_table_that_is_none_stops_everything(paths: StatePaths, name: str) -> None:
     """Whose settings were lost is not known."""
     settings, faults = read(paths, f"{name} = 5")
-    assert [fault.in_short for fault in faults] == [f"[{name}]: 5 is not a table: write [{name}] and its keys below"]
+    assert [fault.summary for fault in faults] == [f"[{name}]: 5 is not a table: write [{name}] and its keys below"]
     assert settings.gaps.everything
 
 

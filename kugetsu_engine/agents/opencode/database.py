@@ -1,7 +1,7 @@
-"""opencode's database, made ready before anything runs side by side. Standard library only; a supervisor loads it.
+"""Creates or migrates opencode's database before several attempts use it. Standard library only; a supervisor loads it.
 
-The first runs on a fresh home, or after an upgrade, all make or convert the database at once, and some of them fail with
-"database is locked". So one of them has opencode do it while the others wait, once per database and program.
+On a fresh home or after an upgrade, concurrent first runs all create or migrate the database at once, and some fail with
+"database is locked". So one attempt has opencode do it while the others wait, once per database and version.
 """
 
 import json
@@ -18,13 +18,13 @@ from ...storage.locks import unlock, wait_lock
 from .session_ids import find_database
 
 CREATE_LIMIT_S = 60.0
-"""Measured: one to three seconds."""
+"""It was measured to take one to three seconds."""
 
 
 def prepare_database(job: dict[str, Any]) -> None:
-    """Have the database made, unless this version of opencode has seen it; what fails here the run itself will tell.
+    """Have the database created, unless this version of opencode has opened it before. The run itself will report errors.
 
-    Nothing is done where the version is not known: then nobody knows what the program does with the question.
+    If the version is unknown nothing is done, as we cannot know what the command would do.
     """
     env, version = dict(job["env"]), job.get("version")
     path, program = find_database(env), shutil.which(os.path.expanduser(str(job["program"])), path=env.get("PATH"))
@@ -37,7 +37,7 @@ def prepare_database(job: dict[str, Any]) -> None:
     lock = wait_lock(f"{mark}{LOCK}")
     try:
         if not _is_ready(mark, path, version):
-            _make(program, env, str(job["worktree"]))
+            _create(program, env, str(job["worktree"]))
             if (identity := _identity(path)) is not None:
                 files.replace(mark, json.dumps({"version": version, "identity": identity}).encode(), durable=False)
     except (OSError, subprocess.SubprocessError):
@@ -46,8 +46,8 @@ def prepare_database(job: dict[str, Any]) -> None:
         unlock(lock)
 
 
-def _make(program: str, env: dict[str, str], worktree: str) -> None:
-    """Run the command that opens the database and does nothing with it."""
+def _create(program: str, env: dict[str, str], worktree: str) -> None:
+    """Run the command that only opens the database."""
     subprocess.run(
         [program, "db", "path"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=worktree,
         env={**env, "PWD": worktree}, timeout=CREATE_LIMIT_S, check=True, start_new_session=True,
@@ -56,10 +56,10 @@ def _make(program: str, env: dict[str, str], worktree: str) -> None:
 
 def _is_ready(mark: str, path: str, version: str) -> bool:
     try:
-        found = json.loads(files.read(mark, 4096))
+        mark_content = json.loads(files.read(mark, 4096))
     except (OSError, BadFile, ValueError, RecursionError):
         return False
-    return bool(isinstance(found, dict) and found.get("version") == version and found.get("identity") == _identity(path))
+    return bool(mark_content == {"version": version, "identity": _identity(path)})
 
 
 def _identity(path: str) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""Talking to an opencode server: requests with a time limit, and its stream of events. Standard library only."""
+"""HTTP client for an opencode server: requests with a time limit, and its event stream. Standard library only."""
 
 import base64
 import http.client
@@ -8,38 +8,38 @@ from typing import Any
 from urllib.parse import quote
 
 SILENCE_S = 120.0
-"""Without a line on the stream of events for so long the server is lost; it sends a heartbeat every ten seconds."""
+"""The server counts as lost if its event stream is silent this long; it sends a heartbeat every ten seconds."""
 ANSWER_LIMIT = 16 << 20
 
 
 class ServerLost(Exception):
-    """The server does not answer, or ended while it was listened to."""
+    """The server does not answer, or its event stream ended."""
 
 
 class Refused(Exception):
-    """The server answered with an error."""
+    """The server answered with an error status."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
 class ServerApi:
-    """One server."""
+    """The API of one server."""
 
     def __init__(self, port: int, password: str) -> None:
         self.port, self.password = port, password
         self._headers = {"Authorization": "Basic " + base64.b64encode(f"opencode:{password}".encode()).decode()}
 
     def call(self, method: str, path: str, directory: str | None = None, body: Any = None, timeout_s: float = 30.0) -> Any:
-        """Make one request and return what the server answered.
+        """Make one request and return the decoded answer.
 
         Args:
-            directory: the worktree whose instance is meant.
+            directory: the worktree whose instance the request is for.
 
         Raises:
-            ServerLost: no whole answer came in time.
-            Refused: the answer is an error.
+            ServerLost: there was no complete answer in time.
+            Refused: the server answered with an error status.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
@@ -56,11 +56,11 @@ class ServerApi:
             raise Refused(response.status, f"{method} {path}: {response.status} {_message(data)}")
         return json.loads(data) if data.startswith((b"{", b"[")) else None
 
-    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What happens on the server, as it happens: type and properties. It listens when the first one has come.
+    def stream_events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield type and properties of each event. Once the first is received no later one is missed.
 
         Raises:
-            ServerLost: the stream ended, or fell silent.
+            ServerLost: the stream ended, or was silent for too long.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SILENCE_S)
         try:
@@ -74,22 +74,22 @@ class ServerApi:
                     event = event.get("payload", event)
                     yield str(event.get("type")), event.get("properties") or {}
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ServerLost(f"its events: {error or type(error).__name__}") from None
+            raise ServerLost(f"event stream: {error or type(error).__name__}") from None
         finally:
             connection.close()
-        raise ServerLost("its stream of events ended")
+        raise ServerLost("its event stream ended")
 
-    def busy(self, directory: str, timeout_s: float = 30.0) -> dict[str, Any]:
-        """The sessions of a worktree that are at work, with their status."""
-        found = self.call("GET", "/session/status", directory, timeout_s=timeout_s)
-        return {name: status for name, status in (found or {}).items() if status.get("type") != "idle"}
+    def list_busy_sessions(self, directory: str, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Return the sessions of a worktree that are not idle, with their status."""
+        statuses = self.call("GET", "/session/status", directory, timeout_s=timeout_s) or {}
+        return {session: status for session, status in statuses.items() if status.get("type") != "idle"}
 
 
 def _message(data: bytes) -> str:
-    """The words of an error, from whichever shape it has."""
+    """Return the message of an error, whatever its shape."""
     try:
-        found = json.loads(data)
-        inner = found.get("data") or found.get("error") or found
-        return str(inner.get("message") or found)[:500]
+        error = json.loads(data)
+        inner = error.get("data") or error.get("error") or error
+        return str(inner.get("message") or error)[:500]
     except (ValueError, AttributeError):
         return data[:500].decode("utf-8", "replace")

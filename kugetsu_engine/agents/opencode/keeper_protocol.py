@@ -1,7 +1,8 @@
-"""The way to the keeper of the shared opencode server: a socket in the state directory. Standard library only.
+"""How to talk to the keeper of the shared opencode server, over a Unix socket in the state directory. Standard library only.
 
-An attempt's client *enters* with its worktree and stays connected as long as it lives; the kernel closes the connection
-however it dies, and then the keeper stops what the server still does there. Its supervisor *leaves*: it waits for that.
+An attempt's run client sends `enter` with its worktree and stays connected while it lives. However it dies, the kernel closes
+the connection, and the keeper stops what the server still does in that worktree. The attempt's supervisor then sends `leave`,
+which is answered when that is done. The engine sends `retire` when the settings have changed.
 """
 
 import json
@@ -17,53 +18,53 @@ from ...process import marks
 from ...storage import files, locks
 
 ENTERED_FILE = "opencode-server"
-"""File in the attempt's TMPDIR that names the socket of the keeper it entered at."""
+"""File in the attempt's TMPDIR that names the socket of the keeper it connected to."""
 LEAVE_LIMIT_S = 60.0
 PUBLIC_FIELDS = ("state", "pid", "keeper_pid", "since", "restarts", "attempts", "rss_bytes", "fault")
 MESSAGE_BYTES = 1 << 20
 OPEN_FILES = "/proc/self/fd"
-"""By the number of an open folder its name here; only Linux has it."""
+"""A short path to any open folder, by its descriptor; only on Linux."""
 
 
 def read_status(state_dir: str) -> dict[str, Any] | None:
-    """What the keeper in office says of itself; None where there is none."""
+    """Return the active keeper's status file; None if there is none."""
     try:
-        found = json.loads(files.read(StatePaths(state_dir).server, MESSAGE_BYTES))
+        status = json.loads(files.read(StatePaths(state_dir).server, MESSAGE_BYTES))
     except (OSError, ValueError, RecursionError, BadFile):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("socket"), str) else None
+    return status if isinstance(status, dict) and isinstance(status.get("socket"), str) else None
 
 
 def read_public_status(state_dir: str) -> dict[str, Any] | None:
-    """How the shared server stands, for those who look on; None where there is none."""
-    state = read_status(state_dir)
-    if state is None or not locks.is_held(StatePaths(state_dir).server_seat):
+    """Return the shared server's status for display, without secrets; None if no keeper is active."""
+    status = read_status(state_dir)
+    if status is None or not locks.is_held(StatePaths(state_dir).server_lock):
         return None
-    return {name: state.get(name) for name in PUBLIC_FIELDS}
+    return {name: status.get(name) for name in PUBLIC_FIELDS}
 
 
 def connect_to_keeper(path: str, timeout_s: float) -> socket.socket:
-    """Connect to a keeper; by a short name, as that of a socket may not be long.
+    """Connect to a keeper's socket, by a short path, as socket paths are limited to about 100 bytes.
 
-    The process stays in its directory: the engine may be a thread of a console that starts an editor meanwhile.
+    This does not change the current directory: the engine may be a thread of a console that starts an editor meanwhile.
 
     Raises:
-        OSError: nobody is there.
+        OSError: no keeper listens there.
     """
-    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        end.settimeout(timeout_s)
-        with _near(os.path.dirname(path)) as folder:
-            end.connect(f"{folder}/{os.path.basename(path)}")
+        connection.settimeout(timeout_s)
+        with _short_path(os.path.dirname(path)) as folder:
+            connection.connect(f"{folder}/{os.path.basename(path)}")
     except BaseException:
-        end.close()
+        connection.close()
         raise
-    return end
+    return connection
 
 
 @contextmanager
-def _near(folder: str) -> Iterator[str]:
-    """A short name of a folder, for a moment."""
+def _short_path(folder: str) -> Iterator[str]:
+    """Give a folder a short path for the length of the block."""
     if os.path.isdir(OPEN_FILES):
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -73,30 +74,30 @@ def _near(folder: str) -> Iterator[str]:
         return
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory(prefix="kugetsu-", dir="/tmp") as place:
-        os.symlink(folder, f"{place}/at")
-        yield f"{place}/at"
+    with TemporaryDirectory(prefix="kugetsu-", dir="/tmp") as temporary:
+        os.symlink(folder, f"{temporary}/at")
+        yield f"{temporary}/at"
 
 
-def send_line(end: socket.socket, word: dict[str, Any]) -> None:
-    """Send one word."""
-    end.sendall(json.dumps(word).encode() + b"\n")
+def send_line(connection: socket.socket, message: dict[str, Any]) -> None:
+    """Send one message."""
+    connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def receive_line(end: socket.socket) -> dict[str, Any] | None:
-    """Wait for one word; None when the other side has gone."""
-    said = b""
-    while not said.endswith(b"\n"):
-        data = end.recv(65536)
-        said += data
-        if not data or len(said) > MESSAGE_BYTES:
+def receive_line(connection: socket.socket) -> dict[str, Any] | None:
+    """Wait for one message; None when the other side has closed the connection."""
+    line = b""
+    while not line.endswith(b"\n"):
+        data = connection.recv(65536)
+        line += data
+        if not data or len(line) > MESSAGE_BYTES:
             return None
-    found = json.loads(said)
-    return found if isinstance(found, dict) else None
+    message = json.loads(line)
+    return message if isinstance(message, dict) else None
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the command line and the prompt of an attempt that goes on with a session; the server itself copies one.
+    """Return the command line and prompt of an attempt that resumes a session, or forks one: the server makes the copy.
 
     Raises:
         AttemptFailed: there is no such session.
@@ -109,14 +110,14 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def after(job: dict[str, Any]) -> None:
-    """When an attempt's client is gone: see to it that the server has stopped its session and that no tool is left."""
+    """After the client of an attempt has ended: wait until the server has stopped its session, and end its tools."""
     worktree = str(job["worktree"])
     try:
         with open(f"{job['env']['TMPDIR']}/{ENTERED_FILE}", "rb") as file:
             path = os.fsdecode(file.read())
-        with connect_to_keeper(path, LEAVE_LIMIT_S) as end:
-            send_line(end, {"verb": "leave", "directory": worktree})
-            receive_line(end)
+        with connect_to_keeper(path, LEAVE_LIMIT_S) as connection:
+            send_line(connection, {"verb": "leave", "directory": worktree})
+            receive_line(connection)
     except (OSError, ValueError):
-        pass  # it never entered, or the keeper is gone and its server with it
-    marks.end_marked(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))
+        pass  # it never connected, or the keeper is gone and its server with it
+    marks.kill_attempt(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))

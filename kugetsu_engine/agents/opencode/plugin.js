@@ -1,5 +1,5 @@
-// Loaded by the shared opencode server: gives each command of an agent the variables of its own attempt.
-// Without it the commands of all attempts would see one environment, and nobody could tell whose a process is.
+// Loaded by the shared opencode server: gives each command of an agent the environment of its own attempt.
+// Otherwise the commands of all attempts would share one environment, and processes could not be told apart.
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 
@@ -10,7 +10,7 @@ export const KugetsuPlugin = async ({ directory }) => ({
     try {
       Object.assign(output.env, JSON.parse(readFileSync(file, "utf8")))
     } catch {
-      // no attempt of ours works there
+      // no attempt of kugetsu works there
     }
   },
 })

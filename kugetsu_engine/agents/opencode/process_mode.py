@@ -1,8 +1,8 @@
 """opencode, one process per attempt: `opencode run`, prompt on stdin.
 
-Measured on 1.18.33: it loses output that a pipe does not take at once, so it writes to a file; it believes `PWD` over its
-directory; it leaks 5.6 MB per run unless FFF is off; and its exit code is not the whole truth, see `opencode_events`.
-A supervisor loads this module, so standard library only.
+Measured on 1.18.33: it loses output that a pipe does not take at once, so it writes to a file. It trusts `PWD` over its
+actual directory. It leaks 5.6 MB per run unless FFF is off. Its exit code alone does not say whether it succeeded, see
+`events`. A supervisor loads this module, so standard library only.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,39 +14,36 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 MAX_STEPS = 500
-"""Turns of the model, unless the settings say otherwise."""
+"""Default limit of the model's turns."""
 FAILURES = (
     ("auto-rejecting", "blocked"),
     (r"\b(Free|Go)UsageLimitError\b|\bmonthly usage limit\b", "quota"),
     (r"\bProviderAuthError\b", "credentials"),
     (r"retrying in .{1,40}attempt #", "rate_limit"),
 )
-"""What its own words mean, beside what all programs print."""
+"""Patterns of its own messages, in addition to the common ones."""
 
 
 def build_command(program: str, model: str | None, args: list[str], title: str) -> list[str]:
-    """Return its command line.
+    """Return the command line of a run.
 
-    Its log tells the id of the session in the first second, and what a provider answers while opencode asks again; its events
-    do neither. The title saves a call of the model that would invent one. It is one word with its option, as a reference may
-    begin like an option of its own.
+    Its log gives the session's id within a second, and the provider's errors while opencode retries; its events give neither.
+    The title saves a call to the model, which would invent one. It is one argument, as a reference may start with a dash.
     """
-    log = [] if any(word.startswith("--log-level") for word in args) else ["--print-logs", "--log-level=INFO"]
+    log = [] if any(arg.startswith("--log-level") for arg in args) else ["--print-logs", "--log-level=INFO"]
     return [program, "run", "--format=json", *log, f"--title={title}", *(["-m", model] if model else []), *args]
 
 
-def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
-    """Return the command line of its own screen, for a person."""
-    return [own.program or "opencode", *(["-s", session_id] if session_id else [])]
+def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+    """Return the command line of its own interface, for a person."""
+    return [settings.program or "opencode", *(["-s", session_id] if session_id else [])]
 
 
-def reader(options: dict[str, Any]) -> OpencodeReader:
-    """Read what a run tells."""
-    return OpencodeReader(options)
+reader = OpencodeReader
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
-    """Make ready the database, and the session that the attempt goes on with; see `opencode_sessions`."""
+    """Prepare the database, and the session that the attempt resumes or forks."""
     from .database import prepare_database
     from .session_ids import prepare_session
 

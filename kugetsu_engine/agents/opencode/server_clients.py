@@ -1,4 +1,4 @@
-"""The attempts that use the shared opencode server: each is a connection to its keeper, watched by a thread of its own."""
+"""The attempts on the shared opencode server, as its keeper sees them: one connection each, with a thread that watches it."""
 
 import hashlib
 import json
@@ -13,180 +13,182 @@ from typing import Any
 from ...paths import JSON
 from ...process import marks
 from ...storage import files
-from . import keeper_protocol as desk
+from . import keeper_protocol as protocol
 from .http_api import Refused, ServerApi, ServerLost
 
 STOP_LIMIT_S = 30.0
-"""How long a session may go on that was told to stop, before the whole server has to."""
+"""How long a session may keep running after an abort before the whole server is restarted."""
 NO_ANSWER_LIMIT_S = 600.0
-"""How long a server may leave the question open that answers others."""
+"""How long aborting may go unanswered while the server still answers others."""
 DISCONNECT_LIMIT_S = 5.0
-"""How long a client may take to go when its server is lost."""
+"""How long clients may take to disconnect when the server is lost."""
 LATE_START_S = 3.0
-"""A prompt that was given right before its client died may begin so much later."""
+"""A prompt sent right before its client died may start this much later."""
 
 
 class ServerClients:
-    """Who is there, and the server they use."""
+    """The attempts connected to the server."""
 
     def __init__(self, state_dir: str, folder: str) -> None:
         self.folder = folder
-        """Holds one file per worktree, with the variables that the tools there get."""
+        """Holds one file per worktree, with the environment of the tools there."""
         self.changed = threading.Event()
         self.fault = ""
-        """Why there will be no server; empty while there is hope."""
+        """Why no server can be started; empty while one may still come up."""
         self.no_program = False
         self.stuck = ""
-        """A session that does not stop, in words."""
-        self.retire = False
+        """Worktree of a session that does not stop; empty if there is none."""
+        self.retire_requested = False
         self._state_dir = state_dir
         self._api: ServerApi | None = None
         self._closed = False
-        self._present: dict[str, socket.socket] = {}
-        """By worktree the attempt there, until what it did has stopped."""
+        self._connected: dict[str, socket.socket] = {}
+        """Connection of the attempt in each worktree, kept until its tools have stopped."""
         self._waiting = 0
         self._state = threading.Condition()
 
-    def open(self, api: ServerApi) -> None:
-        """Let attempts in, as there is a server."""
+    def admit(self, api: ServerApi) -> None:
+        """Let attempts in: the server is ready."""
         with self._state:
             self._api, self.fault, self._closed = api, "", False
             self._state.notify_all()
 
-    def lose(self) -> None:
-        """The server is gone. Its clients know, as its streams have ended; wait until they have told, and are gone too."""
+    def disconnect_all(self) -> None:
+        """The server is gone: wait until its clients have noticed and left, and close the connections that remain."""
         with self._state:
             self._api = None
             self._state.notify_all()
-            if not self._state.wait_for(lambda: not self._present, DISCONNECT_LIMIT_S):
-                for end in self._present.values():
+            if not self._state.wait_for(lambda: not self._connected, DISCONNECT_LIMIT_S):
+                for connection in self._connected.values():
                     with suppress(OSError):
-                        end.shutdown(socket.SHUT_RDWR)
-                self._state.wait_for(lambda: not self._present, DISCONNECT_LIMIT_S)
+                        connection.shutdown(socket.SHUT_RDWR)
+                self._state.wait_for(lambda: not self._connected, DISCONNECT_LIMIT_S)
             self._closed = False
 
-    def close(self, even_if_used: bool = False) -> bool:
-        """Let nobody in any more; not while someone is there or waits, unless told so. Whether it is closed."""
+    def stop_admitting(self, force: bool = False) -> bool:
+        """Refuse new attempts, and return True. While an attempt is connected or waits, only if forced."""
         with self._state:
-            if not even_if_used and (self._present or self._waiting):
+            if not force and (self._connected or self._waiting):
                 return False
             self._closed = True
             self._state.notify_all()
             return True
 
     def count(self) -> int:
-        """How many attempts use the server or wait for it."""
+        """Return how many attempts use the server or wait for it."""
         with self._state:
-            return len(self._present) + self._waiting
+            return len(self._connected) + self._waiting
 
-    def tidy(self) -> None:
-        """Remove the folder."""
+    def remove_folder(self) -> None:
+        """Remove the folder of environment files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def accept(self, listener: socket.socket) -> None:
-        """Take connections, for ever."""
+    def accept_connections(self, listener: socket.socket) -> None:
+        """Accept connections until the listener is closed."""
         while True:
             try:
-                end, _ = listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._attend, args=(end,), name="visit", daemon=True).start()
+            threading.Thread(target=self._handle_connection, args=(connection,), name="opencode-client", daemon=True).start()
 
-    def _attend(self, end: socket.socket) -> None:
-        with end, suppress(OSError, ValueError, KeyError):
-            word = desk.receive_line(end)
-            if word is None:
+    def _handle_connection(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError, ValueError, KeyError):
+            message = protocol.receive_line(connection)
+            if message is None:
                 return
-            if word["verb"] == "enter":
-                self._enter(end, str(word["directory"]), dict(word["env"]))
-            elif word["verb"] == "leave":
+            if message["verb"] == "enter":
+                self._serve_client(connection, str(message["directory"]), dict(message["env"]))
+            elif message["verb"] == "leave":
                 with self._state:
-                    self._state.wait_for(lambda: str(word["directory"]) not in self._present, desk.LEAVE_LIMIT_S)
-                desk.send_line(end, {"left": True})
-            elif word["verb"] == "retire":
-                self.retire = True
+                    self._state.wait_for(lambda: str(message["directory"]) not in self._connected, protocol.LEAVE_LIMIT_S)
+                protocol.send_line(connection, {"left": True})
+            elif message["verb"] == "retire":
+                self.retire_requested = True
                 self.changed.set()
-                desk.send_line(end, {"retires": True})
+                protocol.send_line(connection, {"retires": True})
 
-    def _enter(self, end: socket.socket, directory: str, env: dict[str, str]) -> None:
+    def _serve_client(self, connection: socket.socket, directory: str, env: dict[str, str]) -> None:
         with self._state:
             self._waiting += 1
             try:
                 self._state.wait_for(
-                    lambda: self._closed or self.fault or (self._api is not None and directory not in self._present)
+                    lambda: self._closed or self.fault or (self._api is not None and directory not in self._connected)
                 )
                 if self._closed or self._api is None:
-                    desk.send_line(end, {"again": True} if self._closed else self._hopeless())
+                    protocol.send_line(connection, {"again": True} if self._closed else self._describe_fault())
                     return
                 api = self._api
-                self._present[directory] = end
+                self._connected[directory] = connection
             finally:
                 self._waiting -= 1
         try:
-            files.replace(self._variables(directory), json.dumps(env | {"PWD": directory}).encode(), durable=False)
-            desk.send_line(end, {"port": api.port, "password": api.password})
-            end.settimeout(None)
-            word = desk.receive_line(end)  # until it has ended, however it does
-            if word is not None:
-                desk.receive_line(end)  # it carries the mark of the attempt itself, and may leave in peace
+            files.replace(self._variables_file(directory), json.dumps(env | {"PWD": directory}).encode(), durable=False)
+            protocol.send_line(connection, {"port": api.port, "password": api.password})
+            connection.settimeout(None)
+            message = protocol.receive_line(connection)  # blocks until the client has finished or died
+            if message is not None:
+                protocol.receive_line(
+                    connection
+                )  # it has the attempt's mark too: let it exit before marked processes are ended
         except OSError:
-            word = None
+            message = None
         try:
-            self._stop(api, directory, env.get(marks.MARK, ""), ended=word is not None)
+            self._clean_up_worktree(api, directory, env.get(marks.MARK, ""), ended=message is not None)
         finally:
             with self._state:
-                del self._present[directory]
+                del self._connected[directory]
                 self._state.notify_all()
             self.changed.set()
 
-    def _stop(self, api: ServerApi, directory: str, mark: str, ended: bool) -> None:
-        """Stop what the server still does in a worktree, end the tools there, and let the server forget it.
+    def _clean_up_worktree(self, api: ServerApi, directory: str, mark: str, ended: bool) -> None:
+        """Stop the server's work in a worktree, end the tools there, and have the server dispose of its instance.
 
         Args:
-            ended: whether the client has seen its session come to its end.
+            ended: whether the client saw its session end.
         """
         if not ended:
-            self._abort(api, directory, mark)
+            self._abort_sessions(api, directory, mark)
         self._end_tools(mark)
         with suppress(OSError):
-            os.remove(self._variables(directory))
+            os.remove(self._variables_file(directory))
         if self._api is api and not self.stuck:
             with suppress(ServerLost, Refused):
                 api.call("POST", "/instance/dispose", directory, timeout_s=10.0)
 
-    def _abort(self, api: ServerApi, directory: str, mark: str) -> None:
-        """Stop the sessions of a worktree, and make sure of it as long as this server lives.
+    def _abort_sessions(self, api: ServerApi, directory: str, mark: str) -> None:
+        """Abort the sessions of a worktree until none is busy, or this server is gone.
 
-        One that is slow to answer is no reason to end it, as it works for others; whether it answers at all, its keeper looks.
+        A slow answer is no reason to restart the server, which works for other attempts. The keeper checks its health.
         """
         now = time.monotonic()
-        begins_until, give_up, stop_by = now + LATE_START_S, now + NO_ANSWER_LIMIT_S, None
+        idle_after, give_up_at, stop_by = now + LATE_START_S, now + NO_ANSWER_LIMIT_S, None
         while self._api is api:
             now = time.monotonic()
             with suppress(ServerLost, Refused):
-                busy = api.busy(directory, timeout_s=10.0)
-                if not busy and now >= begins_until:
+                busy = api.list_busy_sessions(directory, timeout_s=10.0)
+                if not busy and now >= idle_after:
                     return
                 for session in busy:
                     api.call("POST", f"/session/{session}/abort", directory, timeout_s=10.0)
-                    self._end_tools(mark)  # one that holds on to its output keeps the session from ending
-                    begins_until, stop_by = 0.0, stop_by or time.monotonic() + STOP_LIMIT_S
-            if now > (stop_by or give_up):
+                    self._end_tools(mark)  # a tool that keeps its output open keeps the session from ending
+                    idle_after, stop_by = 0.0, stop_by or time.monotonic() + STOP_LIMIT_S
+            if now > (stop_by or give_up_at):
                 self.stuck = directory
                 return
             self._pause()
 
-    def _hopeless(self) -> dict[str, Any]:
+    def _describe_fault(self) -> dict[str, Any]:
         return {"fault": self.fault, "no_program": self.no_program}
 
     def _end_tools(self, mark: str) -> None:
         task_id, _, token = mark.partition(":")
         if token:
-            marks.end_marked(self._state_dir, task_id, token)
+            marks.kill_attempt(self._state_dir, task_id, token)
 
     def _pause(self) -> None:
         with self._state:
             self._state.wait(0.05)
 
-    def _variables(self, directory: str) -> str:
+    def _variables_file(self, directory: str) -> str:
         return f"{self.folder}/{hashlib.sha256(directory.encode('utf-8', 'surrogateescape')).hexdigest()}{JSON}"

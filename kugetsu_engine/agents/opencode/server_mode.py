@@ -1,4 +1,4 @@
-"""opencode on one shared server: which attempts use it, what their client and the server are started with."""
+"""opencode on one shared server: which attempts use it, and how their client, the server and its keeper are started."""
 
 import hashlib
 import json
@@ -14,79 +14,84 @@ from .process_mode import ENVIRONMENT, MAX_STEPS
 
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin.js")
 OPTIONS_WITH_VALUE, FLAGS = ("--agent", "--variant", "--model", "-m"), ("--auto",)
-"""Arguments of `opencode run` that mean the same to the client of the server."""
+"""Arguments of `opencode run` that the run client understands too."""
 FAILURES = ((r'"name": ?"ServerLost"', "server_lost"),)
-_OF_A_TERMINAL = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLORTERM", "SHELL", "LC_", "LANG")
-"""Variables that differ from login to login, and are no reason for another server."""
+_LOGIN_VARIABLES = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLORTERM", "SHELL", "LC_", "LANG")
+"""Variables that differ from login to login: a change in them needs no new server."""
 
 
-def uses_server(own: AgentSettings, call: Invocation) -> bool:
-    """Whether an attempt runs on the shared server; the project manager's never does, as it has variables of its own.
+def uses_server(settings: AgentSettings, call: Invocation) -> bool:
+    """Whether an attempt runs on the shared server. The project manager never does, as it has its own environment.
 
     Raises:
-        ConfigError: it is to, but has arguments that only a process understands.
+        ConfigError: the settings ask for it, but have arguments that only `opencode run` understands.
     """
-    strange = _strange(own.args)
+    unknown = _find_unknown_argument(settings.args)
     alone = call.slots < 1 or call.issue_ref == PM_AGENT
-    if own.command is not None or own.mode == "process" or alone or (own.mode == "auto" and (call.slots < 2 or strange)):
+    if (
+        settings.command is not None
+        or settings.mode == "process"
+        or alone
+        or (settings.mode == "auto" and (call.slots < 2 or unknown))
+    ):
         return False
-    if strange:
+    if unknown:
         raise ConfigError(
-            f"[agents.opencode] args has {strange!r}, which the shared server does not know",
-            'leave it out, or mode = "process"',
+            f"[agents.opencode] args: {unknown!r} is not supported with the shared server",
+            'remove it, or set mode = "process"',
         )
     return True
 
 
-def build_launch_spec(own: AgentSettings, call: Invocation) -> LaunchSpec:
-    """How an attempt is made on the server: by a small client that prints what `opencode run` prints."""
-    words = [f"--title={call.issue_ref}", *(["-m", own.model] if own.model else []), *own.args]
+def build_launch_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
+    """Return how to run an attempt on the server: by the run client, which prints what `opencode run` prints."""
+    argv = [f"--title={call.issue_ref}", *(["-m", settings.model] if settings.model else []), *settings.args]
     return LaunchSpec(
-        interpreter.build_command("opencode-client", *words), program=own.program or "opencode",
+        interpreter.build_command("opencode-client", *argv), program=settings.program or "opencode",
         errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
         prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",
     )  # fmt: skip
 
 
-def build_server_command(own: AgentSettings) -> list[str]:
-    """The command line of the server; port 0 stands for one that is free."""
-    return [own.program or "opencode", "serve", "--hostname=127.0.0.1", "--port=0"]
+def build_server_command(settings: AgentSettings) -> list[str]:
+    """Return the command line of the server; port 0 means any free one."""
+    return [settings.program or "opencode", "serve", "--hostname=127.0.0.1", "--port=0"]
 
 
-def add_server_variables(own: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the server, and so of all its tools, with our plugin in it."""
-    env = {**base, **ENVIRONMENT, **own.env}
+def add_server_variables(settings: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the server and of its tools, with our plugin configured."""
+    env = {**base, **ENVIRONMENT, **settings.env}
     try:
         content = json.loads(env.get("OPENCODE_CONFIG_CONTENT") or "{}")
         content["plugin"] = [*content.get("plugin", ()), f"file://{PLUGIN}"]
     except (ValueError, TypeError):
-        return env  # opencode will say what is wrong with it
+        return env  # opencode reports what is wrong with it
     return env | {"OPENCODE_CONFIG_CONTENT": json.dumps(content)}
 
 
-def build_keeper_command(seat: int, life: int, spec: Mapping[str, object]) -> list[str]:
-    """The command line of the keeper; nothing of it is secret."""
-    return interpreter.build_command("opencode-keeper", str(seat), str(life), json.dumps(spec))
+def build_keeper_command(active_lock: int, alive_lock: int, spec: Mapping[str, object]) -> list[str]:
+    """Return the command line of the keeper, which holds no secrets; the locks are open descriptors."""
+    return interpreter.build_command("opencode-keeper", str(active_lock), str(alive_lock), json.dumps(spec))
 
 
 def build_starter_command() -> list[str]:
-    """What the keeper starts the server with: its own pid and the server's command line follow."""
+    """Return the command that starts the server; the keeper appends its own pid and the server's command line."""
     return interpreter.build_command("opencode-server")
 
 
 def compute_digest(argv: list[str], env: Mapping[str, str]) -> str:
-    """Tells whether a server was started with what one would be started with now."""
-    kept = {name: value for name, value in env.items() if not name.startswith(_OF_A_TERMINAL)}
+    """Return a digest of what a server is started with, to see whether the running one still matches the settings."""
+    kept = {name: value for name, value in env.items() if not name.startswith(_LOGIN_VARIABLES)}
     return hashlib.sha256(json.dumps([argv, kept], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _strange(args: list[str]) -> str | None:
-    """The first argument that the client does not know."""
-    words = iter(args)
-    for word in words:
-        name, equals, _ = word.partition("=")
+def _find_unknown_argument(args: list[str]) -> str | None:
+    """Return the first argument that the run client does not understand."""
+    remaining = iter(args)
+    for arg in remaining:
+        name, equals, _ = arg.partition("=")
         if name in OPTIONS_WITH_VALUE and not equals:
-            next(words, None)
-        elif word not in FLAGS and name not in OPTIONS_WITH_VALUE:
-            return word
+            next(remaining, None)
+        elif arg not in FLAGS and name not in OPTIONS_WITH_VALUE:
+            return arg
     return None

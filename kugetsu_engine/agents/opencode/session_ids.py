@@ -1,7 +1,7 @@
-"""opencode's sessions: made ready for an attempt by its supervisor. Standard library only.
+"""Prepares opencode's sessions for an attempt, in its supervisor. Standard library only.
 
-A session is tied to its directory: resumed from any other one, opencode works in the old directory, prints nothing and never
-ends. So a session is looked up first, read-only, and a copy for another worktree is made by export and import, with new ids.
+A session is tied to its directory. Resumed from another one, opencode works in the old directory, prints nothing and never
+ends. So its directory is read first, and a copy for another worktree is made by export and import, with new ids.
 """
 
 import json
@@ -18,33 +18,33 @@ from ...errors import AttemptFailed
 from ...storage import files
 
 COMMAND_S = 60.0
-"""Time that one export, import or deletion may take; measured: one second."""
+"""Time limit of one export, import or deletion, which takes about a second."""
 _IDS = re.compile(r"\b(ses|msg|prt)_[0-9A-Za-z]{20,40}\b")
 _SESSION = re.compile(r"ses_[0-9A-Za-z]{20,40}")
 
 
 class MissingSession(AttemptFailed):
-    """The session to go on with is not there, or belongs to another directory."""
+    """The session to resume does not exist, or belongs to another directory."""
 
     failure = "session"
 
 
 class ForkFailed(AttemptFailed):
-    """opencode refused to copy a session; its own words are in the message."""
+    """opencode could not copy or delete a session; its error message is included."""
 
     failure = "session"
 
 
 def prepare_session(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the command line and the prompt of an attempt that goes on with a session, or with a copy of one.
+    """Return the command line and the prompt of an attempt that resumes a session or a copy of one.
 
     Raises:
         AttemptFailed: there is no such session, or it could not be copied.
     """
-    session, argv = str(job["session"]["session_id"]), [str(word) for word in job["argv"]]
+    session, argv = str(job["session"]["session_id"]), [str(arg) for arg in job["argv"]]
     worktree, env = str(job["worktree"]), dict(job["env"])
     if _SESSION.fullmatch(session) is None:
-        raise MissingSession(f"{session[:60]!r} is no session of opencode")
+        raise MissingSession(f"{session[:60]!r} is not an opencode session")
     if job["session"]["mode"] == "fork":
         return {"argv": [*argv, "-s", fork_session(argv[0], session, worktree, env, str(job["issue_ref"]))]}
     directory = read_directory(session, env)
@@ -54,10 +54,10 @@ def prepare_session(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_directory(session: str, env: dict[str, str]) -> str | None:
-    """The directory a session is tied to; None where opencode's database cannot be read.
+    """Return the directory a session is tied to; None if opencode's database cannot be read.
 
     Raises:
-        MissingSession: the database does not know it.
+        MissingSession: the database does not have it.
     """
     path = find_database(env)
     if path is None or not os.path.exists(path):
@@ -69,23 +69,22 @@ def read_directory(session: str, env: dict[str, str]) -> str | None:
         finally:
             connection.close()
     except sqlite3.Error:
-        return None  # another version's database: the run itself will tell
+        return None  # another version's database: the run itself will report it
     if row is None:
-        raise MissingSession(f"opencode has no session {session} any more")
+        raise MissingSession(f"opencode no longer has the session {session}")
     return str(row[0])
 
 
 def find_database(env: dict[str, str]) -> str | None:
-    """The file in which opencode keeps its sessions, given its environment; None where it is not in the usual place."""
-    told = env.get("OPENCODE_DB")
-    if told:
-        return told if os.path.isabs(told) else None
+    """Return the path of opencode's database, given its environment; None if `OPENCODE_DB` is not absolute."""
+    if path := env.get("OPENCODE_DB"):
+        return path if os.path.isabs(path) else None
     home = env.get("XDG_DATA_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".local", "share")
     return os.path.join(home, "opencode", "opencode.db")
 
 
 def fork_session(program: str, session: str, worktree: str, env: dict[str, str], title: str) -> str:
-    """Copy a session into a worktree, under an id that we choose, and return the id; the original is only read.
+    """Copy a session into a worktree under a new id, and return the id. The original is not changed.
 
     Raises:
         ForkFailed: opencode refused.
@@ -102,9 +101,9 @@ def fork_session(program: str, session: str, worktree: str, env: dict[str, str],
         info.pop("parentID", None)
         info.pop("share", None)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ForkFailed(f"what opencode exported is no session: {error}") from None
+        raise ForkFailed(f"opencode exported something that is not a session: {error}") from None
     if _SESSION.fullmatch(new) is None:
-        raise ForkFailed(f"what opencode exported is no session: its id is {new[:60]!r}")
+        raise ForkFailed(f"opencode exported something that is not a session: its id is {new[:60]!r}")
     path = f"{env.get('TMPDIR') or tempfile.gettempdir()}/session-copy.json"
     files.replace(path, json.dumps(document).encode(), durable=False)
     _run([program, "import", path], worktree, env, subprocess.DEVNULL)
@@ -113,14 +112,14 @@ def fork_session(program: str, session: str, worktree: str, env: dict[str, str],
 
 
 def replace_ids(text: str) -> dict[str, Any]:
-    """Give every session, message and part of an exported document a new id, the same one wherever it stands.
+    """Give every session, message and part of an exported document a new id, and keep references consistent.
 
-    What sorts by its id keeps its order: only the random end of an id is new.
+    The order by id is kept: only the random end of an id is replaced.
     """
     renamed: dict[str, str] = {}
 
-    def rename(found: re.Match[str]) -> str:
-        old = found[0]
+    def rename(match: re.Match[str]) -> str:
+        old = match[0]
         if old not in renamed:
             renamed[old] = old[:-10] + secrets.token_hex(5) if not old.startswith("ses_") else create_id()
         return renamed[old]
@@ -130,13 +129,13 @@ def replace_ids(text: str) -> dict[str, Any]:
 
 
 def create_id() -> str:
-    """A session id of opencode's own shape: newer ones sort first."""
+    """Return a new session id in opencode's own format, in which newer ids sort first."""
     stamp = ((1 << 48) - 1) ^ ((int(time.time() * 1000) * 0x1000) & ((1 << 48) - 1))
     return f"ses_{stamp:012x}{secrets.token_hex(7)}"
 
 
 def delete_session(program: str, session: str, directory: str, env: dict[str, str]) -> None:
-    """Delete a session with its messages, and look whether it is gone; one that is gone already is no error.
+    """Delete a session with its messages and check that it is gone. A session that does not exist is not an error.
 
     Raises:
         AttemptFailed: opencode refused, or the session is still there.
@@ -152,26 +151,26 @@ def delete_session(program: str, session: str, directory: str, env: dict[str, st
         return
     _run([program, "session", "delete", session], directory if os.path.isdir(directory) else "/", env, subprocess.DEVNULL)
     try:
-        still = read_directory(session, env)
+        directory_left = read_directory(session, env)
     except MissingSession:
         return
-    if still is not None:
-        raise ForkFailed(f"opencode says that it deleted {session}, and it is still there")
+    if directory_left is not None:
+        raise ForkFailed(f"opencode reported that it deleted {session}, but it still exists")
 
 
 def _run(argv: list[str], worktree: str, env: dict[str, str], output: int) -> None:
-    """Run one of opencode's commands to its end; its output goes to a file, as it loses what a pipe does not take."""
-    with tempfile.TemporaryFile() as said:
+    """Run one of opencode's commands to its end. Output goes to files, as opencode loses what a pipe does not take at once."""
+    with tempfile.TemporaryFile() as errors:
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=said, cwd=worktree, env={**env, "PWD": worktree},
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=worktree, env={**env, "PWD": worktree},
                 timeout=COMMAND_S, check=False, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise ForkFailed(f"{argv[0]} cannot be run in {worktree}: {error.strerror}") from None
+            raise ForkFailed(f"cannot run {argv[0]} in {worktree}: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise ForkFailed(f"opencode {argv[1]} did not end within {COMMAND_S:.0f} s") from None
         if done.returncode:
-            said.seek(0)
-            words = said.read(4000).decode("utf-8", "replace").strip().splitlines()
-            raise ForkFailed(f"opencode {argv[1]} failed with exit code {done.returncode}: {words[-1][:300] if words else ''}")
+            errors.seek(0)
+            lines = errors.read(4000).decode("utf-8", "replace").strip().splitlines()
+            raise ForkFailed(f"opencode {argv[1]} failed with exit code {done.returncode}: {lines[-1][:300] if lines else ''}")

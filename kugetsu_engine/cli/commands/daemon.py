@@ -91,7 +91,7 @@ def _stop(here: StatePaths) -> int:
     if not identity.signal_process(state.pid, state.start_ticks, state.boot_id, signal.SIGTERM):
         raise KugetsuError(f"the engine could not be told: {read_holder(here)}")
     wait_for_exit([state.pid], WAIT_S)
-    if is_held(here.engine_lock) and identity.is_same(state.pid, state.start_ticks, state.boot_id):
+    if is_held(here.engine_lock) and identity.is_alive(state.pid, state.start_ticks, state.boot_id):
         raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {read_holder(here)}")
     print("stopped; agents go on, the next engine adopts them")
     return 0

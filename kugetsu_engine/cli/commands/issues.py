@@ -71,14 +71,14 @@ def _destroy_one(acting: Client, issue_ref: str, yes: bool, force: bool, dry_run
     from ...worktrees import destroy
 
     remains = destroy.inspect_issue(acting, issue_ref)
-    if remains.nothing:
+    if remains.is_empty:
         if may_be_gone:
             print_note(f"{issue_ref}: there is nothing to destroy")
             return 0
         raise Conflict(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
-    for line in (issue_ref, *(f"  {part}" for part in remains.parts())):
+    for line in (issue_ref, *(f"  {part}" for part in remains.describe_parts())):
         print_note(line) if not dry_run else print(safe_line(line))
-    against = remains.objections(destroy.pull_request_state(acting, issue_ref, print_note))
+    against = remains.list_objections(destroy.read_pull_request_state(acting, issue_ref, print_note))
     if against and (dry_run or force):
         (print if dry_run else print_note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
     if dry_run:

@@ -110,7 +110,7 @@ def _refresh(here: StatePaths) -> None:
         last = task.last_attempt
         if last is not None and last.delivered is not None and (last.delivered.commits or last.delivered.total):
             wanted.setdefault(task.issue_key, _branch(task.issue_ref))
-    for fault in CachedForges(here, os.environ).ask_again(wanted):
+    for fault in CachedForges(here, os.environ).refresh_pull_requests(wanted):
         print_note(f"kugetsu: {fault}")
 
 

@@ -111,7 +111,7 @@ def _write(
         waits: stop at a line whose time is still to come.
     """
     while start < end:
-        lines = reader.placed(start, min(BLOCK, end - start))
+        lines = reader.read_with_offsets(start, min(BLOCK, end - start))
         if times is not None and times.known and waits:
             lines = [line for line in lines if line[0] < times.known_to]
         if not lines:

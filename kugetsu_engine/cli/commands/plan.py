@@ -47,7 +47,7 @@ def document(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
         "waiting": [_start_document(one, snapshot) for one in (*plan.starts, *plan.others)],
         "run_times": [
             {"repository": one.repository, "agent": one.agent, "runs": found.runs, "median_s": round(found.seconds, 3)}
-            for one in snapshot.run_times.runs if (found := snapshot.run_times.expected(one.repository, one.agent))
+            for one in snapshot.run_times.runs if (found := snapshot.run_times.estimate(one.repository, one.agent))
         ],
     }  # fmt: skip
 
@@ -118,7 +118,7 @@ def about(epoch_s: float | None, now: float) -> str:
 def _print_run_times(known: RunTimes) -> None:
     rows = []
     for one in reversed(known.runs):
-        expected = known.expected(one.repository, one.agent)
+        expected = known.estimate(one.repository, one.agent)
         if expected is not None:
             shortest, longest = format_clock(min(one.seconds)), format_clock(max(one.seconds))
             rows.append([one.repository, one.agent, str(len(one.seconds)), format_clock(expected.seconds), shortest, longest])

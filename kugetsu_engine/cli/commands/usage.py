@@ -3,8 +3,9 @@
 import os
 import time
 
+from ...domain.text.quantities import format_money
 from ...domain.text.times import parse_duration
-from ...domain.usage_sums import UsageSum, day_of, format_money
+from ...domain.usage_sums import UsageSum, day_of
 from ...scheduler.budget import sum_by_day_and_repository
 from ..context import state_paths
 from ..grammar import parser_of

@@ -20,11 +20,11 @@ def main(verb: str, words: list[str]) -> int:
         raise UsageError("--dry-run belongs to --clean")
     acting = make_client()
     care = WorktreeInventory(acting.paths, acting.environ, read_only=acting.read_only)
-    for fault in care.fetch() if given.fetch else ():
+    for fault in care.fetch_remotes() if given.fetch else ():
         print_note(f"kugetsu: {fault}")
     if given.clean:
         return _clean(care, given.dry_run, given.json)
-    found = care.all()
+    found = care.list_worktrees()
     if given.json:
         print_json([_document(one) for one in found])
     elif found:
@@ -46,7 +46,7 @@ def _clean(care: WorktreeInventory, dry_run: bool, as_json: bool) -> int:
         if not as_json:
             print(_told(removal, dry_run))
 
-    made = care.clean(dry_run, tell)
+    made = care.remove_safe(dry_run, tell)
     gone = [one.worktree for one in made if one.removed or (dry_run and one.worktree.safe)]
     if as_json:
         print_json([_document(one.worktree) | {"removed": one.removed, "why": one.why} for one in made])

@@ -52,7 +52,7 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
         others = tuple(one for one in self.runs if (one.repository, one.agent) != (repository, agent))
         return RunTimes(self.schema, (*others, known)[-MOST_PAIRS:])
 
-    def expected(self, repository: str, agent: str) -> Expected | None:
+    def estimate(self, repository: str, agent: str) -> Expected | None:
         """How long an attempt will take, by the median of what is nearest to it; None when nothing is known."""
         known = self._pairs.get((repository, agent))
         if known is not None and known.seconds:

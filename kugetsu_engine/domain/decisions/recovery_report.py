@@ -35,7 +35,7 @@ class RecoveryCounts(msgspec.Struct, frozen=True):
     """Files that cannot be read, now in `queue/corrupt/`."""
 
     @property
-    def describe(self) -> str:
+    def text(self) -> str:
         """`2 adopted, 1 lost`; empty when nothing was found."""
         counts: dict[str, int] = msgspec.structs.asdict(self)
         return ", ".join(f"{count} {WORDS[field]}" for field, count in counts.items() if count)
@@ -55,7 +55,7 @@ def describe_recovery(found: RecoveryCounts, restarted: bool, paused: PauseReaso
         restarted: the machine was restarted while there was work.
         paused: why the queue is paused; None when it is not.
     """
-    parts = [f"found {found.describe}"] if found.describe else []
+    parts = [f"found {found.text}"] if found.text else []
     if restarted:
         then = "and the queue stays paused" if paused is not None else "and the queue goes on, as you asked"
         then = "so the queue is paused: kugetsu resume goes on" if paused is PauseReason.MACHINE_RESTARTED else then

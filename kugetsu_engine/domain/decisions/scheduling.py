@@ -18,9 +18,9 @@ from ..pause import PauseReason
 from ..refs import LOCAL
 from ..states import COMPLETED, FINAL
 from ..task import Attempt, Task
-from ..text.quantities import format_clock, format_upcoming
+from ..text.quantities import format_clock, format_money, format_upcoming
 from ..text.times import epoch
-from ..usage_sums import format_money, sum_cost
+from ..usage_sums import sum_cost
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
@@ -98,7 +98,7 @@ class SchedulingFacts(msgspec.Struct, frozen=True):
     """What the machine lacks for another agent; empty when it has room, or was not asked."""
     states: Mapping[str, str] = {}
     """States of tasks that others come after; a missing one counts as ended long ago and completed."""
-    rests: Mapping[str, Cooldown] = {}
+    cooldowns: Mapping[str, Cooldown] = {}
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     """The agent of tasks that name none."""
@@ -163,7 +163,7 @@ def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> Waitin
         return WaitingReason("config", gap)
     if (why := _not_prepared(task, facts, now)) is not None:
         return why
-    rest = facts.rests.get(task.agent or facts.default_agent)
+    rest = facts.cooldowns.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
         what = f"{rest.provider}: {failures.describe_failure(rest.failure)}"
         return WaitingReason("rate_limit", f"{what}, goes on in {format_clock(rest.until - now)}", rest.until, what)

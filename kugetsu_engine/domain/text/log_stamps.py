@@ -17,7 +17,7 @@ class Stamp(NamedTuple):
     at: float
     """Seconds since 1970."""
     log: int
-    told: int
+    readable: int
 
 
 class Cut(NamedTuple):
@@ -28,7 +28,7 @@ class Cut(NamedTuple):
     head: int
     """Bytes at the beginning that stayed."""
 
-    def moved(self, length: int) -> int:
+    def shift(self, length: int) -> int:
         """Where a place of the log is now; one that was dropped is the end of the head."""
         return length + self.after - self.before if length > self.before else min(length, self.head)
 
@@ -49,9 +49,9 @@ def shift_stamps(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut
     kept: list[Stamp] = []
     for stamp in stamps:
         for cut in log:
-            stamp = stamp._replace(log=cut.moved(stamp.log))
+            stamp = stamp._replace(log=cut.shift(stamp.log))
         for cut in told:
-            stamp = stamp._replace(told=cut.moved(stamp.told))
+            stamp = stamp._replace(readable=cut.shift(stamp.readable))
         if not kept or stamp[1:] != kept[-1][1:]:
             kept.append(stamp)
     return kept

@@ -106,3 +106,8 @@ def format_number(count: int) -> str:
             return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
         value /= 1000
     return f"{value:.1f}G"
+
+
+def format_money(cost: float) -> str:
+    """An amount as it is shown; the currency is the provider's, mostly US dollars."""
+    return f"{cost:.2f}" if cost >= 0.1 or not cost else f"{cost:.4f}"
