@@ -27,7 +27,7 @@ from .controllers.preferences import Preferences
 from .controllers.presence import OperatorPresence
 from .controllers.quit import QuitFlow
 from .controllers.replay import ReplayController
-from .formatting.glyphs import draws_ascii, glyph
+from .formatting.glyphs import glyph, is_ascii_only
 from .keys import ACTIONS, Registry, format_key
 from .modals import worker_errors
 from .navigation import Navigator
@@ -35,10 +35,10 @@ from .palette import ActionProvider, Palette
 from .screens.base import FIELD_EXIT_KEYS, ConsoleScreen
 from .screens.home import HomeScreen
 from .terminal.driver import TerminalDriver
-from .terminal.type_ahead import opened
+from .terminal.type_ahead import wait_until_open
 from .viewmodels import absence, status_bar
 from .viewmodels.console_state import ConsoleState
-from .widgets.ascii_bars import choose_bars
+from .widgets.ascii_bars import choose_scroll_bars
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +111,11 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Show an empty home screen at once, then read."""
-        self.set_class(draws_ascii(), "-ascii")
-        choose_bars(draws_ascii())
+        self.set_class(is_ascii_only(), "-ascii")
+        choose_scroll_bars(is_ascii_only())
         self.key_problems += themes.apply_first_theme(self, self.connection.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
-            self.driver.call_to_stop(self.action_to_shell)
+            self.driver.set_suspend_handler(self.action_to_shell)
         self.push_screen(HomeScreen())
         self.connection.start(self.post_message)
         if self.key_problems:
@@ -144,7 +144,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         A key right after one that opens a screen waits until that is open.
         """
         if isinstance(event, Key | Paste) and not event.is_forwarded and self.screen_stack:
-            await opened(self.screen)
+            await wait_until_open(self.screen)
         if self.quit_flow.ignores_input and isinstance(event, InputEvent | Paste):
             return
         if not (isinstance(event, Key) and not event.is_forwarded and await self._press(event.key)):
@@ -206,7 +206,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_state_changed(self, event: StateChanged) -> None:
         """Show the new state, unless a replay is shown."""
-        report = status_bar.start_report(self.live_state, event.state)
+        report = status_bar.format_start_report(self.live_state, event.state)
         self.live_state = event.state
         if self.quit_flow.is_due(event.state):
             self.leave()
@@ -251,7 +251,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         left_at = self.presence.note_key_press(now)
         if self.presence.is_due_to_save(now):
             self.connection.requests.remember(self.connection.client.mark_seen)
-        cell = absence.since(self.live_state, left_at) if left_at is not None and self.live_state is not None else None
+        cell = absence.format_absence(self.live_state, left_at) if left_at is not None and self.live_state is not None else None
         if cell is not None:
             self.say(*cell)
 

@@ -61,14 +61,14 @@ def run_console(
     from .app import KugetsuApp
     from .backend.connection import Connection
     from .console_log import keep_log
-    from .formatting.glyphs import choose_glyphs, speaks_utf8
+    from .formatting.glyphs import choose_glyphs, supports_utf8
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
-    choose_glyphs(speaks_utf8())
+    choose_glyphs(supports_utf8())
     client = Client(state_dir, environ, LocalEngine(StatePaths(state_dir), environ), read_only=read_only)
     connection = Connection(client, folder=_folder(), resume=resume)
     app = KugetsuApp(connection, replay)

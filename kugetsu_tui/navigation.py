@@ -21,9 +21,9 @@ from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
 from .screens.merged_log import MergedScreen
 from .screens.task import TaskScreen
-from .viewmodels.attention import next_need
-from .viewmodels.console_state import short_ref
-from .viewmodels.event_text import describe_event
+from .viewmodels.attention import find_next_need
+from .viewmodels.console_state import shorten_reference
+from .viewmodels.event_text import describe_events
 
 
 class Navigator:
@@ -65,8 +65,8 @@ class Navigator:
         state = self._app.state
         task = state.snapshot.find_task(task_id) if state is not None else None
         if task is not None and state is not None:
-            title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
-            self._app.push_screen(TaskEventsDialog(title, describe_event(state, task), key, again))
+            title = f"{task.shown} {shorten_reference(task.issue_ref)}: what happened"
+            self._app.push_screen(TaskEventsDialog(title, describe_events(state, task), key, again))
 
     def open_undo_list(self) -> None:
         """Show what can be undone."""
@@ -96,7 +96,7 @@ class Navigator:
         state, screen = self._app.state, self._app.active_screen
         if state is None or screen is None:
             return
-        following = next_need(state.snapshot, self._visited_needs)
+        following = find_next_need(state.snapshot, self._visited_needs)
         if following is None:
             return
         need, text = following

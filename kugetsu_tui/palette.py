@@ -6,7 +6,7 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider, S
 from textual.content import Content
 from textual.theme import ThemeProvider
 
-from .formatting.glyphs import plain_style
+from .formatting.glyphs import adapt_text
 from .keys import Action, format_key
 from .screens.base import ConsoleScreen
 
@@ -40,7 +40,7 @@ class ActionProvider(Provider):
             return []
         registry = screen.console.registry
         return [
-            (plain_style(f"{a.words}: {a.help}".replace("`", "")), a)
+            (adapt_text(f"{a.words}: {a.help}".replace("`", "")), a)
             for a in registry.actions
             if screen.can_perform(a) and a.id != "palette"
         ]
@@ -49,10 +49,10 @@ class ActionProvider(Provider):
         """Why an action is not possible right now, for the end of its line; empty if it is."""
         screen = self.screen
         reason = action.refusal(screen.get_context()) if isinstance(screen, ConsoleScreen) else None
-        return plain_style(f"  ({reason})") if reason else ""
+        return adapt_text(f"  ({reason})") if reason else ""
 
     def _format(self, text: Content, action: Action) -> Content:
-        key = plain_style(format_key(action.keys[0])).ljust(KEY_CELLS)
+        key = adapt_text(format_key(action.keys[0])).ljust(KEY_CELLS)
         reason = self._why_not(action)
         if reason:
             return Content.assemble((key, "dim"), text.stylize("dim"), (reason, "dim"))

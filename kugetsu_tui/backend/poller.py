@@ -148,7 +148,7 @@ class Poller:
             self._post(AttentionCalled(text))
         if not self._greeted:
             self._greeted = True
-            if (cell := absence.since(state, self._client.read_last_seen())) is not None:
+            if (cell := absence.format_absence(state, self._client.read_last_seen())) is not None:
                 self._post(Returned(*cell))
 
     def _make_state(self, snapshot: Snapshot) -> ConsoleState:

@@ -10,10 +10,10 @@ from kugetsu_engine.process.interpreter import build_cli_command
 
 from ..console import Console
 from ..formatting.cells import clean
-from ..formatting.glyphs import draws_ascii
+from ..formatting.glyphs import is_ascii_only
 from ..modals.confirm import Confirm
 from ..modals.output_dialog import OutputDialog
-from ..modals.text_dialog import inner_width
+from ..modals.text_dialog import compute_text_width
 from . import external_programs
 
 MAX_LISTED = 8
@@ -103,8 +103,8 @@ async def _run(app: Console, argv: Sequence[str]) -> tuple[int, str, str]:
     app.say(clean(f"kugetsu {' '.join(argv)} …", 200))
     environ = {
         **connection.client.environ, "KUGETSU_DIR": connection.client.paths.root,
-        "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
-        COLUMNS: str(inner_width(app.size.width, OutputDialog.WIDEST)),
+        "PYTHONIOENCODING": "ascii" if is_ascii_only() else "utf-8",
+        COLUMNS: str(compute_text_width(app.size.width, OutputDialog.WIDEST)),
     }  # fmt: skip
     command = build_cli_command(*argv)
     return await connection.requests.run_slow(lambda: external_programs.run_captured(command, connection.folder, environ))

@@ -8,7 +8,7 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.safe_text import safe_text
 
 from ..console import Console
-from ..formatting.cells import clean, fit, tail
+from ..formatting.cells import clean, fit, fit_end
 from ..modals.menu import Menu
 from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.task_summary import find_active
@@ -40,7 +40,7 @@ async def open_menu(app: Console, state: ConsoleState | None, task: Task, line: 
 
 def _short(name: str, text: str) -> str:
     """Shorten a text for the menu: the end of a path, the beginning of anything else."""
-    return tail(text, SHOWN) if name in ("worktree", "log") else fit(clean(text), SHOWN).rstrip()
+    return fit_end(text, SHOWN) if name in ("worktree", "log") else fit(clean(text), SHOWN).rstrip()
 
 
 def list_copyable(client: Client, state: ConsoleState | None, task: Task) -> dict[str, str]:

@@ -9,13 +9,13 @@ from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
 from ..availability import REPLAY_REFUSAL, require_writable
-from ..commands.grammar import OF_ISSUES, OF_PAST, REPORTS, Command, parse
+from ..commands.grammar import OF_ISSUES, OF_PAST, REPORTS, Command, parse_command
 from ..console import ActiveScreen, StateConsole, Views
 from ..keys import Action
 from ..modals.command_line import CommandLine
 from ..modals.confirm import Confirm
 from ..modals.help import Help
-from ..viewmodels.selection import named
+from ..viewmodels.selection import format_names
 from . import cli_output, issue_commands, notification_channels
 from .preferences import Preferences
 from .quit import QuitFlow
@@ -74,7 +74,7 @@ class CommandRunner:
         if self._app.active_screen is not None:
             self._app.active_screen.clear_failure()
         try:
-            self._run(parse(text))
+            self._run(parse_command(text))
         except KugetsuError as error:
             self._app.say(str(error), "warning")
 
@@ -140,7 +140,7 @@ class CommandRunner:
             self._app.connection.requests.send("stop_all", **args)
             return
         lines = [
-            f"{named([agent.task for agent in agents])}: the attempts are lost, worktrees and branches are kept.",
+            f"{format_names([agent.task for agent in agents])}: the attempts are lost, worktrees and branches are kept.",
             "The queue is paused first, so nothing starts in their place.",
         ]
         question = Confirm(f"Stop all {format_count(len(agents), 'agent')}?", lines, yes="Stop all")

@@ -79,7 +79,7 @@ class ExternalProgram:
         driver = self._driver()
         self._app.app_suspend_signal.publish(self._app)
         if isinstance(driver, TerminalDriver):
-            driver.lend()
+            driver.release_terminal()
         elif driver is not None:
             driver.suspend_application_mode()
 

@@ -248,7 +248,7 @@ class ReplayController:
         """Have logs read again: up to the moment, or to their end."""
         for screen in self._app.screen_stack:
             for view in screen.query(LogView):
-                view.forget()
+                view.reload_later()
 
 
 def _read_moment(replay: Replay, before: float | None, when: float) -> tuple[Snapshot, list[Event]]:

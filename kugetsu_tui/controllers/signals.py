@@ -33,7 +33,7 @@ def install_handlers(program: ExternalProgram, leave: Callable[[int], None], get
     def handle(number: int) -> None:
         driver = get_driver()
         if isinstance(driver, TerminalDriver):
-            if driver.lent and number in FROM_KEYS:
+            if driver.released and number in FROM_KEYS:
                 return
             driver.exit_after(LIMIT_S, 128 + number)
         ending.append(loop.create_task(end(number)))

@@ -9,8 +9,8 @@ from kugetsu_engine.domain.text.quantities import format_count, format_span
 from ..console import ActiveScreen, Console
 from ..formatting.cells import clean, fit
 from ..modals.confirm import Confirm
-from ..viewmodels.console_state import short_ref
-from ..viewmodels.selection import movers, named
+from ..viewmodels.console_state import shorten_reference
+from ..viewmodels.selection import format_names, order_moves
 from ..viewmodels.task_summary import find_active
 
 TaskRequest = tuple[str, str, dict[str, object]]
@@ -51,7 +51,7 @@ class TaskActions:
         if len(tasks) == 1:
             self._send([("move", tasks[0].id, {"to": to})])
             return
-        moving = movers([task.id for task in state.snapshot.pending], {task.id for task in tasks}, to)
+        moving = order_moves([task.id for task in state.snapshot.pending], {task.id for task in tasks}, to)
         self._send([("move", task_id, {"to": to}) for task_id in moving])
         if not moving:
             place = "first" if to in ("up", "top") else "last"
@@ -65,7 +65,7 @@ class TaskActions:
             self._send(requests)
             return
         question = Confirm(
-            f"Try {len(tasks)} tasks again?", [named(tasks), *self._describe_skipped(tasks)], yes="Try them again"
+            f"Try {len(tasks)} tasks again?", [format_names(tasks), *self._describe_skipped(tasks)], yes="Try them again"
         )
         self._ask(question, lambda: self._send(requests))
 
@@ -86,7 +86,7 @@ class TaskActions:
         self._ask(question, lambda: self._app.connection.requests.stop_tasks(tasks, now=now))
 
     def _ask_about_one(self, task: Task, now: bool) -> Confirm:
-        name = clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
+        name = clean(f"{task.shown} {shorten_reference(task.issue_ref)}", 120)
         active = find_active(self._screen.state, task.id) if self._screen.state is not None else None
         ran = f"Its agent has run for {format_span(active.elapsed_s)}. " if active else ""
         how = (
@@ -107,9 +107,9 @@ class TaskActions:
         lines = []
         if running:
             how = "are killed at once" if now else "get TERM, and time to finish"
-            lines += [f"{named(running)}: {how}; the attempts are lost, worktrees and branches are kept."]
+            lines += [f"{format_names(running)}: {how}; the attempts are lost, worktrees and branches are kept."]
         if waiting:
-            lines += [f"{named(waiting)}: out of the queue; u puts them back at their places, for half a minute."]
+            lines += [f"{format_names(waiting)}: out of the queue; u puts them back at their places, for half a minute."]
         title = " and ".join(parts)
         return Confirm(
             f"{title[0].upper()}{title[1:]}?",

@@ -8,7 +8,7 @@ from kugetsu_engine.domain.task import Task
 from ..availability import ActionContext
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from ..viewmodels.console_state import ConsoleState, short_ref
+from ..viewmodels.console_state import ConsoleState, shorten_reference
 
 NOTHING = [[("nothing is selected", "muted")]]
 
@@ -17,10 +17,10 @@ def format_log_title(task: Task | None, attempt: int, whole: bool = True) -> lis
     """The title of a log: its attempt, and unless `whole` is false its task."""
     if task is None:
         return []
-    sign = glyphs.of_task(task)
+    sign = glyphs.get_task_glyph(task)
     parts: list[tuple[str, str]] = []
     if whole:
-        parts = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)} ", "muted")]
+        parts = [(f"{clean(task.shown, 30)} {clean(shorten_reference(task.issue_ref), 60)} ", "muted")]
         parts.append((f"{sign.glyph} {sign.word}", sign.tone))
     if attempt:
         of_all = f" of {task.attempt}" if task.attempt > 1 else ""

@@ -27,10 +27,10 @@ from ..controllers.task_actions import TaskActions
 from ..formatting.cells import clean
 from ..formatting.glyphs import glyph
 from ..keys import MOVING, SHOWN_WHEN_POSSIBLE, TEXTS, Action, format_key
-from ..terminal.type_ahead import letters_taken
+from ..terminal.type_ahead import wait_for_typed_text
 from ..viewmodels.console_state import ConsoleState
 from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
-from ..widgets.pane import Pane, SearchChanged
+from ..widgets.pane import Pane, SearchablePane
 from ..widgets.row_list import RowList
 from .action_context import make_task_context
 from .search import FilterLine
@@ -143,7 +143,7 @@ class ConsoleScreen(Screen[None]):
         """Perform the action of a key, or report why not."""
         self.console.note_key_press()
         if isinstance(self.focused, Input):
-            await letters_taken(self.focused)
+            await wait_for_typed_text(self.focused)
             pane = self.query_one(FilterLine).close(key)
             self.refresh_keys()
             self.console.preferences.keep(pane)
@@ -226,13 +226,13 @@ class ConsoleScreen(Screen[None]):
         pane, line = self.focused_pane, self.query_one(FilterLine)
         if isinstance(pane, RowList):
             line.open_for_list(pane)
-        elif isinstance(pane, SearchChanged):
+        elif isinstance(pane, SearchablePane):
             line.open(pane, "search", (("enter", "search"), ("esc", "leave")), "", partial(self._start_search, pane))
 
-    def _start_search(self, pane: SearchChanged, text: str) -> None:
+    def _start_search(self, pane: SearchablePane, text: str) -> None:
         self.run_worker(self._search(pane, text), group="search", exclusive=True, exit_on_error=False)
 
-    async def _search(self, pane: SearchChanged, text: str) -> None:
+    async def _search(self, pane: SearchablePane, text: str) -> None:
         count = await pane.search(text)
         shown = clean(text, 60)
         lines = f"{format_count(count, 'line')} {choose_form(count, 'has', 'have')} {shown}; n and N go through them"
@@ -242,14 +242,14 @@ class ConsoleScreen(Screen[None]):
     def action_go_to_hit(self, by: int) -> None:
         """Go to another line that the search found."""
         pane = self.focused_pane
-        if isinstance(pane, SearchChanged) and pane.outdated:
+        if isinstance(pane, SearchablePane) and pane.outdated:
             self.run_worker(self._go_to_new_hit(pane, by), exit_on_error=False)
-        elif isinstance(pane, SearchChanged):
-            self.say(pane.hit(by))
+        elif isinstance(pane, SearchablePane):
+            self.say(pane.go_to_hit(by))
 
-    async def _go_to_new_hit(self, pane: SearchChanged, by: int) -> None:
+    async def _go_to_new_hit(self, pane: SearchablePane, by: int) -> None:
         await pane.search_again(by)
-        self.say(pane.hit(by))
+        self.say(pane.go_to_hit(by))
 
     # messages
 

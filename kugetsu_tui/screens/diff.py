@@ -14,8 +14,8 @@ from kugetsu_engine.errors import KugetsuError
 from ..availability import ActionContext
 from ..formatting.cells import clean
 from ..viewmodels import status_bar
-from ..viewmodels.console_state import ConsoleState, short_ref
-from ..viewmodels.diff import DiffText, FilesView, summary
+from ..viewmodels.console_state import ConsoleState, shorten_reference
+from ..viewmodels.diff import DiffText, FilesView, format_diff_summary
 from ..viewmodels.rows import Cell
 from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.diff_view import DiffView
@@ -124,8 +124,8 @@ class DiffScreen(ConsoleScreen):
 
     def show_state(self, state: ConsoleState) -> None:
         """Show the fleet; the diff stays as it was read."""
-        self.query_one(StatusStrip).show(status_bar.fleet(state, self.need_key), status_bar.engine(state))
-        self.query_one(Banner).show(status_bar.banner(state))
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
         self._describe()
 
     def action_reload(self) -> None:
@@ -155,17 +155,17 @@ class DiffScreen(ConsoleScreen):
         self.files.show(FilesView(self._text.files if self._text is not None else ()))
         self._arrange()
         self._describe()
-        await self.view.find()
+        await self.view.update_hits()
 
     def _describe(self) -> None:
         task = self.state.snapshot.find_task(self.task_id) if self.state is not None else None
         name = format_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:
-            spans += [(clean(short_ref(task.issue_ref), 60), "accent")]
+            spans += [(clean(shorten_reference(task.issue_ref), 60), "accent")]
         if self._text is not None:
             read_at = format_moment(self._read_at, seconds=True)
-            spans += [("  ", "text"), *summary(self._text.diff), (f"  at {read_at}", "faint")]
+            spans += [("  ", "text"), *format_diff_summary(self._text.diff), (f"  at {read_at}", "faint")]
         self.query_one(Header).show([spans])
         file = self.view.file
         if self._text is not None and file is not None:
@@ -225,7 +225,7 @@ class DiffScreen(ConsoleScreen):
 
     def action_go_to_hunk(self, by: int) -> None:
         """Go to another hunk."""
-        self.say(self.view.hunk(by))
+        self.say(self.view.go_to_hunk(by))
         self._moved()
 
     def action_go_to_file(self, by: int) -> None:

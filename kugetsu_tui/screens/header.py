@@ -1,7 +1,7 @@
 """The lines above the panes of a screen about one task."""
 
 from ..viewmodels.rows import Cell
-from ..widgets.line_widget import EMPTY, Line, Lines, filled
+from ..widgets.line_widget import EMPTY, Line, Lines, fill_spans
 
 
 class Header(Lines):
@@ -23,4 +23,4 @@ class Header(Lines):
 
     def line_at(self, y: int, width: int) -> Line:
         """One of the lines."""
-        return Line(filled(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY
+        return Line(fill_spans(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY

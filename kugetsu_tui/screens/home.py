@@ -237,8 +237,8 @@ class HomeScreen(ConsoleScreen):
         snapshot = state.snapshot
         self._update_in_use()
         self.multi_select.drop_gone(state)
-        self.query_one(StatusStrip).show(status_bar.fleet(state, self.need_key), status_bar.engine(state))
-        self.query_one(Banner).show(status_bar.banner(state))
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(state))
         queue = QueueView(state)
@@ -305,7 +305,7 @@ class HomeScreen(ConsoleScreen):
         snapshot = self.state.snapshot if self.state is not None else None
         if self.console.replay.is_on or self.focused_pane is not self.notices:
             return  # a replay does not count
-        if self.notices.filter or self.notices.sort or self.notices.in_sight_to < self._urgent:
+        if self.notices.filter or self.notices.sort or self.notices.visible_until < self._urgent:
             return  # not all that need a person were in sight
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
             connection = self.console.connection
@@ -346,9 +346,13 @@ class HomeScreen(ConsoleScreen):
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(
-            task_id, attempt, running, format_log_title(task, attempt), task_summary.card(state, task) if task else NOTHING
+            task_id,
+            attempt,
+            running,
+            format_log_title(task, attempt),
+            task_summary.format_card(state, task) if task else NOTHING,
         )
-        self.query_one(MessageBar).describe(self.multi_select.describe() or task_summary.summary_line(state, task_id))
+        self.query_one(MessageBar).describe(self.multi_select.describe() or task_summary.format_summary(state, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -375,7 +379,7 @@ class HomeScreen(ConsoleScreen):
 
     def line_in_sight(self) -> tuple[str, str] | None:
         """The name and the text of a line of the log, to copy, while the log has the focus."""
-        return self.log_pane.line_in_sight() if self.focused_pane is self.log_pane else None
+        return self.log_pane.line_to_copy() if self.focused_pane is self.log_pane else None
 
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.state.snapshot.find_task(task_id) if self.state is not None and task_id else None

@@ -50,7 +50,7 @@ class LogActions:
         self._screen.say(await self._view.toggle_raw())
 
     async def _go_to_error(self, by: int) -> None:
-        message = await self._view.error(by)
+        message = await self._view.go_to_error(by)
         if message:
             self._screen.say(message)
 

@@ -63,7 +63,7 @@ class LogScreen(ConsoleScreen):
 
     def line_in_sight(self) -> tuple[str, str] | None:
         """The name and the text of a line of the log, to copy."""
-        return self.log_pane.line_in_sight()
+        return self.log_pane.line_to_copy()
 
     def action_back(self) -> None:
         """Clear the search, or go back."""

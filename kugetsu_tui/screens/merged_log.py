@@ -8,7 +8,7 @@ from ..backend.merged_feed import GUTTER, LineFilter, MergedFeed
 from ..formatting.cells import clean
 from ..modals.menu import Menu
 from ..viewmodels import status_bar
-from ..viewmodels.console_state import ConsoleState, short_ref
+from ..viewmodels.console_state import ConsoleState, shorten_reference
 from ..viewmodels.log_window import LogPart
 from ..widgets.bars import Banner, StatusStrip
 from ..widgets.line_widget import Span
@@ -68,8 +68,8 @@ class MergedScreen(LogScreen):
         """Show the running agents."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(status_bar.fleet(state, self.need_key), status_bar.engine(state))
-        self.query_one(Banner).show(status_bar.banner(state))
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
         count = len(state.snapshot.active)
         title: list[Span] = [(f"{self._describe_choice()}, {count} {choose_form(count, 'runs', 'run')}", "muted")]
         self.log_pane.show(NAME, 1, True, title, NOTHING)
@@ -102,7 +102,7 @@ class MergedScreen(LogScreen):
         """Ask which agents' lines to show."""
         state, choice = self.state, self.view.choice
         tasks = [agent.task for agent in state.snapshot.active] if state is not None else []
-        named = {task.id: f"{task.shown} {short_ref(task.issue_ref)} {task.title}" for task in tasks}
+        named = {task.id: f"{task.shown} {shorten_reference(task.issue_ref)} {task.title}" for task in tasks}
         named |= {task: format_id(task) for task in choice.without if task not in named}
         choices = {"all": choice._replace(only=None, without=frozenset())}
         options = [("all", "all agents")]

@@ -9,7 +9,7 @@ from ..availability import ActionContext
 from ..console import ActiveScreen
 from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.rows import Cell
-from ..viewmodels.selection import Marks, every_task, marked_line
+from ..viewmodels.selection import Marks, format_marked, list_tasks
 from ..widgets.row_list import RowList
 from .action_context import make_kinds
 
@@ -54,19 +54,19 @@ class MultiSelect:
         if pane.in_range:
             self._end_range(pane)
         else:
-            pane.begin_range()
+            pane.start_range()
             self._screen.say("a range starts here: move, then v marks it; keys about tasks already act on it")
         self._changed()
 
     def _end_range(self, pane: RowList) -> None:
         self._marks.ids |= set(pane.range_tasks())
-        pane.drop_range()
+        pane.end_range()
 
     def clear(self) -> None:
         """Remove all marks."""
         self._marks.ids.clear()
         for row_list in self._lists:
-            row_list.drop_range()
+            row_list.end_range()
         self._changed()
 
     def __bool__(self) -> bool:
@@ -83,7 +83,7 @@ class MultiSelect:
         """Remove the marks of tasks that are gone."""
         self._targets = None
         if self._marks.ids:
-            self._marks.keep(task.id for task in every_task(state.snapshot))
+            self._marks.keep_known(task.id for task in list_tasks(state.snapshot))
 
     def tasks(self) -> list[Task]:
         """The marked tasks in their order."""
@@ -92,7 +92,7 @@ class MultiSelect:
             return []
         if self._targets is None or any(row_list.in_range for row_list in self._lists):
             marked = set(self._marks.ids).union(*(row_list.range_tasks() for row_list in self._lists))
-            self._targets = [task for task in every_task(state.snapshot) if task.id in marked]
+            self._targets = [task for task in list_tasks(state.snapshot) if task.id in marked]
         return self._targets
 
     def add_context(self, now: ActionContext) -> ActionContext:
@@ -104,4 +104,4 @@ class MultiSelect:
 
     def describe(self) -> list[Cell]:
         """Describe the marked tasks in one line; empty when there are none."""
-        return marked_line(self.tasks()) if self else []
+        return format_marked(self.tasks()) if self else []

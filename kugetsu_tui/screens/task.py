@@ -39,8 +39,8 @@ class TaskScreen(LogScreen):
         """Show the task in another state."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(status_bar.fleet(state, self.need_key), status_bar.engine(state))
-        self.query_one(Banner).show(status_bar.banner(state, at_home=False))
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state, at_home=False))
         task = state.snapshot.find_task(self.task_id)
         header = self.query_one(Header)
         room = max(self.size.height // 3, 3)
@@ -51,9 +51,11 @@ class TaskScreen(LogScreen):
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
         # Without a log, the card in its place shows the rest.
-        header.show(task_summary.header(state, task, attempt)[: None if attempt else 1], room)
-        self.log_pane.show(task.id, attempt, running, format_log_title(task, attempt, False), task_summary.card(state, task))
-        self.query_one(MessageBar).describe(task_summary.summary_line(state, task.id))
+        header.show(task_summary.format_header(state, task, attempt)[: None if attempt else 1], room)
+        self.log_pane.show(
+            task.id, attempt, running, format_log_title(task, attempt, False), task_summary.format_card(state, task)
+        )
+        self.query_one(MessageBar).describe(task_summary.format_summary(state, task.id))
         self.refresh_keys()
 
     @property

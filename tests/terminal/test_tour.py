@@ -66,7 +66,7 @@ def test_the_whole_tour(fleet: Fleet, tmux: Tmux) -> None:
     tmux.keys("Escape")
     tmux.wait_for("2 Queue")  # right behind an escape, q would be alt+q
     tmux.keys("q")
-    tmux.wait_for("only Stop all ends any")
+    tmux.wait_for("only Stop all stops agents")
     tmux.keys("q")
     wait_until(tmux.ended, 10, "the console to end")
     running = [task for task in ("q_2", "q_4") if fleet.state(task) == "running"]

@@ -9,7 +9,7 @@ from kugetsu_tui.controllers.clipboard import list_copyable
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens.task import TaskScreen
-from kugetsu_tui.widgets.pane import shown_title
+from kugetsu_tui.widgets.wrapping import wrap_text
 
 from .conftest import Opener
 from .test_home import on_disk
@@ -87,5 +87,5 @@ def test_words_of_wide_characters_lose_none() -> None:
     """A word that is longer than a line is broken between characters, whatever their width."""
     text = "日本語の長いタイトルです and then some"
     for width in range(2, 30):
-        lines = shown_title(text, width)
+        lines = wrap_text(text, width)
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")

@@ -71,7 +71,7 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
     async with console((100, 30), embed=True, at=slow_fleet) as here:
         await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         await here.press("q")
-        await here.shows("3 agents run under its engine; only Stop all ends any")
+        await here.shows("3 agents run under this console's engine; only Stop all stops agents")
         await here.press("escape")
         await here.until(lambda: not isinstance(here.app.screen, QuitDialog))
         await here.press("q")

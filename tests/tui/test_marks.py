@@ -7,7 +7,7 @@ import pytest
 from kugetsu_engine.client.api import Client
 from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.keys import ACTIONS, Registry
-from kugetsu_tui.viewmodels.selection import movers
+from kugetsu_tui.viewmodels.selection import order_moves
 
 from .conftest import Opener
 from .test_home import home, on_disk
@@ -32,7 +32,7 @@ def five(enqueue: Put) -> list[str]:
 def test_a_block_moves_without_turning_over(marked: str, to: str, order: str) -> None:
     """Whatever is marked keeps its order; what stands at the end stays there."""
     queue = list("abcde")
-    for task in movers(queue, set(marked), to):
+    for task in order_moves(queue, set(marked), to):
         place = queue.index(task)
         queue.remove(task)
         places = {"top": 0, "bottom": len(queue), "up": max(place - 1, 0), "down": place + 1}

@@ -12,7 +12,7 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.state import sessions
-from kugetsu_tui.commands.grammar import ALIASES, ELSEWHERE, VERBS, Command, parse
+from kugetsu_tui.commands.grammar import ALIASES, ELSEWHERE, VERBS, Command, parse_command
 from kugetsu_tui.controllers import cli_output
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
@@ -34,7 +34,7 @@ def test_every_verb_of_the_command_line_has_an_answer(verb: str) -> None:
     assert (ALIASES.get(verb, verb) in VERBS) != (verb in ELSEWHERE)
     if verb in ELSEWHERE:
         with pytest.raises(UsageError, match="not from here"):
-            parse(verb)
+            parse_command(verb)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_options_are_those_of_the_command_line(line: str, wanted: Command | None
     """With the same meaning; None: refused, and it is said how it is written."""
     if wanted is None:
         with pytest.raises(UsageError, match="write it like"):
-            parse(line)
+            parse_command(line)
     else:
-        assert parse(line) == wanted
+        assert parse_command(line) == wanted
 
 
 def test_an_earliest_start_is_a_point_in_time() -> None:
     """As the command line has it."""
-    assert epoch(parse("edit 16 at 22:00").args["not_before"]) is not None
+    assert epoch(parse_command("edit 16 at 22:00").args["not_before"]) is not None
 
 
 async def test_what_a_verb_prints_is_read_in_a_dialog(console: Opener, operator: Client, enqueue: Put) -> None:

@@ -10,7 +10,7 @@ from textual.theme import Theme
 from kugetsu_engine.domain.task import Task
 from kugetsu_tui import themes
 from kugetsu_tui.formatting import glyphs
-from kugetsu_tui.formatting.glyphs import choose_glyphs, of_level, of_state, of_task
+from kugetsu_tui.formatting.glyphs import choose_glyphs, get_level_glyph, get_state_glyph, get_task_glyph
 from tests.tui.conftest import Opener
 
 RGB = [theme for theme in themes.ALL if not theme.ansi]
@@ -53,14 +53,14 @@ def test_no_state_is_told_by_colour_alone(utf8: bool) -> None:
     """Each has a word of its own, and a glyph of one cell."""
     choose_glyphs(utf8)
     try:
-        looks = [of_state(state) for state in STATES]
+        looks = [get_state_glyph(state) for state in STATES]
         waiting = [Task("q_1", "local/a#1", "x", held=True), Task("q_2", "local/a#2", "x", attempt=1)]
-        looks += [of_task(task) for task in waiting]
-        looks.append(of_task(Task("q_3", "local/a#3", "x", state="running", stop="stop")))
+        looks += [get_task_glyph(task) for task in waiting]
+        looks.append(get_task_glyph(Task("q_3", "local/a#3", "x", state="running", stop="stop")))
         assert len({look.word for look in looks}) == len(looks)
         assert len({look.glyph for look in looks}) == len(looks)
         assert all(len(look.glyph) == 1 and (utf8 or look.glyph.isascii()) for look in looks)
-        assert len({of_level(level).glyph for level in ("info", "good", "warning", "error")}) == 4
+        assert len({get_level_glyph(level).glyph for level in ("info", "good", "warning", "error")}) == 4
     finally:
         choose_glyphs(True)
 
