@@ -156,7 +156,7 @@ class Ground:
         engine = open_engine(self.paths, self.environ, "headless")
         self.engine = engine
 
-        def launch(task: Task, entered: slots.SlotLease) -> bool:
+        def launch(task: Task, lease: slots.SlotLease) -> bool:
             self.started.append(task.id)
             engine.store.change(task, "notified", attempt=1, token="t")
             return True
