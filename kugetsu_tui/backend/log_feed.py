@@ -14,7 +14,7 @@ from kugetsu_engine.state.log_times import LogTimes
 
 from ..formatting import line_times
 from ..formatting.cells import SafeText
-from ..formatting.error_lines import looks_wrong
+from ..formatting.error_lines import is_error_line
 from ..viewmodels.log_window import SCAN_LINES, WINDOW, LogPart
 from .worker_thread import WorkerThread
 
@@ -71,7 +71,7 @@ class LogFeed:
 
         return await self._work.run(job)
 
-    async def grown(self) -> LogPart | None:
+    async def read_new_lines(self) -> LogPart | None:
         """Return the end of the log if it has changed, else None."""
 
         def job() -> LogPart | None:
@@ -89,7 +89,7 @@ class LogFeed:
 
         return await self._work.run(job)
 
-    async def window(self, start: int) -> LogPart:
+    async def read_window(self, start: int) -> LogPart:
         """Return the lines around a place."""
 
         def job() -> LogPart:
@@ -101,7 +101,7 @@ class LogFeed:
 
         return await self._work.run(job)
 
-    async def switch(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
+    async def switch_form(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
         """Go over to the other form of the log.
 
         Args:
@@ -140,7 +140,7 @@ class LogFeed:
 
         return await self._work.run(job)
 
-    async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
+    async def find_error(self, start: int, by: int) -> tuple[int | None, bool]:
         """Look for a line that tells of an error, from a line on, up or down.
 
         Returns: its number, None where there is none; and whether all lines were looked at.
@@ -157,7 +157,7 @@ class LogFeed:
                 lines = reader.read_lines(first, SCAN_BATCH if by > 0 else place - first + 1)
                 numbered = list(enumerate(lines, first))
                 for number, line in numbered if by > 0 else reversed(numbered):
-                    if looks_wrong(render_line(line.decode("utf-8", "replace")).text):
+                    if is_error_line(render_line(line.decode("utf-8", "replace")).text):
                         return number, True
                 place = first + len(lines) if by > 0 else first - 1
                 if not lines:
@@ -200,8 +200,8 @@ class LogFeed:
         times: tuple[str, ...] = ()
         if self.timed and self._times is not None:
             self._times.refresh()
-            dated = line_times.other_day(self._times.span or (), self._clock())
-            times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
+            dated = line_times.spans_other_day(self._times.span or (), self._clock())
+            times = line_times.format_times([self._times.time_of(offset) for offset, _ in placed], dated)
         lines = tuple(SafeText(line.text) for line in drawn)
         streams = self._of is not None and os.path.exists(self._paths.readable_log(*self._of))
         return LogPart(reader.line_count, reader.size, first, lines, times, collect_colours(drawn), streams)

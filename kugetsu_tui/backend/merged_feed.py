@@ -16,9 +16,9 @@ from kugetsu_engine.state.log_times import LogTimes
 
 from ..formatting import line_times
 from ..formatting.cells import SafeText, fit
-from ..formatting.error_lines import looks_wrong
+from ..formatting.error_lines import is_error_line
 from ..formatting.glyphs import glyph
-from ..viewmodels.filtering import compiled
+from ..viewmodels.filtering import compile_filter
 from ..viewmodels.log_window import WINDOW, LogPart
 from .log_feed import collect_colours
 from .worker_thread import WorkerThread
@@ -67,7 +67,7 @@ class LineFilter(NamedTuple):
 
     def compile(self) -> Callable[[MergedLine], bool]:
         """What it asks of a line."""
-        asked = compiled(self.words)
+        asked = compile_filter(self.words)
 
         def is_shown(line: MergedLine) -> bool:
             task = line.key[0]
@@ -108,12 +108,12 @@ class MergedFeed:
         attempts = list(self._attempts())
         return await self._work.run(lambda: self._look(attempts) or self._part(0))
 
-    async def grown(self) -> LogPart | None:
+    async def read_new_lines(self) -> LogPart | None:
         """Return the end if anything has come, else None."""
         attempts = list(self._attempts())
         return await self._work.run(lambda: self._look(attempts))
 
-    async def window(self, start: int) -> LogPart:
+    async def read_window(self, start: int) -> LogPart:
         """Return the lines around a place."""
         return await self._work.run(lambda: self._part(max(start - WINDOW // 2, 0)))
 
@@ -127,7 +127,7 @@ class MergedFeed:
 
         return await self._work.run(job)
 
-    async def switch(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
+    async def switch_form(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
         """Each log has the one form in which it can be followed here."""
         return await self._work.run(lambda: self._part(max(line - WINDOW // 2, 0))), line, True
 
@@ -138,13 +138,13 @@ class MergedFeed:
             lambda: [n for n, line in enumerate(self._chosen) if wanted and wanted in line.text.lower()]
         )
 
-    async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
+    async def find_error(self, start: int, by: int) -> tuple[int | None, bool]:
         """Look for a line that tells of an error, from a line on, up or down."""
 
         def job() -> tuple[int | None, bool]:
             lines = list(self._chosen)
             numbers = range(max(start, 0), len(lines)) if by > 0 else range(min(start, len(lines) - 1), -1, -1)
-            return next((number for number in numbers if looks_wrong(lines[number].text[GUTTER + 2 :])), None), True
+            return next((number for number in numbers if is_error_line(lines[number].text[GUTTER + 2 :])), None), True
 
         return await self._work.run(job)
 
@@ -210,8 +210,8 @@ class MergedFeed:
         times: tuple[str, ...] = ()
         if self.timed:
             spans = [source.times.span or () for source in self._sources.values()]
-            dated = line_times.other_day((at for span in spans for at in span), self._clock())
-            times = line_times.column(self._times_of(shown_lines), dated)
+            dated = line_times.spans_other_day((at for span in spans for at in span), self._clock())
+            times = line_times.format_times(self._times_of(shown_lines), dated)
         return LogPart(
             len(self._chosen), 0, first, tuple(line.text for line in shown_lines), times, collect_colours(shown_lines)
         )

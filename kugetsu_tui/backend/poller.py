@@ -12,7 +12,8 @@ from textual.message import Message
 from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.storage.watch import watch
 
@@ -148,7 +149,7 @@ class Poller:
             self._post(AttentionCalled(text))
         if not self._greeted:
             self._greeted = True
-            if (cell := absence.since(state, self._client.read_last_seen())) is not None:
+            if (cell := absence.format_absence(state, self._client.read_last_seen())) is not None:
                 self._post(Returned(*cell))
 
     def _make_state(self, snapshot: Snapshot) -> ConsoleState:

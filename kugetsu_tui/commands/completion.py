@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kugetsu_engine.cli.arguments import Argument
 
-from .grammar import ALIASES, FIELDS, PARTS, PLACES, VERBS, arguments_of, usage
+from .grammar import ALIASES, FIELDS, PARTS, PLACES, VERBS, format_usage, list_arguments
 
 MOST = 200
 
@@ -32,7 +32,7 @@ FIRST = {**PARTS, "queue": (*PARTS["queue"], "clear", "enqueue"), "replay": ("1h
 """What the first word of a command may be."""
 
 
-def completions(text: str, known: KnownValues) -> list[str]:
+def list_completions(text: str, known: KnownValues) -> list[str]:
     """Every line that the text may become, by one word more."""
     *before, last = text.split(" ")
     head = " ".join(before)
@@ -48,7 +48,7 @@ def _next(verb: str, words: Sequence[str], known: KnownValues) -> list[str]:
     """What may come next after some words of a command."""
     if verb in FIRST and not words:
         return list(FIRST[verb])
-    arguments = arguments_of(f"{verb} {words[0]}" if verb in PARTS else verb)
+    arguments = list_arguments(f"{verb} {words[0]}" if verb in PARTS else verb)
     if words and (words[-1].startswith("--") or verb == "edit"):
         for argument in arguments:
             if argument.is_option and argument.value and argument.name == words[-1].removeprefix("--"):
@@ -89,7 +89,7 @@ def _tasks(states: Iterable[str], known: KnownValues) -> list[str]:
     return [number for state in states for number in known.tasks.get(state, ())]
 
 
-def common_start(lines: Sequence[str]) -> str:
+def find_common_start(lines: Sequence[str]) -> str:
     """What all of some lines begin with."""
     if not lines:
         return ""
@@ -98,13 +98,13 @@ def common_start(lines: Sequence[str]) -> str:
     return least[:same]
 
 
-def hint(text: str, known: KnownValues, width: int) -> str:
+def format_hint(text: str, known: KnownValues, width: int) -> str:
     """What stands above the line while it is typed: how the command is written, or what it may become."""
     words = text.split()
-    found = completions(text, known)
+    found = list_completions(text, known)
     shown = [line.rstrip().rpartition(" ")[2] for line in found]
     verb = ALIASES.get(words[0], words[0]) if words else ""
-    written = usage(verb) if verb in VERBS and (len(words) > 1 or text.endswith(" ")) else ""
+    written = format_usage(verb) if verb in VERBS and (len(words) > 1 or text.endswith(" ")) else ""
     written = "" if written == verb else written
     told = "  ".join(shown)
     line = f"{written}   {told}" if written and told else written or told

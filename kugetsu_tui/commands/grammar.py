@@ -63,7 +63,7 @@ class Command:
     args: dict[str, Any] = field(default_factory=dict)
 
 
-def arguments_of(verb: str) -> tuple[Argument, ...]:
+def list_arguments(verb: str) -> tuple[Argument, ...]:
     """Return what a verb, or a verb and the word it goes on with, takes here."""
     arguments = OWN[verb] if verb in OWN else SHELL_VERBS[verb].arguments if verb in SHELL_VERBS else ()
     return tuple(argument for argument in arguments if not argument.shell_only)
@@ -74,7 +74,7 @@ FIELDS = tuple(argument.name for argument in SHELL_VERBS["edit"].arguments if ar
 """What can be changed of a waiting task."""
 
 
-def parse(text: str) -> Command:
+def parse_command(text: str) -> Command:
     """Understand one line.
 
     Raises:
@@ -102,7 +102,7 @@ def parse(text: str) -> Command:
     return _READERS.get(verb, _read_plain)(verb, words[1:])
 
 
-def usage(verb: str) -> str:
+def format_usage(verb: str) -> str:
     """Return how a command is written."""
     if verb in PARTS:
         return " | ".join(_written(f"{verb} {part}") for part in PARTS[verb])
@@ -111,7 +111,7 @@ def usage(verb: str) -> str:
 
 def _written(verb: str) -> str:
     words, options = [verb], []
-    for argument in arguments_of(verb):
+    for argument in list_arguments(verb):
         value = argument.value
         if argument.is_option:
             options.append(f"[{argument.names[-1]}{f' {value}' if value else ''}]")
@@ -121,23 +121,23 @@ def _written(verb: str) -> str:
         words.append(f"[{value}]" if nargs in ("?", "*") and not argument.one_of else value)
     if verb not in WRITTEN:
         return " ".join([*words, *options])
-    fields = "|".join(f"{argument.name} {argument.value}" for argument in arguments_of("edit")[1:])
+    fields = "|".join(f"{argument.name} {argument.value}" for argument in list_arguments("edit")[1:])
     return WRITTEN[verb].format(options=" ".join(options), places="|".join(PLACES[:-1]), fields=fields)
 
 
 def _wrong(verb: str) -> UsageError:
-    return UsageError(f"write it like: {usage(verb)}")
+    return UsageError(f"write it like: {format_usage(verb)}")
 
 
 def _read(verb: str, words: Sequence[str]) -> Namespace:
     """Read words as the command line does."""
-    given: Namespace = make_console_parser(verb, arguments_of(verb), f"write it like: {_written(verb)}").parse_args(words)
+    given: Namespace = make_console_parser(verb, list_arguments(verb), f"write it like: {_written(verb)}").parse_args(words)
     return given
 
 
 def _options_first(verb: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part the options, each with its value, from the other words: of a message without quotes, of which `-x` may be one."""
-    takes_value = {name for argument in arguments_of(verb) if argument.value for name in argument.names}
+    takes_value = {name for argument in list_arguments(verb) if argument.value for name in argument.names}
     options, others, rest = [], [], iter(words)
     for word in rest:
         name, _, value = word.partition("=")
@@ -154,7 +154,7 @@ def _options_first(verb: str, words: Sequence[str]) -> tuple[list[str], list[str
 def _read_plain(verb: str, words: list[str]) -> Command:
     """Read a verb whose options are the arguments of what it asks for, beside ids of tasks."""
     options, others = _options_first(verb, words)
-    takes_words = any(not argument.is_option for argument in arguments_of(verb))
+    takes_words = any(not argument.is_option for argument in list_arguments(verb))
     given = vars(_read(verb, [*options, *(["--"] if takes_words and others else []), *others]))
     ids = given.pop("id", None) or given.pop("what", None) or []
     tasks = tuple(_id(word) for word in ([ids] if isinstance(ids, str) else ids))

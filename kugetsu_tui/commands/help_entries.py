@@ -25,7 +25,7 @@ from ..keys import (
     Registry,
     format_key,
 )
-from .grammar import VERBS, usage
+from .grammar import VERBS, format_usage
 
 COMMANDS = "Commands, after :"
 ORDER = (TASK, QUEUE, LOG, DIFF, PANES, MOVING, CONSOLE, REPLAY)
@@ -91,11 +91,11 @@ _MANNERS = (
 )
 
 
-def entries() -> list[Entry]:
+def list_entries() -> list[Entry]:
     """All that stands after the keys."""
     commands = []
     for verb in VERBS:
-        written, told = usage(verb), _OF_CONSOLE.get(verb) or describe_verb(verb)
+        written, told = format_usage(verb), _OF_CONSOLE.get(verb) or describe_verb(verb)
         commands.append(Entry(COMMANDS, f":{verb}", f"{told}; {written}" if written != verb else told))
     return [
         *commands,
@@ -124,7 +124,7 @@ class Section(NamedTuple):
     items: list[Item]
 
 
-def sections(registry: Registry, now: ActionContext) -> list[Section]:
+def build_sections(registry: Registry, now: ActionContext) -> list[Section]:
     """The keys that matter in this place, its other keys by group, then all else; last what is only in other places."""
     first = [
         action
@@ -136,7 +136,7 @@ def sections(registry: Registry, now: ActionContext) -> list[Section]:
     found = [Section("Here", [_here(action, now) for action in first])]
     for group in ORDER:
         found.append(Section(group, [_here(action, now) for action in reachable if action.group == group]))
-    others = entries()
+    others = list_entries()
     for group in dict.fromkeys(entry.group for entry in others):
         found.append(Section(group, [_entry(entry) for entry in others if entry.group == group]))
     found.append(Section("In other places", [_elsewhere(action) for action in elsewhere]))

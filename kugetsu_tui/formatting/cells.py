@@ -39,35 +39,35 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return set_cell_size(text, width - 1) + glyph("ellipsis")
 
 
-def tail(text: str, width: int) -> str:
+def fit_end(text: str, width: int) -> str:
     """Return the end of a text that is too wide, with an ellipsis in front; of a path it says the most."""
-    if width_of(text) <= width:
+    if measure_width(text) <= width:
         return text
     kept, used = len(text), 1
-    while kept and (used := used + width_of(text[kept - 1])) <= width:
+    while kept and (used := used + measure_width(text[kept - 1])) <= width:
         kept -= 1
     return f"{glyph('ellipsis')}{text[kept:]}"
 
 
-def from_cell(text: str, left: int) -> str:
+def cut_left(text: str, left: int) -> str:
     """Return a text from a cell on, with an ellipsis in that cell if anything stands before it; columns stay straight."""
     if left <= 0 or not text:
         return text
-    place = text_place(text, left)
-    used = width_of(text[:place])
+    place = find_cell(text, left)
+    used = measure_width(text[:place])
     return f"{glyph('ellipsis')}{' ' * max(used - left - 1, 0)}{text[place:]}"
 
 
-def text_place(text: str, left: int) -> int:
+def find_cell(text: str, left: int) -> int:
     """Return the place of the first character that is wholly right of the cell `left`."""
     used = 0
     for place, character in enumerate(text):
         if used > left:
             return place
-        used += width_of(character)
+        used += measure_width(character)
     return len(text)
 
 
-def width_of(text: str) -> int:
+def measure_width(text: str) -> int:
     """Cells a text takes on the screen."""
     return len(text) if text.isascii() else cell_len(text)

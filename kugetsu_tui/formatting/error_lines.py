@@ -10,7 +10,7 @@ _NAMED = re.compile(r"\b[A-Za-z_.]*(?:Error|Exception)\b\s*:|\bexit (?:code |sta
 _NONE = re.compile(r"\b(?:0|no|without|zero) (?:error|errors|failed|failure|failures|exceptions?)\b", re.IGNORECASE)
 
 
-def looks_wrong(text: str) -> bool:
+def is_error_line(text: str) -> bool:
     """Whether a line tells of an error, as test runners, compilers and shells write it."""
     text = text[:500]
     return (_WORDS.match(text) is not None or _NAMED.search(text) is not None) and _NONE.search(text) is None

@@ -36,7 +36,7 @@ _ASCII = glyph_tables.ASCII | {
 }  # fmt: skip
 
 
-def speaks_utf8(environ: Mapping[str, str] = os.environ, coerced: bool | None = None) -> bool:
+def supports_utf8(environ: Mapping[str, str] = os.environ, coerced: bool | None = None) -> bool:
     """Whether the terminal takes UTF-8; `KUGETSU_ASCII=1` says no.
 
     By the variables of the locale themselves: in the C locale Python speaks UTF-8 all the same, and writes that into the
@@ -65,7 +65,7 @@ def choose_glyphs(utf8: bool) -> None:
     _glyphs.update(_UTF8 if utf8 else _ASCII)
 
 
-def draws_ascii() -> bool:
+def is_ascii_only() -> bool:
     """Whether nothing beyond ASCII is drawn."""
     return _glyphs["tl"] == _ASCII["tl"]
 
@@ -73,9 +73,9 @@ def draws_ascii() -> bool:
 _PLAIN = str.maketrans("…↑↓←→−–×·▼▲│", "~^v<>--x-v^|")
 
 
-def plain_style(text: str) -> str:
+def adapt_text(text: str) -> str:
     """Words of the console as this terminal can show them; as wide as before."""
-    return text if text.isascii() or not draws_ascii() else text.translate(_PLAIN)
+    return text if text.isascii() or not is_ascii_only() else text.translate(_PLAIN)
 
 
 def glyph(name: str) -> str:
@@ -91,24 +91,24 @@ _STATES = {
 }  # fmt: skip
 
 
-def of_task(task: Task) -> Glyph:
+def get_task_glyph(task: Task) -> Glyph:
     """How a task is shown."""
-    return of_state(task.glyph_name)
+    return get_state_glyph(task.glyph_name)
 
 
-def of_state(state: str) -> Glyph:
+def get_state_glyph(state: str) -> Glyph:
     """How a state is shown."""
     word, tone = _STATES.get(state, (state, "text"))
     return Glyph(_glyphs.get(state, "?"), word, tone)
 
 
-def of_level(level: str) -> Glyph:
+def get_level_glyph(level: str) -> Glyph:
     """How a notification is shown."""
     tones = {"good": "good", "warning": "warning", "error": "danger"}
     return Glyph(glyph(level if level in tones else "info"), level, tones.get(level, "muted"))
 
 
-def spark(values: tuple[float, ...], top: float = 100.0) -> str:
+def draw_curve(values: tuple[float, ...], top: float = 100.0) -> str:
     """A small curve of values from 0 to `top`."""
     levels = glyph("spark")
     return "".join(levels[min(int(max(value, 0.0) / top * len(levels)), len(levels) - 1)] for value in values)

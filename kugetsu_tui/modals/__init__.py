@@ -1,1 +1,1 @@
-"""What lies over a screen for a moment: questions, the task form, help, the command line."""
+"""Dialogs over a screen: questions, the task form, help, the command line."""

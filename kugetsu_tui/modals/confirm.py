@@ -1,4 +1,4 @@
-"""A question with two answers; the safe one is the default."""
+"""A yes-or-no question; the safe answer is the default."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from ..formatting.cells import clean
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks once; `y` does it, `n` and escape do not, enter presses the button that has the focus."""
+    """`y` confirms, `n` and escape cancel, enter presses the focused button."""
 
     BINDINGS = [
         Binding("y", "answer(True)", show=False, priority=True),
@@ -26,23 +26,23 @@ class Confirm(ModalScreen[bool]):
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
 
     def __init__(self, question: str, lines: Sequence[str], *, yes: str, no: str = "No", default: bool = False) -> None:
-        """Make a question.
+        """Create the question.
 
         Args:
-            question: names what it is about.
-            lines: what is lost, and what goes on.
-            yes: the word on the button that does it.
-            default: whether enter does it.
+            question: the question, naming its subject.
+            lines: what is lost and what continues.
+            yes: label of the confirming button.
+            default: whether enter confirms.
         """
         super().__init__()
         self.question = question
         self.lines = tuple(line for line in lines if line.strip())
-        self._words = (yes, no)
+        self._labels = (yes, no)
         self._default = default
 
     def compose(self) -> ComposeResult:
-        """Question, lines, two buttons; where room is short the lines are scrolled between the other two."""
-        yes, no = self._words
+        """Question, lines and two buttons; on a small screen the lines scroll."""
+        yes, no = self._labels
         with Vertical(classes="dialog"):
             yield Static(Content(clean(self.question, 400)), classes="dialog-title")
             with VerticalScroll(classes="dialog-body", can_focus=False):
@@ -53,23 +53,23 @@ class Confirm(ModalScreen[bool]):
                 yield Button(Content(f"{no}  n"), id="no", compact=True)
 
     def on_mount(self) -> None:
-        """Put the focus on the default."""
+        """Focus the default button."""
         self.query_one("#yes" if self._default else "#no").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Answer by the button."""
+        """Return the pressed button's answer."""
         event.stop()
         self.action_answer(event.button.id == "yes")
 
     def action_other(self) -> None:
-        """Go to the other button."""
+        """Focus the other button."""
         self.focus_next()
 
     def action_scroll_lines(self, by: int) -> None:
-        """Read on, where not all lines are seen."""
+        """Scroll the lines."""
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_answer(self, yes: bool) -> None:
-        """Answer; a second key finds the question gone."""
+        """Return the answer; a second key press is ignored."""
         if self.is_current:
             self.dismiss(yes)

@@ -1,4 +1,4 @@
-"""Who starts when: a plan of the queue, with `+` and `-` to ask what another number of slots would do."""
+"""Forecast of when tasks start; `+` and `-` try another number of slots."""
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -11,14 +11,14 @@ from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
 
 from ..viewmodels import forecast as view
 from ..widgets.line_widget import Span
-from ..widgets.pane import shown_title
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingDialog, ScrollingLines
 
 MOST_SLOTS = 100
 
 
 class ForecastLines(ScrollingLines):
-    """The plan by lines."""
+    """The lines of the forecast."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ForecastLines(ScrollingLines):
         self._snapshot: Snapshot | None = None
 
     def show(self, plan: Plan, snapshot: Snapshot) -> None:
-        """Show another plan."""
+        """Show a plan."""
         self._plan, self._snapshot = plan, snapshot
         self.sync()
 
@@ -37,18 +37,18 @@ class ForecastLines(ScrollingLines):
             return []
         more = len(snapshot.pending) - len(plan.starts) - len(plan.others)
         head: list[list[Span]] = []
-        for spans in view.headline(plan, snapshot.limit, snapshot.stalled):
+        for spans in view.format_headline(plan, snapshot.limit, snapshot.stalled):
             head += [spans] if sum(len(text) for text, _ in spans) <= width else [
-                [(part, spans[-1][1])] for part in shown_title("".join(text for text, _ in spans), width)
+                [(part, spans[-1][1])] for part in wrap_text("".join(text for text, _ in spans), width)
             ]  # fmt: skip
-        return [*head, [], *view.rows(plan, snapshot, more, width)]
+        return [*head, [], *view.format_rows(plan, snapshot, more, width)]
 
 
 class ForecastDialog(ScrollingDialog):
-    """Shows a plan of one moment; escape leaves."""
+    """Shows the forecast for one snapshot; escape closes it."""
 
     HINTS = (
-        "+ − what if there were more or fewer slots, ↑ ↓ read on, esc leaves", "+ − what if, esc leaves", "esc leaves",
+        "+ − try more or fewer slots, ↑ ↓ scroll, esc closes", "+ − slots, esc closes", "esc closes",
     )  # fmt: skip
     BINDINGS = [
         Binding("w", "leave", show=False),
@@ -57,20 +57,20 @@ class ForecastDialog(ScrollingDialog):
     ]
 
     def __init__(self, snapshot: Snapshot, limit: int | None = None) -> None:
-        """Make a plan; with another number of slots than there are, where one is asked for."""
+        """Create the dialog; `limit` is the number of slots to simulate, by default the current one."""
         super().__init__()
         self._snapshot = snapshot
         self._limit = max(min(limit if limit is not None else snapshot.limit, MOST_SLOTS), 1)
 
     def compose(self) -> ComposeResult:
-        """Title and plan."""
+        """Title and lines."""
         with Vertical(classes="dialog", id="plan"):
-            yield Static(Content("Who starts when"), classes="dialog-title")
+            yield Static(Content("When tasks start"), classes="dialog-title")
             yield ForecastLines()
             yield Static(Content(""), classes="dialog-hint")
 
     def on_mount(self) -> None:
-        """Keys go to the plan."""
+        """Focus the lines and show the plan."""
         super().on_mount()
         self._show()
 
@@ -80,7 +80,7 @@ class ForecastDialog(ScrollingDialog):
         self._fit()
 
     def on_resize(self) -> None:
-        """As high as the plan is long, where there is room."""
+        """Fit the height to the lines."""
         self._fit()
 
     def _fit(self) -> None:
@@ -88,6 +88,6 @@ class ForecastDialog(ScrollingDialog):
         self.call_after_refresh(self.show_hint)
 
     def action_slots(self, by: int) -> None:
-        """Ask what another number of slots would do; changes nothing."""
+        """Simulate another number of slots; changes nothing."""
         self._limit = max(min(self._limit + by, MOST_SLOTS), 1)
         self._show()

@@ -1,4 +1,4 @@
-"""Help: the keys of the pane one comes from first, searchable; enter does what is chosen, or says why it cannot be done now."""
+"""Help: searchable list of keys and commands, those of the current pane first; enter runs the chosen one."""
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -10,84 +10,84 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from ..availability import ActionContext
-from ..commands.help_entries import Item, Section, sections
+from ..commands.help_entries import Item, Section, build_sections
 from ..formatting.cells import fit
-from ..formatting.glyphs import glyph, plain_style
+from ..formatting.glyphs import adapt_text, glyph
 from ..keys import Action, Registry
-from ..terminal.type_ahead import letters_taken
-from ..widgets.line_widget import EMPTY, Line, Span, filled
-from ..widgets.pane import shown_title
+from ..terminal.type_ahead import wait_for_typed_text
+from ..widgets.line_widget import EMPTY, Line, Span, fill_spans
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingLines
 
 NAME = 12
-"""Cells for keys."""
+"""Columns for the keys."""
 ROOMY = 40
-"""Cells below which keys get half of that."""
+"""Below this width the keys get half of `NAME`."""
 INDENT = 2
 GAP = 2
-"""Cells between two columns."""
+"""Columns between the two halves."""
 TWO_COLUMNS = 110
-"""Cells from which on there are two columns."""
+"""From this width on there are two columns."""
 
 
 class HelpLines(ScrollingLines, can_focus=False):
-    """The list of keys, one of which is chosen."""
+    """The list of entries with a cursor."""
 
     class Chosen(Message):
-        """The chosen line was clicked."""
+        """The chosen entry was clicked."""
 
     def __init__(self, registry: Registry, now: ActionContext) -> None:
         super().__init__()
-        self._sections = sections(registry, now)
-        self._wanted = ""
-        self._choice = 0
+        self._sections = build_sections(registry, now)
+        self._search = ""
+        self._cursor = 0
         self._items: list[Item] = []
-        """What can be chosen, in order."""
+        """Selectable entries, in order."""
         self._places: list[tuple[range, range]] = []
-        """The lines and the cells of each of them."""
+        """Lines and columns of each entry."""
 
     def search(self, text: str) -> None:
-        """Show only what has all of some words in it."""
-        if text.lower() != self._wanted:
-            self._wanted, self._choice, self._first = text.lower(), 0, 0
+        """Show only entries that contain all words of a text."""
+        if text.lower() != self._search:
+            self._search, self._cursor, self._first = text.lower(), 0, 0
             self.sync()
 
     @property
     def chosen(self) -> Item | None:
-        """What is chosen."""
-        return self._items[self._choice] if self._choice < len(self._items) else None
+        """The entry under the cursor."""
+        return self._items[self._cursor] if self._cursor < len(self._items) else None
 
     def choose(self, by: int) -> None:
-        """Choose another one, further down or up."""
-        self._choice = max(min(self._choice + by, len(self._items) - 1), 0)
+        """Move the cursor."""
+        self._cursor = max(min(self._cursor + by, len(self._items) - 1), 0)
         if self._places:
-            lines = self._places[self._choice][0]
-            top = 0 if self._choice == 0 else lines.start
+            lines = self._places[self._cursor][0]
+            top = 0 if self._cursor == 0 else lines.start
             self._first = max(min(self._first, top), lines.stop - self.size.height)
         self.sync()
 
     def lay_out(self, width: int) -> list[list[Span]]:
-        """All lines, by section, in two columns where there is room."""
+        """All lines, by section, in two columns if the width allows it."""
         self._items, self._places = [], []
         lines: list[list[Span]] = []
         columns = 2 if width >= TWO_COLUMNS else 1
         column_width = (width - GAP * (columns - 1)) // columns
         for section in self._sections:
-            items = [item for item in section.items if self._asked_for(item, section)]
+            items = [item for item in section.items if self._matches(item, section)]
             if items:
                 lines += [*([[]] if lines else []), [(section.title, "title")]]
                 self._add(lines, items, column_width, columns)
         return lines or [[("nothing matches", "muted")]]
 
-    def _asked_for(self, item: Item, section: Section) -> bool:
+    def _matches(self, item: Item, section: Section) -> bool:
         text = f"{item.name} {item.word} {item.told} {section.title}".lower()
-        return all(word in text for word in self._wanted.split())
+        return all(word in text for word in self._search.split())
 
     def _add(self, lines: list[list[Span]], items: list[Item], width: int, columns: int) -> None:
-        """Add the items of a section, as many lines left as right."""
+        """Add the items of a section, balanced over the columns."""
         name = NAME if width >= ROOMY else NAME // 2
         room = max(width - INDENT - name - GAP, 1)
-        parts = [shown_title(item.told, room) for item in items]
+        parts = [wrap_text(item.told, room) for item in items]
         heights = [len(part) for part in parts]
         half = len(items)
         if columns > 1:
@@ -101,14 +101,14 @@ class HelpLines(ScrollingLines, can_focus=False):
                 for row, part in enumerate(parts[number]):
                     before = lines[y + row]
                     if column:
-                        lines[y + row] = before = [*filled(before, width), (" " * GAP, "text")]
+                        lines[y + row] = before = [*fill_spans(before, width), (" " * GAP, "text")]
                     before += self._entry(items[number], part, row, place, name)
                 self._items.append(items[number])
                 self._places.append((range(y, y + heights[number]), range(left, left + width)))
                 y += heights[number]
 
     def _entry(self, item: Item, part: str, row: int, place: int, width: int) -> list[Span]:
-        marker: Span = (glyph("marker") + " ", "focus") if place == self._choice and row == 0 else ("  ", "text")
+        marker: Span = (glyph("marker") + " ", "focus") if place == self._cursor and row == 0 else ("  ", "text")
         tone = "muted" if item.dim else "text"
         name: Span = (fit(item.name if row == 0 else "", width), "faint" if item.dim else "key")
         return [marker, name, (" " * GAP, "text"), (part, tone)]
@@ -116,23 +116,23 @@ class HelpLines(ScrollingLines, can_focus=False):
     def line_at(self, y: int, width: int) -> Line:
         """One line."""
         index = self._first + y
-        return Line(filled(self._all[index], width)) if index < len(self._all) else EMPTY
+        return Line(fill_spans(self._all[index], width)) if index < len(self._all) else EMPTY
 
     def on_click(self, event: events.Click) -> None:
-        """Choose what is under the pointer; once more does it."""
+        """Select the clicked entry; a second click runs it."""
         for number, (lines, cells) in enumerate(self._places):
             if event.y + self._first in lines and event.x in cells:
-                if number == self._choice:
+                if number == self._cursor:
                     self.post_message(self.Chosen())
-                self.choose(number - self._choice)
+                self.choose(number - self._cursor)
                 return
 
 
 class Help(ModalScreen[Action | str | None]):
-    """The keys; type to search, enter does one, escape leaves. Returns the action, or the command to be typed on."""
+    """Help. Returns the chosen action, or the start of a command to complete."""
 
     BINDINGS = [
-        Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
+        Binding("escape", "leave", show=False, priority=True),  # keys typed after it go to the screen below
         Binding("enter", "accept", show=False, priority=True),
         Binding("down", "choose(1)", show=False),
         Binding("up", "choose(-1)", show=False),
@@ -149,16 +149,16 @@ class Help(ModalScreen[Action | str | None]):
         self._title_text = title
 
     def compose(self) -> ComposeResult:
-        """Title, search, list."""
+        """Title, search field, list."""
         with Vertical(classes="dialog", id="help"):
             yield Static(Content(self._title_text), classes="dialog-title")
             yield Input(
-                id="help-search", placeholder=plain_style("type to search, ↑ ↓ choose, enter does it, esc leaves"), compact=True
+                id="help-search", placeholder=adapt_text("type to search, ↑ ↓ choose, enter runs it, esc closes"), compact=True
             )
             yield HelpLines(self._registry, self._now)
 
     def on_mount(self) -> None:
-        """Type at once."""
+        """Focus the search field."""
         field = self.query_one(Input)
         field.cursor_blink = False
         field.focus()
@@ -168,15 +168,15 @@ class Help(ModalScreen[Action | str | None]):
         event.stop()
         text = event.value
         if text == "?":
-            # The key that opened it, pressed again, closes it.
+            # The key that opens help also closes it.
             self.action_leave()
         else:
             self.query_one(HelpLines).search(text)
 
     async def action_accept(self) -> None:
-        """Do what is found by what was typed."""
+        """Run the chosen entry."""
         field = self.query_one(Input)
-        await letters_taken(field)
+        await wait_for_typed_text(field)
         self.query_one(HelpLines).search(field.value)
         self._do()
 
@@ -187,10 +187,10 @@ class Help(ModalScreen[Action | str | None]):
             self.dismiss(item.does)
 
     def action_choose(self, by: int) -> None:
-        """Go up or down."""
+        """Move the cursor."""
         self.query_one(HelpLines).choose(by)
 
     def action_leave(self) -> None:
-        """Go back."""
+        """Close help."""
         if self.is_current:
             self.dismiss(None)

@@ -1,4 +1,4 @@
-"""A short list of which one is chosen, with enter or a click."""
+"""A short list; enter or a click chooses an entry."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from ..formatting.cells import clean
 
 
 class Menu(ModalScreen[str | None]):
-    """Returns the name of what was chosen; None when it was left."""
+    """Returns the name of the chosen entry; None if the operator left it."""
 
     BINDINGS = [
         Binding("escape,q", "leave", show=False, priority=True),
@@ -24,11 +24,11 @@ class Menu(ModalScreen[str | None]):
     ]
 
     def __init__(self, title: str, options: Sequence[tuple[str, str]], hint: str, first: str = "") -> None:
-        """Make a menu.
+        """Create the menu.
 
         Args:
-            options: names, and what is shown for each.
-            first: the name at which it begins.
+            options: name and label of each entry.
+            first: name of the entry under the cursor at first.
         """
         super().__init__()
         self._title = title
@@ -37,14 +37,14 @@ class Menu(ModalScreen[str | None]):
         self._first = first
 
     def compose(self) -> ComposeResult:
-        """A line for each option."""
+        """Title, entries, hint."""
         with Vertical(classes="dialog menu"):
             yield Static(Content(clean(self._title, 60)), classes="dialog-title")
-            yield OptionList(*(Option(Content(clean(words, 200)), name) for name, words in self._options), compact=True)
+            yield OptionList(*(Option(Content(clean(label, 200)), name) for name, label in self._options), compact=True)
             yield Static(Content(self._hint), classes="dialog-hint")
 
     def on_mount(self) -> None:
-        """Begin where it was asked to."""
+        """Put the cursor on the first entry or on the given one."""
         choices = self.query_one(OptionList)
         names = [name for name, _ in self._options]
         choices.highlighted = names.index(self._first) if self._first in names else 0
@@ -56,15 +56,15 @@ class Menu(ModalScreen[str | None]):
         self.leave(event.option_id)
 
     def action_move(self, by: int) -> None:
-        """Go up or down."""
+        """Move the cursor."""
         choices = self.query_one(OptionList)
         choices.action_cursor_down() if by > 0 else choices.action_cursor_up()
 
     def action_leave(self) -> None:
-        """Choose nothing."""
+        """Close without a choice."""
         self.leave(None)
 
     def leave(self, chosen: str | None) -> None:
-        """Answer; a second key finds the menu gone."""
+        """Return the choice; a second key press is ignored."""
         if self.is_current:
             self.dismiss(chosen)

@@ -1,15 +1,15 @@
-"""What a verb of the command line printed, to be read."""
+"""Shows the output of a command."""
 
 from collections.abc import Sequence
 
-from ..formatting.cells import clean, width_of
+from ..formatting.cells import clean, measure_width
 from ..widgets.line_widget import Span
-from ..widgets.pane import shown_title
+from ..widgets.wrapping import wrap_text
 from .text_dialog import ScrollingLines, TextDialog
 
 
 class OutputLines(ScrollingLines):
-    """Lines as they were printed; one that is too long goes on below, a little further in."""
+    """Output lines; long ones wrap with an indent."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__()
@@ -20,18 +20,18 @@ class OutputLines(ScrollingLines):
         lines: list[list[Span]] = []
         for line in self.printed:
             tone = "warning" if line.startswith("✗") else "text"
-            if width_of(line) <= width:
+            if measure_width(line) <= width:
                 lines.append([(line, tone)])
                 continue
             indent = "  " if width > 20 else ""
-            first, *rest = shown_title(line, width)
+            first, *rest = wrap_text(line, width)
             lines.append([(first, tone)])
-            lines += [[(indent + part, tone)] for part in shown_title(" ".join(rest), width - len(indent)) if part]
+            lines += [[(indent + part, tone)] for part in wrap_text(" ".join(rest), width - len(indent)) if part]
         return lines
 
 
 class OutputDialog(TextDialog):
-    """Shows what was printed; escape leaves."""
+    """Shows output; escape closes it."""
 
     NAME = "report"
     WIDEST = 130

@@ -1,4 +1,4 @@
-"""The form for a task, new or waiting. What was typed is kept when it is left, and nothing is lost when it is refused."""
+"""The form for a task, new or waiting. Text is kept when the form is closed or the task is refused."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from textual.worker import Worker
 from kugetsu_engine.domain.new_task import EXPECTATIONS, check_priority
 
 from ..formatting.cells import clean
-from ..formatting.glyphs import draws_ascii, plain_style
-from ..terminal.type_ahead import letters_taken
+from ..formatting.glyphs import adapt_text, is_ascii_only
+from ..terminal.type_ahead import wait_for_typed_text
 from . import worker_errors
 
 SUBMIT_KEY = "ctrl+j"
 ROOMY = 72
-"""Columns from which on the buttons say all they do."""
+"""From this width on the buttons have full labels."""
 NARROW = 40
-"""Columns below which they only name the keys."""
+"""Below this width the buttons only name their keys."""
 FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect")
 
 
 @dataclass(frozen=True)
 class FormDraft:
-    """A task as it was typed."""
+    """The fields of a task as typed."""
 
     reference: str = ""
     message: str = ""
     agent: str = ""
-    """Empty: the agent of the settings."""
+    """Empty: the default agent."""
     priority: str = ""
     repo: str = ""
     after: str = ""
@@ -44,22 +44,22 @@ class FormDraft:
     tags: str = ""
     timeout: str = ""
     expect: str = ""
-    """Empty: what is usual."""
+    """Empty: the default."""
 
     @classmethod
     def of_fields(cls, reference: str, message: str, fields: Mapping[str, str]) -> "FormDraft":
-        """A waiting task as its text has it."""
+        """Build the draft of a waiting task from its text's fields."""
         return cls(reference, message, **{name: fields.get(name, "") for name in FIELDS})
 
     def fields(self) -> dict[str, str]:
-        """The fields as the text of a task has them."""
+        """The fields in the form of a task's text."""
         return {name: str(getattr(self, name)).strip() for name in FIELDS}
 
     def options(self) -> dict[str, Any]:
-        """The options of `Client.enqueue`, as far as they were given.
+        """The given options, as arguments of `Client.enqueue`.
 
         Raises:
-            UsageError: the priority is none.
+            UsageError: the priority is not valid.
         """
         given: dict[str, Any] = {}
         for name in ("agent", "expect"):
@@ -78,25 +78,25 @@ class FormDraft:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing worth keeping was typed."""
+        """Whether neither issue nor message was typed."""
         return not (self.reference.strip() or self.message.strip())
 
 
 @dataclass(frozen=True)
 class FormWarning:
-    """Something that would keep a task from running."""
+    """A reason why the task could not run."""
 
     about: str
-    """The field that could change it: `repo`, `agent`; `settings` where none can."""
-    words: str
+    """The field that can fix it: `repo`, `agent`; `settings` if no field can."""
+    text: str
 
 
 class TaskForm(ModalScreen[str | None]):
-    """Asks for a task and puts it into the queue; returns the answer, None when it was left."""
+    """Edits a task and submits it. Returns the answer; None if the operator left the form."""
 
     BINDINGS = [
-        Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
-        # With priority the focus has moved before the next key is looked at, however fast it comes.
+        Binding("escape", "leave", show=False, priority=True),  # keys typed after it go to the screen below
+        # With priority the focus moves before the next key is handled, however fast keys come.
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("enter", "next_field", show=False, priority=True),
@@ -114,19 +114,19 @@ class TaskForm(ModalScreen[str | None]):
         short_yes: str = "Put it in", fixed_reference: bool = False,
         check: Callable[[FormDraft], Awaitable[Sequence[FormWarning]]] | None = None,
     ) -> None:  # fmt: skip
-        """Make the form.
+        """Create the form.
 
         Args:
-            draft: what was typed last time.
-            submit: puts the task into the queue, raises KugetsuError.
-            agents: names of the agents there are, each with what keeps it from running, if anything does.
-            default_agent: the one that is taken when none is chosen.
-            keep: takes what was typed when the form is left.
-            title: what the form is for.
-            yes: words of the button that submits.
-            short_yes: the same where there is little room.
-            fixed_reference: the issue stands and cannot be changed.
-            check: what would keep the task from running; it is queued all the same when that is asked for again.
+            draft: initial contents.
+            submit: submits the task; raises KugetsuError.
+            agents: returns the agents' names, each with the reason why it cannot run, or an empty text.
+            default_agent: the agent used if none is chosen.
+            keep: stores the draft when the form is closed.
+            title: the form's title.
+            yes: label of the submit button.
+            short_yes: its label on narrow screens.
+            fixed_reference: whether the issue cannot be changed.
+            check: returns reasons why the task could not run; submitting again queues it anyway.
         """
         super().__init__()
         self._draft = draft
@@ -138,10 +138,10 @@ class TaskForm(ModalScreen[str | None]):
         self._yes = (yes, short_yes)
         self._fixed_reference = fixed_reference
         self._check = check
-        self._doubted: FormDraft | None = None
-        """What was typed when the doubts about it were told."""
+        self._warned_draft: FormDraft | None = None
+        """The draft whose warnings were shown."""
         self._filled = False
-        """Whether the agents can be chosen already."""
+        """Whether the list of agents has been loaded."""
         self._busy = False
 
     def compose(self) -> ComposeResult:
@@ -155,13 +155,13 @@ class TaskForm(ModalScreen[str | None]):
                     yield Input(
                         draft.reference,
                         id="reference",
-                        placeholder="owner/repo#12, an address, or local/name#1",
+                        placeholder="owner/repo#12, a URL, or local/name#1",
                         compact=True,
                         disabled=self._fixed_reference,
                     )
                 with Horizontal(classes="row tall"):
                     yield Label(Content("message"))
-                    yield TextArea(draft.message, id="message", placeholder="what the agent is to do", compact=True)
+                    yield TextArea(draft.message, id="message", placeholder="what the agent should do", compact=True)
                 with Horizontal(classes="row pair"):
                     yield Label(Content("agent"))
                     yield Select[str](
@@ -170,17 +170,15 @@ class TaskForm(ModalScreen[str | None]):
                         compact=True,
                     )  # fmt: skip
                     yield Label(Content("priority"), classes="second")
-                    yield Input(
-                        draft.priority, id="priority", placeholder=plain_style("5  (0–9, 9 starts first)"), compact=True
-                    )
+                    yield Input(draft.priority, id="priority", placeholder=adapt_text("5  (0–9, 9 starts first)"), compact=True)
                 with Horizontal(classes="row pair"):
                     yield Label(Content("after"))
-                    yield Input(draft.after, id="after", placeholder="such as 41 42", compact=True)
+                    yield Input(draft.after, id="after", placeholder="e.g. 41 42", compact=True)
                     yield Label(Content("at"), classes="second")
-                    yield Input(draft.at, id="at", placeholder="such as 22:00 or +2h", compact=True)
+                    yield Input(draft.at, id="at", placeholder="e.g. 22:00 or +2h", compact=True)
                 with Horizontal(classes="row pair"):
                     yield Label(Content("timeout"))
-                    yield Input(draft.timeout, id="timeout", placeholder="such as 30m or 2h", compact=True)
+                    yield Input(draft.timeout, id="timeout", placeholder="e.g. 30m or 2h", compact=True)
                     yield Label(Content("expect"), classes="second")
                     yield Select[str](
                         [(Content(word), word) for word in EXPECTATIONS], prompt="anything (default)", id="expect",
@@ -188,9 +186,9 @@ class TaskForm(ModalScreen[str | None]):
                     )  # fmt: skip
                 with Horizontal(classes="row pair"):
                     yield Label(Content("repo"))
-                    yield Input(draft.repo, id="repo", placeholder="path of a clone of yours", compact=True)
+                    yield Input(draft.repo, id="repo", placeholder="path of your own clone", compact=True)
                     yield Label(Content("tags"), classes="second")
-                    yield Input(draft.tags, id="tags", placeholder="words to find it by", compact=True)
+                    yield Input(draft.tags, id="tags", placeholder="labels to find it by", compact=True)
             with Vertical(classes="dialog-foot"):
                 yield Static(Content(""), id="form-error")
                 with Horizontal(classes="dialog-buttons"):
@@ -198,11 +196,11 @@ class TaskForm(ModalScreen[str | None]):
                     yield Button(Content("Leave"), id="leave", compact=True)
 
     def on_mount(self) -> None:
-        """Start at the first field; the agents are read meanwhile."""
+        """Focus the first field and load the agents."""
         for field in self.query(Input):
             field.cursor_blink = False
-        if draws_ascii():
-            for arrow in self.query(".arrow").results(Static):  # Textual's own, of the fields one chooses in
+        if is_ascii_only():
+            for arrow in self.query(".arrow").results(Static):  # Textual's own arrow of select fields
                 arrow.update(Content("^" if arrow.has_class("up-arrow") else "v"))
         area = self.query_one(TextArea)
         area.cursor_blink = False
@@ -211,7 +209,7 @@ class TaskForm(ModalScreen[str | None]):
         self.run_worker(self._fill_agents(), exit_on_error=False)
 
     def on_resize(self, event: Resize) -> None:
-        """Say how to submit and how to leave, in as many words as there is room for."""
+        """Label the buttons, as long as the width allows."""
         width = event.size.width
         yes, no = (self._yes[0], "Leave, keep the text  esc") if width >= ROOMY else (self._yes[1], "Leave  esc")
         if width < NARROW:
@@ -232,7 +230,7 @@ class TaskForm(ModalScreen[str | None]):
         self._filled = True
 
     def draft(self) -> FormDraft:
-        """What stands in the fields."""
+        """The current contents of the fields."""
         value = {str(field.id): field.value for field in self.query(Input)}
         for field in self.query(Select):
             value[str(field.id)] = field.value if isinstance(field.value, str) else ""
@@ -241,7 +239,7 @@ class TaskForm(ModalScreen[str | None]):
         return FormDraft(message=self.query_one(TextArea).text, **value)
 
     def action_next_field(self) -> None:
-        """A line is complete."""
+        """Go to the next field."""
         self.focus_next()
 
     @on(Button.Pressed)
@@ -253,7 +251,7 @@ class TaskForm(ModalScreen[str | None]):
             await self.action_leave()
 
     def action_submit(self) -> None:
-        """Put the task into the queue, after the field has taken the letters that are on their way to it."""
+        """Submit, once the field has received the keys typed before."""
         (self.focused or self).call_later(self._submit_once)
 
     def _submit_once(self) -> None:
@@ -262,41 +260,41 @@ class TaskForm(ModalScreen[str | None]):
             self.run_worker(self._send(self.draft()), exit_on_error=False)
 
     async def _send(self, draft: FormDraft) -> None:
-        if self._check is not None and draft != self._doubted and (doubts := await self._check(draft)):
-            self._doubted = draft
-            self._doubt(doubts)
+        if self._check is not None and draft != self._warned_draft and (warnings := await self._check(draft)):
+            self._warned_draft = draft
+            self._show_warnings(warnings)
             return
-        told = await self._submit(draft)
+        answer = await self._submit(draft)
         self._keep(FormDraft())
         if self.is_current:
-            self.dismiss(told)
+            self.dismiss(answer)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say what failed here, where it is seen; it can be tried again."""
+        """Show the failure in the form, where it can be fixed."""
         failed = worker_errors.describe_worker_error(event)
         if failed is not None:
             self._fail(failed[0])
 
-    def _doubt(self, doubts: Sequence[FormWarning]) -> None:
-        """Say what would keep the task from running, and go to the field that could change it."""
-        said = [one.words if one.about == "settings" else f"{one.about}: {one.words}" for one in doubts]
-        self._fail(f"it could not run. {'; '.join(said)}. {SUBMIT_KEY} again queues it all the same")
-        for field in self.query(f"#{doubts[0].about}"):
+    def _show_warnings(self, warnings: Sequence[FormWarning]) -> None:
+        """Show the warnings and focus the field that can fix the first one."""
+        texts = [item.text if item.about == "settings" else f"{item.about}: {item.text}" for item in warnings]
+        self._fail(f"it could not run: {'; '.join(texts)}. {SUBMIT_KEY} again queues it anyway")
+        for field in self.query(f"#{warnings[0].about}"):
             self.set_focus(field)
 
-    def _fail(self, words: str) -> None:
+    def _fail(self, text: str) -> None:
         self._busy = False
-        self.query_one("#form-error", Static).update(Content(clean(f"! {words}", 400)))
+        self.query_one("#form-error", Static).update(Content(clean(f"! {text}", 400)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A list of choices that is open is left before the form is; only in a field of one line enter goes on."""
+        """Escape closes an open list before the form; enter moves on only from one-line fields."""
         if action == "next_field":
             return isinstance(self.focused, Input)
         return action != "leave" or not any(field.expanded for field in self.query(Select))
 
     async def action_leave(self) -> None:
-        """Go back; the text is there next time."""
-        await letters_taken(self.focused)
+        """Close the form and keep its text."""
+        await wait_for_typed_text(self.focused)
         if self.is_current:
             self._keep(self.draft())
             self.dismiss(None)

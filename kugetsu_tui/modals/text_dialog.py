@@ -1,4 +1,4 @@
-"""What dialogs share that show lines to be read: the lines, the keys that scroll them, and the way out."""
+"""Base of dialogs that show text: the lines, the keys that scroll them, and closing."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -12,46 +12,46 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..formatting.cells import clean, width_of
-from ..formatting.glyphs import glyph, plain_style
+from ..formatting.cells import clean, measure_width
+from ..formatting.glyphs import adapt_text, glyph
 from ..widgets.line_widget import EMPTY, Line, Lines, Span
 
 FRAME = 6
-"""Columns that border and padding take."""
+"""Columns of border and padding."""
 
 
 class ScrollingLines(Lines, can_focus=True):
-    """Lines that are laid out for the width, and scrolled."""
+    """Scrollable lines, laid out for the width."""
 
     DEFAULT_CSS = "ScrollingLines { height: 1fr; }"
 
-    class Rest(Message):
-        """How many lines stand below what is seen has changed."""
+    class RemainingChanged(Message):
+        """The number of lines below the visible ones has changed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._first = 0
-        self.rest = 0
-        """Lines below what is seen."""
+        self.remaining = 0
+        """Lines below the visible ones."""
         self._all: list[list[Span]] = []
 
     def lay_out(self, width: int) -> list[list[Span]]:
-        """All lines; the one method a dialog's lines must have."""
+        """All lines; a subclass must define it."""
         raise NotImplementedError
 
-    def go(self, by: int) -> None:
+    def scroll_lines(self, by: int) -> None:
         """Go up or down."""
         self._first += by
         self.sync()
 
     def prepare(self) -> None:
-        """Lay the lines out for the width, and keep within what there is."""
+        """Lay out for the width and keep the position within the text."""
         self._all = self.lay_out(self.size.width)
         self._first = max(min(self._first, len(self._all) - self.size.height), 0)
         rest = max(len(self._all) - self._first - self.size.height, 0) if self.size.height else 0
-        if rest != self.rest:
-            self.rest = rest
-            self.post_message(self.Rest())
+        if rest != self.remaining:
+            self.remaining = rest
+            self.post_message(self.RemainingChanged())
 
     def line_at(self, y: int, width: int) -> Line:
         """One line."""
@@ -60,18 +60,18 @@ class ScrollingLines(Lines, can_focus=True):
 
     def on_mouse_scroll_down(self) -> None:
         """Go down."""
-        self.go(3)
+        self.scroll_lines(3)
 
     def on_mouse_scroll_up(self) -> None:
         """Go up."""
-        self.go(-3)
+        self.scroll_lines(-3)
 
 
 class ScrollingDialog(ModalScreen[None]):
-    """Shows `ScrollingLines`; escape leaves."""
+    """Shows `ScrollingLines`; escape closes it."""
 
-    HINTS: ClassVar[tuple[str, ...]] = ("↑ ↓ read on, esc leaves", "esc leaves")
-    """What the last line says of the keys, the longest first; the first that fits is shown."""
+    HINTS: ClassVar[tuple[str, ...]] = ("↑ ↓ scroll, esc closes", "esc closes")
+    """Hints for the last line, the longest first; the first that fits is shown."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "leave", show=False, priority=True),
         Binding("down,j", "scroll(1)", show=False),
@@ -83,31 +83,31 @@ class ScrollingDialog(ModalScreen[None]):
     ]
 
     def on_mount(self) -> None:
-        """Keys go to the lines."""
+        """Focus the lines."""
         self.set_focus(self.query_one(ScrollingLines))
 
-    @on(ScrollingLines.Rest)
+    @on(ScrollingLines.RemainingChanged)
     def show_hint(self) -> None:
-        """Say what keys do, and how much is still to be read."""
+        """Show the keys and how many lines remain."""
         lines = self.query_one(ScrollingLines)
-        more = f"{glyph('more')} {lines.rest} more  " if lines.rest else ""
-        told = next(
-            (more + hint for hint in self.hints() if width_of(more + hint) <= lines.size.width), more + self.hints()[-1]
+        more = f"{glyph('more')} {lines.remaining} more  " if lines.remaining else ""
+        text = next(
+            (more + hint for hint in self.hints() if measure_width(more + hint) <= lines.size.width), more + self.hints()[-1]
         )
-        self.query_one(".dialog-hint", Static).update(Content(plain_style(told)))
+        self.query_one(".dialog-hint", Static).update(Content(adapt_text(text)))
 
     def hints(self) -> Sequence[str]:
-        """What the last line may say; the first that fits is shown."""
+        """The hints to choose from."""
         return self.HINTS
 
     def fit(self, width: int) -> None:
-        """Be as high as there is something to read, where there is room."""
+        """Fit the height to the lines, within the screen."""
         lines = self.query_one(ScrollingLines)
         lines.styles.height = max(min(len(lines.lay_out(width)), self.app.size.height - 6), 1)
 
     def action_scroll(self, by: int) -> None:
         """Go up or down."""
-        self.query_one(ScrollingLines).go(by)
+        self.query_one(ScrollingLines).scroll_lines(by)
 
     def action_leave(self) -> None:
         """Go back."""
@@ -116,7 +116,7 @@ class ScrollingDialog(ModalScreen[None]):
 
 
 class TextDialog(ScrollingDialog):
-    """A title and lines, as high as there is to read; `NAME` is its id in the style sheet, which makes it `WIDEST` wide."""
+    """A title and lines; `NAME` is the id in the style sheet, whose width is `WIDEST`."""
 
     NAME = ""
     WIDEST = 96
@@ -127,22 +127,22 @@ class TextDialog(ScrollingDialog):
         self._lines = lines
 
     def compose(self) -> ComposeResult:
-        """Title, lines, and what keys do."""
+        """Title, lines, hint."""
         with Vertical(classes="dialog", id=self.NAME):
             yield Static(Content(clean(self._heading, 200)), classes="dialog-title")
             yield self._lines
-            yield Static(Content(plain_style(self.hints()[0])), classes="dialog-hint")
+            yield Static(Content(adapt_text(self.hints()[0])), classes="dialog-hint")
 
     def on_mount(self) -> None:
-        """As high as there is to read from the first frame on: else it covers the whole screen first."""
+        """Fit the height before the first frame; otherwise the dialog covers the whole screen first."""
         super().on_mount()
         self.on_resize()
 
     def on_resize(self) -> None:
-        """As high as there is to read, where there is room."""
-        self.fit(inner_width(self.app.size.width, self.WIDEST))
+        """Fit the height to the lines."""
+        self.fit(compute_text_width(self.app.size.width, self.WIDEST))
 
 
-def inner_width(screen: int, widest: int) -> int:
-    """Columns of the text in a dialog that is at most `widest` wide, on a screen so wide."""
+def compute_text_width(screen: int, widest: int) -> int:
+    """Columns for text in a dialog of at most `widest` columns."""
     return max(min(screen, widest) - FRAME, 10)

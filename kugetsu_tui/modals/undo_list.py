@@ -1,4 +1,4 @@
-"""What can still be taken back: choose one with enter."""
+"""List of actions that can be undone."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from .menu import Menu
 
 
 class UndoList(Menu):
-    """Returns the number of the act that is to be taken back, as a text; None when it was left."""
+    """Returns the number of the action to undo, as text; None if the operator left it."""
 
     BINDINGS = [Binding("u", "leave", show=False)]
 
-    def __init__(self, acts: Sequence[tuple[int, str, str]]) -> None:
-        """Make a list of acts: number, words, and until when each can be taken back; the newest first."""
-        options = [(str(number), f"{words}  until {until}") for number, words, until in acts]
-        super().__init__("Take back", options, "enter takes it back, esc leaves")
+    def __init__(self, actions: Sequence[tuple[int, str, str]]) -> None:
+        """Create the list from number, text and deadline of each action, the newest first."""
+        options = [(str(number), f"{text}  until {until}") for number, text, until in actions]
+        super().__init__("Undo", options, "enter undoes it, esc closes")

@@ -1,4 +1,4 @@
-"""What the slots did in the last hours: a timeline, and figures of what ended."""
+"""Slot use in the last hours: a timeline, and figures of the ended tasks."""
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -17,36 +17,36 @@ from .text_dialog import ScrollingDialog, ScrollingLines
 
 
 class UtilizationLines(ScrollingLines):
-    """Timeline and figures by lines."""
+    """The lines of timeline and figures."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self._snapshot = snapshot
-        self.span_s = utilization.span_for(snapshot)
+        self.span_s = utilization.choose_span(snapshot)
 
     def lay_out(self, width: int) -> list[list[Span]]:
         """All lines."""
         width = max(width, TICK)
         snapshot, now = self._snapshot, self._snapshot.taken_at
         since = now - self.span_s
-        bars = utilization.timeline(utilization.bars(snapshot, since), since, now, width)
+        bars = utilization.draw_timeline(utilization.list_bars(snapshot, since), since, now, width)
         ended = [task for task in snapshot.done if (epoch(task.completed_at) or 0.0) >= since]
         if not ended:
-            return [*bars, [], [("nothing ended in this time", "muted")]]
-        total, by_repository, by_agent = utilization.figures(ended, snapshot.default_agent)
-        table = utilization.table(total, (("by repository", by_repository), ("by agent", by_agent)), width)
+            return [*bars, [], [("no task ended in this time", "muted")]]
+        total, by_repository, by_agent = utilization.count_figures(ended, snapshot.default_agent)
+        table = utilization.draw_table(total, (("by repository", by_repository), ("by agent", by_agent)), width)
         cut = len(snapshot.done) < snapshot.done_count and len(ended) == len(snapshot.done)
         note: list[list[Span]] = [[], [(f"of the newest {len(ended)} ended tasks", "muted")]] if cut else []
         return [*bars, [], *table, *note]
 
 
 class UtilizationDialog(ScrollingDialog):
-    """Shows the past of one moment; escape leaves."""
+    """Shows slot use up to one snapshot; escape closes it."""
 
     HINTS = (
-        "+ − a longer or a shorter time, ↑ ↓ read on, esc leaves",
-        "+ − longer, shorter, esc leaves",
-        "+ − time, esc leaves",
+        "+ − longer or shorter span, ↑ ↓ scroll, esc closes",
+        "+ − span, esc closes",
+        "esc closes",
     )
     BINDINGS = [
         Binding("h", "leave", show=False),
@@ -66,24 +66,24 @@ class UtilizationDialog(ScrollingDialog):
             yield Static(Content(""), classes="dialog-hint")
 
     def on_mount(self) -> None:
-        """Keys go to the lines."""
+        """Focus the lines and show the title."""
         super().on_mount()
-        self._entitle()
+        self._update_title()
 
     def on_resize(self) -> None:
-        """As high as there is something to say, where there is room."""
+        """Fit the height to the lines."""
         self.fit(100)
         self.call_after_refresh(self.show_hint)
 
-    def _entitle(self) -> None:
+    def _update_title(self) -> None:
         self.fit(100)
         lines = self.query_one(UtilizationLines)
-        self.query_one("#history-title", Static).update(Content(f"The slots, the last {format_span(lines.span_s)}"))
+        self.query_one("#history-title", Static).update(Content(f"Slot use in the last {format_span(lines.span_s)}"))
         lines.sync()
 
     def action_longer(self, by: int) -> None:
-        """Look at more or at less of the past."""
+        """Show a longer or a shorter span."""
         lines = self.query_one(UtilizationLines)
-        place = utilization.SPANS_S.index(lines.span_s) + by
-        lines.span_s = utilization.SPANS_S[max(min(place, len(utilization.SPANS_S) - 1), 0)]
-        self._entitle()
+        index = utilization.SPANS_S.index(lines.span_s) + by
+        lines.span_s = utilization.SPANS_S[max(min(index, len(utilization.SPANS_S) - 1), 0)]
+        self._update_title()

@@ -1,4 +1,4 @@
-"""Workers that fail. Nobody waits for one, so each place that starts some passes on how they end, and the app says it."""
+"""Failed workers: nothing awaits a worker, so its starter passes the failure on and the app reports it."""
 
 import logging
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def describe_worker_error(event: Worker.StateChanged) -> tuple[str, str] | None:
-    """What is said of the end of a worker, with its tone; None where it did not fail. What nobody expects is logged."""
+    """Message and tone for a worker's failure, None if it did not fail; unexpected errors are logged."""
     error = event.worker.error
     if event.state is not WorkerState.ERROR or error is None:
         return None
@@ -19,4 +19,4 @@ def describe_worker_error(event: Worker.StateChanged) -> tuple[str, str] | None:
     log.error("a worker failed: %s", event.worker.name, exc_info=error)
     if isinstance(error, OSError):
         return f"the disk refused: {error.strerror or error}", "warning"
-    return f"that failed: {type(error).__name__}, see the log of the console", "danger"
+    return f"internal error: {type(error).__name__}; see the console's log", "danger"

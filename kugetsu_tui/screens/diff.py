@@ -1,4 +1,4 @@
-"""What a task's worktree holds that its base does not: the files beside their lines."""
+"""The changes in a task's worktree since its base: the files beside their lines."""
 
 import logging
 
@@ -14,8 +14,8 @@ from kugetsu_engine.errors import KugetsuError
 from ..availability import ActionContext
 from ..formatting.cells import clean
 from ..viewmodels import status_bar
-from ..viewmodels.console_state import ConsoleState, short_ref
-from ..viewmodels.diff import DiffText, FilesView, summary
+from ..viewmodels.console_state import ConsoleState, shorten_reference
+from ..viewmodels.diff import DiffText, FilesView, format_diff_summary
 from ..viewmodels.rows import Cell
 from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.diff_view import DiffView
@@ -44,7 +44,7 @@ class DiffScreen(ConsoleScreen):
         self._read_at = 0.0
 
     def compose(self) -> ComposeResult:
-        """What it comes to, then files and lines."""
+        """The summary, then files and lines."""
         yield StatusStrip()
         yield Banner()
         yield Header()
@@ -56,9 +56,9 @@ class DiffScreen(ConsoleScreen):
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
-        """Ask git at once."""
+        """Run git at once."""
         self.set_focus(self.view)
-        self.view.show(None, "asking git …")
+        self.view.show(None, "running git …")
         self._arrange()
         self._load()
 
@@ -85,7 +85,7 @@ class DiffScreen(ConsoleScreen):
 
     @property
     def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
+        """The pane with the focus."""
         return self.files if self.focused is self.files else self.view
 
     def _go(self, pane: Pane) -> None:
@@ -101,7 +101,7 @@ class DiffScreen(ConsoleScreen):
         self._go(self.view if self.focused_pane is self.files else self.files)
 
     def on_descendant_focus(self) -> None:
-        """A click gives the focus as well as a key does."""
+        """Show the keys of the pane; a click gives the focus, too."""
         if isinstance(self.focused, Pane):
             self.refresh_keys()
 
@@ -118,20 +118,20 @@ class DiffScreen(ConsoleScreen):
     # what is shown
 
     @property
-    def ready(self) -> bool:
+    def has_diff(self) -> bool:
         """Whether git has answered."""
         return self._text is not None
 
     def show_state(self, state: ConsoleState) -> None:
-        """Show how the fleet stands; the diff itself stays as it was read."""
-        self.query_one(StatusStrip).show(status_bar.fleet(state, self.need_key), status_bar.engine(state))
-        self.query_one(Banner).show(status_bar.banner(state))
+        """Show the fleet; the diff stays as it was read."""
+        self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
+        self.query_one(Banner).show(status_bar.format_banner(state))
         self._describe()
 
     def action_reload(self) -> None:
-        """Ask git again."""
+        """Run git again."""
         self.console.connection.poller.reload()
-        self.say("asking git again")
+        self.say("running git again")
         self._load()
 
     def _load(self) -> None:
@@ -144,7 +144,7 @@ class DiffScreen(ConsoleScreen):
         except (KugetsuError, OSError) as error:
             self._text = None
             self.view.show(None, clean(str(error), 600))
-        except Exception as error:  # the boundary of this screen: the console lives on, whatever git answered
+        except Exception as error:  # the boundary of this screen: whatever git answered, the console goes on
             log.exception("reading a diff failed")
             self._text = None
             self.view.show(None, f"the diff cannot be shown: {type(error).__name__}")
@@ -155,33 +155,35 @@ class DiffScreen(ConsoleScreen):
         self.files.show(FilesView(self._text.files if self._text is not None else ()))
         self._arrange()
         self._describe()
-        await self.view.find()
+        await self.view.update_hits()
 
     def _describe(self) -> None:
         task = self.state.snapshot.find_task(self.task_id) if self.state is not None else None
         name = format_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:
-            spans += [(clean(short_ref(task.issue_ref), 60), "accent")]
+            spans += [(clean(shorten_reference(task.issue_ref), 60), "accent")]
         if self._text is not None:
             read_at = format_moment(self._read_at, seconds=True)
-            spans += [("  ", "text"), *summary(self._text.diff), (f"  at {read_at}", "faint")]
+            spans += [("  ", "text"), *format_diff_summary(self._text.diff), (f"  at {read_at}", "faint")]
         self.query_one(Header).show([spans])
         file = self.view.file
         if self._text is not None and file is not None:
-            one = self._text.files[file]
-            loose = ", not committed" if one.uncommitted and one.state != "untracked" else ""
-            self.query_one(MessageBar).describe([(clean(one.path, 300), "text"), (f"  {one.state}{loose}", "muted")])
+            change = self._text.files[file]
+            uncommitted = ", not committed" if change.uncommitted and change.state != "untracked" else ""
+            self.query_one(MessageBar).describe(
+                [(clean(change.path, 300), "text"), (f"  {change.state}{uncommitted}", "muted")]
+            )
         self.refresh_keys()
 
     def get_context(self) -> ActionContext:
-        """What the keys need to know."""
+        """What decides which actions are possible."""
         pane = self.focused_pane.id or "diff"
         return self.add_console_context(
             make_context(self.state, self.console.connection.client.read_only, pane, self.task_id, 0, self.view.searching)
         )
 
-    # moving: the files follow the lines, and the lines the files
+    # moving: the list of files and the lines follow each other
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
@@ -206,13 +208,13 @@ class DiffScreen(ConsoleScreen):
         self._describe()
 
     def action_move(self, by: int) -> None:
-        """Move, and show which file that is."""
+        """Move, and select the file in the list."""
         super().action_move(by)
         if self.focused_pane is self.view:
             self._moved()
 
     def action_move_to_end(self, bottom: bool) -> None:
-        """Move, and show which file that is."""
+        """Move, and select the file in the list."""
         super().action_move_to_end(bottom)
         if self.focused_pane is self.view:
             self._moved()
@@ -223,7 +225,7 @@ class DiffScreen(ConsoleScreen):
 
     def action_go_to_hunk(self, by: int) -> None:
         """Go to another hunk."""
-        self.say(self.view.hunk(by))
+        self.say(self.view.go_to_hunk(by))
         self._moved()
 
     def action_go_to_file(self, by: int) -> None:

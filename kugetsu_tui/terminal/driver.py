@@ -40,7 +40,7 @@ class TerminalDriver(Driver):
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self.app = app
-        self.lent = False
+        self.released = False
         """Whether another program has the terminal."""
         self._on_stop: Callable[[], object] = lambda: None
         self._loop_here = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ class TerminalDriver(Driver):
         """The terminal can be handed over."""
         return True
 
-    def call_to_stop(self, on_stop: Callable[[], object]) -> None:
+    def set_suspend_handler(self, on_stop: Callable[[], object]) -> None:
         """Say who is called, on the event loop, when the process is asked to stop (SIGTSTP)."""
         self._on_stop = on_stop
 
@@ -67,7 +67,7 @@ class TerminalDriver(Driver):
 
     def start_application_mode(self) -> None:
         """Take the terminal."""
-        self._loop_here.add_signal_handler(signal.SIGWINCH, lambda: None if self.lent else self._tell_size())
+        self._loop_here.add_signal_handler(signal.SIGWINCH, lambda: None if self.released else self._tell_size())
         self._listen_to_job_control()
         self._before = _attributes(self._input)
         self._begin()
@@ -75,11 +75,11 @@ class TerminalDriver(Driver):
     def stop_application_mode(self) -> None:
         """Give the terminal back as it was."""
         self.disable_input()
-        if self.lent:  # whatever the other program has left behind
+        if self.released:  # whatever the other program has left behind
             _come_to_the_front(self._input)
             self._output = FrameWriter(self._screen, lambda: None)
         output, self._output = self._output, None
-        if output is not None and not output.stop(modes.LEAVE):
+        if output is not None and not output.stop(modes.LEAVE_SEQUENCE):
             log.warning("the terminal takes no bytes, so it still shows the console's screen")
         if self._before is not None:
             _set_attributes(self._input, self._before)
@@ -93,15 +93,15 @@ class TerminalDriver(Driver):
 
     # stepping aside and coming back
 
-    def lend(self) -> None:
+    def release_terminal(self) -> None:
         """Give the terminal to another program for a while."""
         self.stop_application_mode()
-        self.lent = True
+        self.released = True
 
     def resume_terminal(self) -> None:
         """Take the terminal again, whatever was done to it."""
         _come_to_the_front(self._input)
-        self.lent = False
+        self.released = False
         self._begin()
         self.redraw()
 
@@ -111,13 +111,13 @@ class TerminalDriver(Driver):
         Args:
             last_words: what the terminal shows meanwhile.
         """
-        self.lend()
+        self.release_terminal()
         for number in (signal.SIGTSTP, signal.SIGCONT):
             self._loop_here.remove_signal_handler(number)
         with contextlib.suppress(OSError):
             os.write(self._screen, f"{last_words}\r\n".encode())
         os.kill(0, signal.SIGTSTP)
-        while not job_control.is_in_front(self._input):  # the shell said `bg`: there is nothing to show behind it
+        while not job_control.is_foreground(self._input):  # the shell said `bg`: there is nothing to show behind it
             os.kill(0, signal.SIGTSTP)
         self._listen_to_job_control()
         self._before = _attributes(self._input) or self._before
@@ -128,7 +128,7 @@ class TerminalDriver(Driver):
 
         def end() -> None:
             if (output := self._output) is not None:
-                output.stop(modes.LEAVE, LAST_WORDS_S)
+                output.stop(modes.LEAVE_SEQUENCE, LAST_WORDS_S)
             if self._before is not None:
                 _set_attributes(self._input, self._before)
             os._exit(code)
@@ -139,7 +139,7 @@ class TerminalDriver(Driver):
 
     def redraw(self) -> None:
         """Draw everything anew."""
-        if not self.lent:
+        if not self.released:
             self.app.refresh(layout=True)
 
     # inside
@@ -150,17 +150,17 @@ class TerminalDriver(Driver):
 
     def _stop(self) -> None:
         """SIGTSTP: from outside, or from the program in front, which stops all that it was started with."""
-        if not self.lent:
+        if not self.released:
             self._on_stop()
         elif job_control.has_shell():
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _go_on(self) -> None:
         """SIGCONT after a SIGSTOP, which nobody can hear: the terminal may have any mode."""
-        if self.lent or self._output is None:
+        if self.released or self._output is None:
             return
-        if job_control.is_in_front(self._input):
-            self.lend()
+        if job_control.is_foreground(self._input):
+            self.release_terminal()
             self.resume_terminal()
         else:
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -173,8 +173,8 @@ class TerminalDriver(Driver):
             _set_attributes(self._input, _raw(self._before))
         _drop_input(self._input)  # what came before is for whoever had the terminal then
         self._output = FrameWriter(self._screen, self._missed_frames)
-        self._output.write(modes.enter(kitty=os.environ.get("TEXTUAL_DISABLE_KITTY_KEY") != "1"))
-        self._output.write(modes.ASK_PAINTS_AT_ONCE if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
+        self._output.write(modes.build_enter_sequence(kitty=os.environ.get("TEXTUAL_DISABLE_KITTY_KEY") != "1"))
+        self._output.write(modes.QUERY_SYNCHRONIZED_OUTPUT if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
         self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size))
         self._tell_size()
 

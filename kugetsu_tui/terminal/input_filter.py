@@ -254,7 +254,7 @@ class InputFilter:
         if not 0x20 <= byte < 0x7F:
             self._broken_off(byte)
         elif byte == ord("$") and self._body.isdigit():  # rxvt with shift
-            self._means(sequences.control_sequence(self._body.decode(), "$"))
+            self._means(sequences.parse_control_sequence(self._body.decode(), "$"))
         elif byte < 0x40:
             self._keep(byte)
         elif not self._length and byte == ord("["):
@@ -268,14 +268,14 @@ class InputFilter:
             self._means(None if self._length > LONGEST else self._control_means(byte))
 
     def _control_means(self, final: int) -> list[Token] | None:
-        tokens = sequences.control_sequence(self._body.decode("ascii"), chr(final))
+        tokens = sequences.parse_control_sequence(self._body.decode("ascii"), chr(final))
         if tokens is None and self._late:
             self._keep(final)
         return tokens
 
     def _linux_key(self, byte: int) -> None:
         if 0x40 <= byte < 0x7F:
-            self._means(sequences.linux_function_key(chr(byte)))
+            self._means(sequences.parse_linux_function_key(chr(byte)))
         else:
             self._broken_off(byte)
 
@@ -306,7 +306,7 @@ class InputFilter:
             self._keep(byte)
         elif 0x40 <= byte < 0x7F:
             number = self._body.decode()
-            tokens = sequences.single_shift(number, chr(byte))
+            tokens = sequences.parse_single_shift(number, chr(byte))
             if tokens is None or (self._late and byte not in LATE_SHIFTS):  # no terminal sends it
                 self._keep(byte)
                 self._were_keys()

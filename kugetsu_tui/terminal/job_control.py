@@ -22,7 +22,7 @@ def has_shell() -> bool:
     return False
 
 
-def is_in_front(fileno: int) -> bool:
+def is_foreground(fileno: int) -> bool:
     """Whether our group is who the terminal listens to; so also where that cannot be found out."""
     try:
         return os.tcgetpgrp(fileno) == os.getpgrp()

@@ -14,7 +14,7 @@ KITTY_KEYS = 1 | 8 | 16
 """Of kitty's protocol: sequences that can be told apart, for every key, with the text it types."""
 
 
-def enter(*, kitty: bool) -> str:
+def build_enter_sequence(*, kitty: bool) -> str:
     """What makes a terminal the console's: the other screen, and reports of keys, pastes, focus and mouse.
 
     It first takes back what the program before may have left set.
@@ -29,7 +29,7 @@ def enter(*, kitty: bool) -> str:
     )
 
 
-LEAVE = f"{REPORTS_OFF}{DRAWING}\x1b[<9u\x1b[?7h\x1b[?1049l\x1b[?25h"
+LEAVE_SEQUENCE = f"{REPORTS_OFF}{DRAWING}\x1b[<9u\x1b[?7h\x1b[?1049l\x1b[?25h"
 """What gives the terminal back. `docs/operations.md` has it for a terminal whose console was killed."""
 
-ASK_PAINTS_AT_ONCE = "\x1b[?2026$p"
+QUERY_SYNCHRONIZED_OUTPUT = "\x1b[?2026$p"

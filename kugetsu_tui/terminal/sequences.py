@@ -5,7 +5,7 @@ Only what is listed here means anything. An answer of the terminal, or a sequenc
 
 import re
 
-from .tokens import Focus, Key, Mouse, PaintsAtOnce, Resized, Token
+from .tokens import Focus, Key, Mouse, Resized, SynchronizedOutput, Token
 
 LARGEST_PLACE = 1 << 14
 """No terminal has more columns or lines."""
@@ -49,7 +49,7 @@ _OTHER_KEYS = re.compile(r"27;(\d{1,3});(\d{1,7})")
 _MODE = re.compile(r"\?2026;[123]\$")
 
 
-def control_sequence(body: str, final: str) -> list[Token] | None:
+def parse_control_sequence(body: str, final: str) -> list[Token] | None:
     """Return what a control sequence (CSI) means; None when it means nothing here.
 
     Args:
@@ -61,7 +61,7 @@ def control_sequence(body: str, final: str) -> list[Token] | None:
     if final in "Mm" and (mouse := _MOUSE.fullmatch(body)):
         return _mouse(*(int(number) for number in mouse.groups()), down=final == "M")
     if final == "y" and _MODE.fullmatch(body):
-        return [PaintsAtOnce()]
+        return [SynchronizedOutput()]
     if final == "t" and body.startswith("48;"):
         return [Resized()]
     if final == "u":
@@ -69,7 +69,7 @@ def control_sequence(body: str, final: str) -> list[Token] | None:
     return _key(body, final)
 
 
-def single_shift(number: str, final: str) -> list[Token] | None:
+def parse_single_shift(number: str, final: str) -> list[Token] | None:
     """Return what a sequence of SS3 means: `ESC O` and a letter, in old terminals with the modifiers between."""
     modifiers = _modifiers(int(number or "1"))
     if final == "R":
@@ -83,7 +83,7 @@ def single_shift(number: str, final: str) -> list[Token] | None:
     return [Key("enter", "\r")] if final == "M" else None
 
 
-def linux_function_key(final: str) -> list[Token] | None:
+def parse_linux_function_key(final: str) -> list[Token] | None:
     """Return what `ESC [ [` and a letter mean: the first five function keys of the Linux console."""
     return [Key(f"f{'ABCDE'.index(final) + 1}")] if final in "ABCDE" else None
 

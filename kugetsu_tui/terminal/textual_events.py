@@ -23,7 +23,7 @@ class EventMaker:
     def __call__(self, token: Token) -> None:
         """Pass on one token."""
         if isinstance(token, Key):
-            self._post(events.Key(name_of(token), token.character))
+            self._post(events.Key(format_key_name(token), token.character))
         elif isinstance(token, Paste):
             self._post(events.Paste(token.text))
         elif isinstance(token, Mouse):
@@ -51,7 +51,7 @@ class EventMaker:
         )  # fmt: skip
 
 
-def name_of(key: Key) -> str:
+def format_key_name(key: Key) -> str:
     """A key's name as bindings have it."""
     base = key.base
     if len(base) == 1 and not base.isalnum():

@@ -42,10 +42,10 @@ class Resized(NamedTuple):
     """The terminal has another size; which one is to be asked of the kernel."""
 
 
-class PaintsAtOnce(NamedTuple):
+class SynchronizedOutput(NamedTuple):
     """The terminal can be told to show a frame only when it is complete."""
 
 
-Token = Key | Paste | Mouse | Focus | Resized | PaintsAtOnce
+Token = Key | Paste | Mouse | Focus | Resized | SynchronizedOutput
 
 ESCAPE = Key("escape", "\x1b")

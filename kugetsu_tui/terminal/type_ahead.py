@@ -9,7 +9,7 @@ LIMIT_S = 1.0
 """Nothing takes so long to open, or for its letters."""
 
 
-async def letters_taken(field: Widget | None) -> None:
+async def wait_for_typed_text(field: Widget | None) -> None:
     """Wait until a field has the letters that are on their way to it.
 
     The app looks at the next key while its widgets still work on the ones before. So it waits here, before a key that is about
@@ -19,7 +19,7 @@ async def letters_taken(field: Widget | None) -> None:
         await _caught_up(field)
 
 
-async def opened(screen: Widget) -> None:
+async def wait_until_open(screen: Widget) -> None:
     """Wait until a screen that was just pushed has its parts and its focus: the next keys are for them."""
     if not screen.is_mounted:
         await _caught_up(screen)

@@ -10,7 +10,7 @@ AWAY_S = 10 * 60.0
 """After a shorter time nobody needs to be told."""
 
 
-def since(picture: ConsoleState, last_seen: float | None) -> Cell | None:
+def format_absence(picture: ConsoleState, last_seen: float | None) -> Cell | None:
     """`since 22:10: 7 done, 2 failed, 1 needs you`; None when nothing happened, or too little time has passed.
 
     Args:

@@ -11,9 +11,9 @@ from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import ConsoleState, place_of, short_ref, tags_of
-from .filtering import row_text
-from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
+from .console_state import ConsoleState, format_tags, shorten_reference, split_reference
+from .filtering import build_row_text
+from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fit_columns, measure_room, measure_widest
 
 COLUMNS = (
     *OF_TASK,
@@ -49,14 +49,14 @@ class AgentsView:
         references = [*(task.issue_ref for task in tasks), *(hand.issue_ref for hand in self._hands)]
         tells = any(one.progress is not None and one.progress.activity for one in self._active)
         counted = picture.snapshot.engine.changes
-        self.columns = fitted(
-            COLUMNS, id=widest([*(task.shown for task in tasks), *(hand.shown for hand in self._hands)], 2, 8),
-            issue=room(map(short_ref, references), 12, 18, 40),
-            task=Room(TITLE, most=widest((self._title(one) for one in self._active), TITLE, 300)),
-            time=widest(map(self._time, self._active), 7, 14),
+        self.columns = fit_columns(
+            COLUMNS, id=measure_widest([*(task.shown for task in tasks), *(hand.shown for hand in self._hands)], 2, 8),
+            issue=measure_room(map(shorten_reference, references), 12, 18, 40),
+            task=Room(TITLE, most=measure_widest((self._title(one) for one in self._active), TITLE, 300)),
+            time=measure_widest(map(self._time, self._active), 7, 14),
             phase=DOING if tells else PHASE,
-            lines=widest((lines(picture, one)[0] for one in self._active), 11, 14) if counted else 0,
-            files=widest((files(picture, one)[0] for one in self._active), 10, 12) if counted else 0,
+            lines=measure_widest((format_changed_lines(picture, one)[0] for one in self._active), 11, 14) if counted else 0,
+            files=measure_widest((format_changed_files(picture, one)[0] for one in self._active), 10, 12) if counted else 0,
             auto=4 if any(picture.approves(task) for task in tasks) else 0,
         )  # fmt: skip
         self.keys = (*(one.task.id for one in self._active), *(f"by hand {hand.task_id}" for hand in self._hands))
@@ -67,7 +67,7 @@ class AgentsView:
             return self._hand_row(index)
         one = self._active[index]
         task, progress = one.task, one.progress
-        look = glyphs.of_task(task)
+        look = glyphs.get_task_glyph(task)
         quiet = one.stalled is not None
         shared = self._picture.snapshot.find_overlap(task.id) is not None
         glyph: Cell = (glyphs.glyph("warning"), "warning") if shared else (look.glyph, look.tone)
@@ -79,16 +79,16 @@ class AgentsView:
             (
                 glyph,
                 (clean(task.shown, 40), "muted"),
-                (clean(short_ref(task.issue_ref), 200), "accent"),
+                (clean(shorten_reference(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
-                (self._time(one), time_tone(one)),
-                phase(one),
+                (self._time(one), choose_time_tone(one)),
+                format_phase(one),
                 ("auto" if self._picture.approves(task) else "", "warning"),
-                (glyphs.spark(history).rjust(8), "info"),
+                (glyphs.draw_curve(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (format_size(progress.rss_bytes) if progress else "", "muted"),
-                lines(self._picture, one),
-                files(self._picture, one),
+                format_changed_lines(self._picture, one),
+                format_changed_files(self._picture, one),
             ),
             self._tail(one),
         )
@@ -99,7 +99,7 @@ class AgentsView:
         since = format_span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
         cells: dict[str, Cell] = {
             "state": (glyphs.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
-            "issue": (clean(short_ref(hand.issue_ref), 200), "accent"),
+            "issue": (clean(shorten_reference(hand.issue_ref), 200), "accent"),
             "task": (clean(task.title, 400) if task is not None else "", "text"), "time": (since, "text"),
             "phase": ("by hand", "accent"),
         }  # fmt: skip
@@ -124,11 +124,13 @@ class AgentsView:
         if index >= len(self._active):
             hand = self._hands[index - len(self._active)]
             plain = f"{hand.shown} {hand.issue_ref} by hand"
-            return row_text(plain, tag=(), state=("by hand",), agent=None, repo=repository_of(hand.issue_ref))
+            return build_row_text(plain, tag=(), state=("by hand",), agent=None, repo=repository_of(hand.issue_ref))
         task = self._active[index].task
         phase = self._active[index].phase
-        plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {phase} {tags_of(task)}"
-        return row_text(plain, tag=task.tags, state=(task.state, phase), agent=task.agent, repo=repository_of(task.issue_ref))
+        plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {phase} {format_tags(task)}"
+        return build_row_text(
+            plain, tag=task.tags, state=(task.state, phase), agent=task.agent, repo=repository_of(task.issue_ref)
+        )
 
     sorts = ("order", "elapsed", "silent", "cpu", "memory", "repository", "agent")
 
@@ -145,7 +147,7 @@ class AgentsView:
         if by == "silent":
             return -(one.silent_s or 0.0)
         if by == "repository":
-            return place_of(one.task.issue_ref)
+            return split_reference(one.task.issue_ref)
         if by == "agent":
             return one.task.agent or ""
         progress = one.progress
@@ -159,7 +161,7 @@ class AgentsView:
         return self._active[index].task.id
 
 
-def phase(one: Active) -> Cell:
+def format_phase(one: Active) -> Cell:
     """What the agent is at, in a word or two."""
     if one.progress is not None and one.progress.stopping_s is not None and one.phase == "stopping":
         return (f"stopping, {one.progress.stopping_s:.0f} s", "warning")
@@ -170,23 +172,23 @@ def phase(one: Active) -> Cell:
     if one.phase == "agent" and one.silent_s is not None and one.silent_s >= silence.SHOWN_S:
         return (f"silent {format_span(one.silent_s)}", "warning")
     if one.phase == "agent" and one.progress is not None and one.progress.activity:
-        return (activity(one.progress.activity), "text")
+        return (shorten_activity(one.progress.activity), "text")
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
 
 
-def lines(picture: ConsoleState, one: Active) -> Cell:
+def format_changed_lines(picture: ConsoleState, one: Active) -> Cell:
     """Lines that it added and removed so far; empty where nobody has counted them."""
     changes = picture.snapshot.changes_of(one.task.id)
     return (changes.lines, "text") if changes and changes.files else (str(changes or ""), "muted")
 
 
-def files(picture: ConsoleState, one: Active) -> Cell:
+def format_changed_files(picture: ConsoleState, one: Active) -> Cell:
     """In how many files."""
     changes = picture.snapshot.changes_of(one.task.id)
     return (changes.where if changes and changes.files else "", "muted")
 
 
-def activity(told: str) -> str:
+def shorten_activity(told: str) -> str:
     """What an agent does, short: of a word and a path only the file's name."""
     word, _, path = told.partition(" ")
     if "/" in path and " " not in path and not path.endswith("/"):
@@ -194,6 +196,6 @@ def activity(told: str) -> str:
     return clean(told, 80)
 
 
-def time_tone(one: Active) -> str:
+def choose_time_tone(one: Active) -> str:
     """Time draws attention in the last tenth of the limit."""
     return "warning" if one.timeout_s > 0 and one.elapsed_s > one.timeout_s * 0.9 else "text"

@@ -6,7 +6,7 @@ from kugetsu_engine.domain.decisions.notification_rules import Need
 from ..formatting.cells import clean
 
 
-def next_need(snapshot: Snapshot, visited: set[Need]) -> tuple[Need, str] | None:
+def find_next_need(snapshot: Snapshot, visited: set[Need]) -> tuple[Need, str] | None:
     """The next thing to go to, and why, in words; None when nothing needs the operator.
 
     Args:

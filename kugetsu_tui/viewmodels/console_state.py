@@ -54,17 +54,17 @@ class ConsoleState:
         return self.approving.get(task.agent or self.snapshot.default_agent)
 
 
-def tags_of(task: Task) -> str:
+def format_tags(task: Task) -> str:
     """The tags of a task as lists show them: `+api +urgent`."""
     return " ".join(f"+{tag}" for tag in task.tags)
 
 
-def place_of(reference: str) -> tuple[str, int]:
+def split_reference(reference: str) -> tuple[str, int]:
     """What references are sorted by: repository, then number as a number."""
     repository, _, number = reference.rpartition("#")
     return repository, int(number) if number.isascii() and number.isdigit() and len(number) < 16 else 0
 
 
-def short_ref(reference: str) -> str:
+def shorten_reference(reference: str) -> str:
     """Write `github.com/user/api#88` as `api#88`; what is no reference stays as it is."""
     return reference.rpartition("/")[2] or reference

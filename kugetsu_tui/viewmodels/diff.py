@@ -9,8 +9,8 @@ from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
 from kugetsu_engine.domain.text.quantities import format_count
 
 from ..formatting import glyphs
-from ..formatting.cells import clean, from_cell, tail, width_of
-from .rows import Cell, Column, Row, fitted, widest
+from ..formatting.cells import clean, cut_left, fit_end, measure_width
+from .rows import Cell, Column, Row, fit_columns, measure_widest
 
 LETTERS = {
     "added": ("A", "good"), "modified": ("M", "info"), "deleted": ("D", "removed"), "retyped": ("T", "warning"),
@@ -103,7 +103,7 @@ class DiffText:
             return []
         if entry.kind == "file":
             return self._title(self.files[entry.source], width)
-        text = from_cell(self.text(line), left)
+        text = cut_left(self.text(line), left)
         gutter = GUTTER if width >= 60 else 0
         number = f"{entry.number or '':>{gutter - 1}} " if gutter else ""
         return [(number, "faint"), (text, TONES[entry.kind])] if gutter else [(text, TONES[entry.kind])]
@@ -112,17 +112,17 @@ class DiffText:
     def _title(file: ChangedFile, width: int) -> list[Cell]:
         letter, tone = LETTERS[file.state]
         words = f"  {file.state}{', not committed' if file.uncommitted and file.state != 'untracked' else ''}"
-        counts = line_counts(file)
+        counts = format_line_counts(file)
         missing = "  its lines are not shown: the diff is too long" if file.line is None else ""
-        rest = width_of(words) + sum(width_of(text) + 1 for text, _ in counts) + width_of(missing) + 4
-        name = tail(clean(file.path, 1000), max(width - rest, 12))
+        rest = measure_width(words) + sum(measure_width(text) + 1 for text, _ in counts) + measure_width(missing) + 4
+        name = fit_end(clean(file.path, 1000), max(width - rest, 12))
         spans: list[Cell] = [(f"{letter} ", tone), (name, "title"), (words, "muted")]
         for text, one in counts:
             spans += [(" ", "text"), (text, one)]
         return [*spans, (missing, "warning")]
 
 
-def line_counts(file: ChangedFile) -> list[Cell]:
+def format_line_counts(file: ChangedFile) -> list[Cell]:
     """How many lines a file gained and lost."""
     if file.insertions is None:
         return [("binary", "muted")] if file.state != "untracked" else []
@@ -142,10 +142,10 @@ class FilesView:
         self._files = files
         self._names = [clean(_split(file.path)[1], 200) for file in files]
         self._folders = [clean(_split(file.path)[0], 200) for file in files]
-        name = widest(self._names, 8, 40)
-        self.columns = fitted(
-            self.COLUMNS, name=min(name, 16), folder=widest(self._folders, 0, 24),
-            plus=widest((self._plus(file) for file in files), 0, 7), minus=widest((self._minus(file) for file in files), 0, 7),
+        name = measure_widest(self._names, 8, 40)
+        self.columns = fit_columns(
+            self.COLUMNS, name=min(name, 16), folder=measure_widest(self._folders, 0, 24),
+            plus=measure_widest(map(self._plus, files), 0, 7), minus=measure_widest(map(self._minus, files), 0, 7),
             loose=1 if any(file.uncommitted for file in files) else 0,
         )  # fmt: skip
         self.keys = tuple(file.path for file in files)
@@ -190,7 +190,7 @@ def _split(path: str) -> tuple[str, str]:
     return folder, name + ("/" if path.endswith("/") else "")
 
 
-def summary(diff: WorktreeDiff) -> list[Cell]:
+def format_diff_summary(diff: WorktreeDiff) -> list[Cell]:
     """What the diff comes to, in one line."""
     if not diff.files:
         return [("nothing differs from the base", "muted")]

@@ -10,9 +10,9 @@ from kugetsu_engine.domain.text.quantities import format_day, format_span
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import ConsoleState, place_of, short_ref, tags_of
-from .filtering import row_text
-from .rows import OF_TASK, TITLE, Column, Room, Row, fitted, room, widest
+from .console_state import ConsoleState, format_tags, shorten_reference, split_reference
+from .filtering import build_row_text
+from .rows import OF_TASK, TITLE, Column, Room, Row, fit_columns, measure_room, measure_widest
 
 COLUMNS = (
     *OF_TASK,
@@ -29,13 +29,13 @@ class DoneView:
     def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._done = picture.snapshot.done
-        self.columns = fitted(
-            COLUMNS, id=widest((task.shown for task in self._done), 2, 8),
-            issue=room((short_ref(task.issue_ref) for task in self._done), 12, 18, 40),
-            task=Room(TITLE, most=widest((task.title for task in self._done), TITLE, 300)),
-            outcome=widest(map(outcome, self._done[:300]), 9, 11),
-            result=room(map(self._result, self._done[:60]), 12, 26, 120),
-            when=widest((format_day(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
+        self.columns = fit_columns(
+            COLUMNS, id=measure_widest((task.shown for task in self._done), 2, 8),
+            issue=measure_room((shorten_reference(task.issue_ref) for task in self._done), 12, 18, 40),
+            task=Room(TITLE, most=measure_widest((task.title for task in self._done), TITLE, 300)),
+            outcome=measure_widest(map(format_outcome, self._done[:300]), 9, 11),
+            result=measure_room(map(self._result, self._done[:60]), 12, 26, 120),
+            when=measure_widest((format_day(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
         )  # fmt: skip
 
     @cached_property
@@ -46,16 +46,16 @@ class DoneView:
     def row(self, index: int) -> Row:
         """One ended task."""
         task = self._done[index]
-        look = glyphs.of_task(task)
+        look = glyphs.get_task_glyph(task)
         last = task.last_attempt
         return Row(
             task.id,
             (
                 (look.glyph, look.tone),
                 (clean(task.shown, 40), "muted"),
-                (clean(short_ref(task.issue_ref), 200), "accent"),
+                (clean(shorten_reference(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
-                (clean(outcome(task), 20), look.tone),
+                (clean(format_outcome(task), 20), look.tone),
                 (self._result(task), "muted"),
                 (format_span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
                 (format_day(task.completed_at, self._snapshot.taken_at), "faint"),
@@ -66,17 +66,17 @@ class DoneView:
         """What came of it: why it failed, or what was delivered; without the word that stands before it already."""
         delivered = task.last_attempt.delivered if task.last_attempt else None
         told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
-        result = told.removeprefix(f"{outcome(task)}: ") or left if task.state == "error" else left or told
+        result = told.removeprefix(f"{format_outcome(task)}: ") or left if task.state == "error" else left or told
         known = self._snapshot.pulls.get(task.issue_key)
         return clean(f"{known.pull}, {result}" if known is not None and known.pull is not None else result, 300)
 
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._done[index]
-        words = f"{glyphs.of_task(task).word} {outcome(task)}"
-        plain = f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''} {tags_of(task)}"
-        state = (task.state, glyphs.of_task(task).word)
-        return row_text(plain, tag=task.tags, state=state, agent=task.agent, repo=repository_of(task.issue_ref))
+        words = f"{glyphs.get_task_glyph(task).word} {format_outcome(task)}"
+        plain = f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''} {format_tags(task)}"
+        state = (task.state, glyphs.get_task_glyph(task).word)
+        return build_row_text(plain, tag=task.tags, state=state, agent=task.agent, repo=repository_of(task.issue_ref))
 
     sorts = ("newest", "number", "repository", "outcome", "took", "agent")
 
@@ -87,9 +87,9 @@ class DoneView:
             digits = format_bare_id(task.id)
             return (int(digits), "") if digits.isdigit() else (0, task.id)
         if by == "repository":
-            return place_of(task.issue_ref)
+            return split_reference(task.issue_ref)
         if by == "outcome":
-            return task.state != "error", outcome(task)
+            return task.state != "error", format_outcome(task)
         if by == "took":
             return -(task.last_attempt.elapsed_s or 0.0) if task.last_attempt else 0.0
         return task.agent or ""
@@ -99,7 +99,7 @@ class DoneView:
         return self._done[index].id
 
 
-def outcome(task: Task) -> str:
+def format_outcome(task: Task) -> str:
     """The state of an ended task in a word; for one that failed, why."""
     failure = failures.describe_failure(task.failure) if task.state == "error" else ""
-    return failure or glyphs.of_task(task).word
+    return failure or glyphs.get_task_glyph(task).word

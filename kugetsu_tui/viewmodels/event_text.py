@@ -10,9 +10,9 @@ from ..formatting import glyphs
 from ..formatting.cells import clean
 from .agents import PHASES
 from .console_state import ConsoleState
-from .queue import reason_text, start_estimate
+from .queue import estimate_start, format_reason
 from .rows import Cell
-from .task_summary import attempts_allowed, find_active
+from .task_summary import count_allowed_attempts, find_active
 
 Sentence = tuple[Cell, Cell]
 """When, and what."""
@@ -20,7 +20,7 @@ Sentence = tuple[Cell, Cell]
 TOLD_BY_ATTEMPTS = frozenset({"task_started", "task_dequeued", "task_queued", "task_retry"})
 
 
-def describe_event(picture: ConsoleState, task: Task) -> list[Sentence]:
+def describe_events(picture: ConsoleState, task: Task) -> list[Sentence]:
     """The whole story, and how it stands now at its end."""
     now = picture.snapshot.taken_at
     asked_at = next((one.time for one in picture.snapshot.notices if one.id == task.id and one.type == "task_queued"), None)
@@ -94,7 +94,7 @@ def _of_notice(notice: Notice, now: float) -> Sentence:
     text = notice.text
     for name in (f"{format_id(notice.id or '')} ", f"{notice.issue_ref or ''} "):
         text = text.removeprefix(name)
-    return _line(notice.time, now, f"{text[:1].upper()}{text[1:]}.", glyphs.of_level(notice.level).tone)
+    return _line(notice.time, now, f"{text[:1].upper()}{text[1:]}.", glyphs.get_level_glyph(notice.level).tone)
 
 
 def _now(picture: ConsoleState, task: Task) -> list[Sentence]:
@@ -103,8 +103,9 @@ def _now(picture: ConsoleState, task: Task) -> list[Sentence]:
     label: Cell = ("now", "accent")
     if active is not None:
         limit = format_limit(active.timeout_s)
-        words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {format_moment(task.notified_at, now)}"
-        words = f"{words}, with a limit of {limit}; it is {PHASES.get(active.phase, active.phase)}."
+        words = f"Attempt {task.attempt} of {count_allowed_attempts(picture, task)}"
+        words += f" runs since {format_moment(task.notified_at, now)}, with a limit of {limit};"
+        words += f" it is {PHASES.get(active.phase, active.phase)}."
         if active.progress is not None and active.progress.base is not None:
             words = f"{words} It started from {active.progress.base}."
         if active.stalled:
@@ -113,14 +114,14 @@ def _now(picture: ConsoleState, task: Task) -> list[Sentence]:
         return [(label, (clean(words, 600), "text"))]
     if task.state == "pending":
         why = picture.snapshot.explain_wait(task)
-        words = f"It waits: {reason_text(why, now)}"
+        words = f"It waits: {format_reason(why, now)}"
         place = picture.snapshot.places.get(task.id)
         if place is not None:
             words = f"{words}; number {place} of {len(picture.snapshot.pending)} in the queue"
-            start = start_estimate(task, why, picture.snapshot)
+            start = estimate_start(task, why, picture.snapshot)
             words += f", starts about {format_moment(start, now)}" if start is not None else ""
         return [(label, (clean(f"{words}.", 600), "text"))]
-    look = glyphs.of_task(task)
+    look = glyphs.get_task_glyph(task)
     reason = task.error or task.reason
     verb = {"completed": "was completed", "error": "failed", "expired": "expired"}.get(task.state, "was cancelled")
     when = format_moment(task.completed_at, now)

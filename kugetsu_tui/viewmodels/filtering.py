@@ -26,7 +26,7 @@ class Sortable(View, Protocol):
         ...
 
 
-def compiled(text: str) -> Test | None:
+def compile_filter(text: str) -> Test | None:
     """What a filter asks of a row's text; None when it asks nothing.
 
     Every word must be there. In front of a word `!` asks that it is not, `~` finds it with letters left out; `tag:x`,
@@ -44,7 +44,7 @@ def _word(word: str) -> Test:
         return lambda row: not wanted(row)
     if word.startswith("~"):
         letters = word.removeprefix("~")
-        return lambda row: fuzzy(letters, row.partition(FIELD)[0])
+        return lambda row: match_fuzzy(letters, row.partition(FIELD)[0])
     name, colon, value = word.partition(":")
     if colon and name in ("tag", "state", "agent", "repo"):
         asked = f"{FIELD}{name}:{value}"
@@ -52,7 +52,7 @@ def _word(word: str) -> Test:
     return lambda row: word in row.partition(FIELD)[0]
 
 
-def fuzzy(letters: str, text: str) -> bool:
+def match_fuzzy(letters: str, text: str) -> bool:
     """Whether letters stand in a text in this order, never far apart; so `rtlmt` finds `rate limiter`."""
     start = text.find(letters[0])
     while start >= 0:
@@ -67,7 +67,7 @@ def fuzzy(letters: str, text: str) -> bool:
     return False
 
 
-def row_text(plain: str, **fields: str | Sequence[str] | None) -> str:
+def build_row_text(plain: str, **fields: str | Sequence[str] | None) -> str:
     """A row's text for filters: what is read, and the fields that can be asked for by name."""
     parts = [plain.replace(FIELD, " ")]
     for name, value in fields.items():
@@ -82,9 +82,9 @@ def _texts(view: View) -> list[str]:
     return [view.text(index).lower() for index in range(len(view.keys))]
 
 
-def chosen(view: View, text: str, sort: str = "", backwards: bool = False) -> list[int] | None:
+def choose_rows(view: View, text: str, sort: str = "", backwards: bool = False) -> list[int] | None:
     """Indexes of the rows to show, in their order; None when that is all of them as they come."""
-    test = compiled(text)
+    test = compile_filter(text)
     order: list[int] | None = None
     if test is not None:
         order = [index for index, row in enumerate(_texts(view)) if test(row)]

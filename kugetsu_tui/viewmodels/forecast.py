@@ -10,16 +10,16 @@ from kugetsu_engine.domain.text.quantities import format_count, format_moment
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, fit
-from .console_state import short_ref
-from .queue import reason_text
-from .rows import Cell, widest
+from .console_state import shorten_reference
+from .queue import format_reason
+from .rows import Cell, measure_widest
 
 Spans = list[Cell]
 FAR = 7
 """Cells of a time of day with its `~`."""
 
 
-def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
+def format_headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
     """The plan in a line or two."""
     what_if = plan.limit != limit_now
     slots = format_count(plan.limit, "slot")
@@ -37,7 +37,7 @@ def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[
     return lines
 
 
-def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
+def format_rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
     """A line for each task: those that run, those that start, those that do not by themselves.
 
     Args:
@@ -47,7 +47,7 @@ def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
     day = any(len(_about(one.start, plan.now)) > FAR for one in plan.starts)
     time_width = 14 if day else FAR
     tasks = [*(one.task_id for one in plan.busy), *(one.task_id for one in (*plan.starts, *plan.others))]
-    id_width = widest((format_id(task_id) for task_id in tasks), 2, 8)
+    id_width = measure_widest((format_id(task_id) for task_id in tasks), 2, 8)
     lines: list[Spans] = []
     for busy in plan.busy:
         ends = f"until {_about(busy.ends_at, plan.now)}"
@@ -67,13 +67,13 @@ def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple
     task = snapshot.find_task(task_id)
     if task is None:
         return [(fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (clean(task_id, 40), "muted")]
-    look = glyphs.of_task(task)
+    look = glyphs.get_task_glyph(task)
     rest = max(width - time_width - id_width - 6, 0)
     issue = min(16, rest // 3)
     spans: Spans = [
         (fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (look.glyph, look.tone), (" ", "text"),
         (fit(clean(task.shown, 40), id_width), "muted"), ("  ", "text"),
-        (fit(clean(short_ref(task.issue_ref), 200), issue), "accent"), ("  ", "text"),
+        (fit(clean(shorten_reference(task.issue_ref), 200), issue), "accent"), ("  ", "text"),
     ]  # fmt: skip
     rest -= issue + 2
     if not why[0]:
@@ -88,4 +88,4 @@ def _about(epoch_s: float | None, now: float) -> str:
 
 def _why(one: Start, plan: Plan) -> str:
     """What stands in its way beside a slot."""
-    return "" if plan.waits_for_a_slot(one) else clean(reason_text(one.why, plan.now), 120)
+    return "" if plan.waits_for_a_slot(one) else clean(format_reason(one.why, plan.now), 120)

@@ -6,8 +6,8 @@ from kugetsu_engine.domain.text.quantities import format_day
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import ConsoleState, short_ref
-from .rows import Column, Row, fitted, widest
+from .console_state import ConsoleState, shorten_reference
+from .rows import Column, Row, fit_columns, measure_widest
 
 COLUMNS = (Column("time", 5), Column("level", 1, gap=1), Column("text", 20, flexible=True), Column("new", 3, keep=3))
 
@@ -19,13 +19,15 @@ class NoticesView:
 
     def __init__(self, picture: ConsoleState, read_until: str) -> None:
         self._now = picture.snapshot.taken_at
-        told = shown(picture)
-        places = sorted(range(len(told)), key=lambda place: (urgent(told[place], read_until), place), reverse=True)
+        told = list_shown(picture)
+        places = sorted(range(len(told)), key=lambda place: (is_urgent(told[place], read_until), place), reverse=True)
         self._notices = [told[place] for place in places]
-        self.urgent = sum(urgent(notice, read_until) for notice in told)
+        self.urgent = sum(is_urgent(notice, read_until) for notice in told)
         """How many of the first rows need a person."""
         self._read_until = read_until
-        self.columns = fitted(COLUMNS, time=widest((format_day(notice.time, self._now) for notice in self._notices), 5, 6))
+        self.columns = fit_columns(
+            COLUMNS, time=measure_widest((format_day(notice.time, self._now) for notice in self._notices), 5, 6)
+        )
         seen: dict[str, int] = {}
         keys: list[str] = []
         for notice in told:
@@ -37,7 +39,7 @@ class NoticesView:
     def row(self, index: int) -> Row:
         """One notification."""
         notice = self._notices[index]
-        look = glyphs.of_level(notice.level)
+        look = glyphs.get_level_glyph(notice.level)
         new = is_new(notice, self._read_until)
         text_tone = "danger" if notice.level == "error" and new else "text" if new or notice.level != "info" else "muted"
         return Row(
@@ -45,7 +47,7 @@ class NoticesView:
             (
                 (format_day(notice.time, self._now), "faint"),
                 (look.glyph, look.tone),
-                (clean(shortened(notice), 1600), text_tone),
+                (clean(shorten_text(notice), 1600), text_tone),
                 ("new" if new else "", "accent"),
             ),
         )
@@ -60,12 +62,12 @@ class NoticesView:
         return self._notices[index].id
 
 
-def shown(picture: ConsoleState) -> list[Notice]:
+def list_shown(picture: ConsoleState) -> list[Notice]:
     """The notifications worth a line; that a task leaves the queue is told again by its start."""
     return [notice for notice in picture.snapshot.notices if notice.type not in QUIET]
 
 
-def urgent(notice: Notice, read_until: str) -> bool:
+def is_urgent(notice: Notice, read_until: str) -> bool:
     """Whether it was not read and needs a person."""
     return notice.time > read_until and notification_rules.needs_you(notice)
 
@@ -75,8 +77,8 @@ def is_new(notice: Notice, read_until: str) -> bool:
     return notice.level != "info" and notice.time > read_until
 
 
-def shortened(notice: Notice) -> str:
+def shorten_text(notice: Notice) -> str:
     """The text with the issue's short name, as a list shows it."""
     if notice.issue_ref and notice.issue_ref in notice.text:
-        return notice.text.replace(notice.issue_ref, short_ref(notice.issue_ref), 1)
+        return notice.text.replace(notice.issue_ref, shorten_reference(notice.issue_ref), 1)
     return notice.text

@@ -13,9 +13,9 @@ from kugetsu_engine.domain.text.quantities import format_moment, format_upcoming
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import ConsoleState, place_of, short_ref, tags_of
-from .filtering import row_text
-from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
+from .console_state import ConsoleState, format_tags, shorten_reference, split_reference
+from .filtering import build_row_text
+from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fit_columns, measure_room, measure_widest
 
 COLUMNS = (
     Column("place", 3, keep=5, right=True),
@@ -42,12 +42,12 @@ class QueueView:
         """What keeps all of them waiting; it is said once, beside the title, and not in every row."""
         self._starting = picture.starting
         first = self._pending[:60]
-        self.columns = fitted(
-            COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
-            issue=room((short_ref(task.issue_ref) for task in self._pending), 12, 18, 40),
-            task=Room(TITLE, most=widest((f"{task.title}{tail_text(task)}" for task in self._pending), TITLE, 300)),
-            why=room(map(self._why, first), 9, 22, 80),
-            start=room(map(self._start, first), 6, 13, 13),
+        self.columns = fit_columns(
+            COLUMNS, place=len(str(len(self._pending))), id=measure_widest((task.shown for task in self._pending[-300:]), 2, 8),
+            issue=measure_room((shorten_reference(task.issue_ref) for task in self._pending), 12, 18, 40),
+            task=Room(TITLE, most=measure_widest((f"{task.title}{format_tail(task)}" for task in self._pending), TITLE, 300)),
+            why=measure_room(map(self._why, first), 9, 22, 80),
+            start=measure_room(map(self._start, first), 6, 13, 13),
         )  # fmt: skip
 
     @property
@@ -66,7 +66,7 @@ class QueueView:
     def row(self, index: int) -> Row:
         """One waiting task."""
         task = self._pending[index]
-        look = glyphs.of_task(task)
+        look = glyphs.get_task_glyph(task)
         why = self._snapshot.explain_wait(task)
         return Row(
             task.id,
@@ -74,21 +74,21 @@ class QueueView:
                 (str(index + 1), "faint"),
                 (look.glyph, look.tone),
                 (clean(task.shown, 40), "muted"),
-                (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
+                (clean(shorten_reference(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
                 (self._why(task), TONES.get(why.code, "muted")),
                 (self._start(task), "muted"),
             ),
-            tail(task),
+            build_tail(task),
         )
 
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._pending[index]
         why = self._snapshot.explain_wait(task)
-        plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {why.text} {tags_of(task)}"
+        plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {why.text} {format_tags(task)}"
         agent, repository = task.agent or self._snapshot.default_agent, repository_of(task.issue_ref)
-        return row_text(
+        return build_row_text(
             plain, tag=task.tags, state=("held" if task.held else "waiting", why.code), agent=agent, repo=repository
         )
 
@@ -100,7 +100,7 @@ class QueueView:
         if by == "age":
             return task.pending_since or "", task.order[2]
         if by == "repository":
-            return (*place_of(task.issue_ref), index)
+            return (*split_reference(task.issue_ref), index)
         if by == "priority":
             return -task.priority
         if by == "agent":
@@ -120,26 +120,26 @@ class QueueView:
         if self._shared is not None and why.code == self._shared.code:
             return ""
         failure = f", {failures.describe_failure(task.failure)}" if why.code == "retry_at" and task.failure else ""
-        return clean(reason_text(why, self._snapshot.taken_at) + failure, 200)
+        return clean(format_reason(why, self._snapshot.taken_at) + failure, 200)
 
     def _start(self, task: Task) -> str:
         """About when it starts, as a time of day, where that can be known."""
-        start = start_estimate(task, self._snapshot.explain_wait(task), self._snapshot)
+        start = estimate_start(task, self._snapshot.explain_wait(task), self._snapshot)
         return f"~{format_moment(start, self._snapshot.taken_at)}" if start is not None else ""
 
 
-def tail(task: Task) -> tuple[Cell, ...]:
+def build_tail(task: Task) -> tuple[Cell, ...]:
     """What stands behind the title: a priority that is not the usual one, and tags."""
     priority: tuple[Cell, ...] = ((f"p{task.priority}", "info"),) if task.priority != 5 else ()
-    return (*priority, (clean(tags_of(task), 200), "info")) if task.tags else priority
+    return (*priority, (clean(format_tags(task), 200), "info")) if task.tags else priority
 
 
-def tail_text(task: Task) -> str:
+def format_tail(task: Task) -> str:
     """As wide as what stands behind the title."""
-    return "".join(f"  {text}" for text, _ in tail(task))
+    return "".join(f"  {text}" for text, _ in build_tail(task))
 
 
-def start_estimate(task: Task, why: WaitingReason, snapshot: Snapshot) -> float | None:
+def estimate_start(task: Task, why: WaitingReason, snapshot: Snapshot) -> float | None:
     """Seconds since 1970 at which a task probably starts; None when nobody knows, or the reason says it already."""
     if why.code in ("next", "held"):
         return None
@@ -149,7 +149,7 @@ def start_estimate(task: Task, why: WaitingReason, snapshot: Snapshot) -> float 
     return start
 
 
-def reason_text(why: WaitingReason, now: float) -> str:
+def format_reason(why: WaitingReason, now: float) -> str:
     """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
     if why.until is None:
         return why.text

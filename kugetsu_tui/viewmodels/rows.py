@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from ..formatting.cells import fit, width_of
+from ..formatting.cells import fit, measure_width
 
 LOOKED_AT = 300
 """Rows that are looked at to find out how wide a column should be."""
@@ -71,7 +71,7 @@ OF_TASK = (
 """Columns of every list of tasks."""
 
 
-def fitted(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
+def fit_columns(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
     """Return columns that ask for other room, by name; a number is the width of a column that never has more."""
 
     def asks(column: Column) -> Column:
@@ -81,21 +81,21 @@ def fitted(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]
     return tuple(asks(column) for column in columns)
 
 
-def room(texts: Iterable[str], least: int, usual: int, most: int) -> Room:
+def measure_room(texts: Iterable[str], least: int, usual: int, most: int) -> Room:
     """The room that the texts of a column ask for, each part of it at most so many cells.
 
     Of those that have something there, one in eight may be longer than what is usual: it widens nothing for the others.
     """
-    lengths = sorted(length for text in islice(texts, LOOKED_AT) if (length := width_of(text)))
+    lengths = sorted(length for text in islice(texts, LOOKED_AT) if (length := measure_width(text)))
     longest = lengths[-1] if lengths else 0
     common = lengths[(7 * len(lengths) + 7) // 8 - 1] if lengths else 0
     width = min(longest, least)
     return Room(width, max(width, min(common, usual)), min(longest, most))
 
 
-def widest(texts: Iterable[str], least: int, most: int) -> int:
+def measure_widest(texts: Iterable[str], least: int, most: int) -> int:
     """The cells that the widest of some texts takes, within bounds; a look at the first few hundred is enough."""
-    return max(least, min(max((width_of(text) for text in islice(texts, LOOKED_AT)), default=least), most))
+    return max(least, min(max((measure_width(text) for text in islice(texts, LOOKED_AT)), default=least), most))
 
 
 class View(Protocol):
@@ -126,7 +126,7 @@ class View(Protocol):
         ...
 
 
-def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
+def lay_out_columns(columns: Sequence[Column], width: int) -> tuple[int, ...]:
     """Return the width of each column, 0 for those that find no room; with the gaps between them they fit into `width`.
 
     Columns leave in the order of `keep` until the title has a quarter of all cells, references only when it has not even
@@ -162,22 +162,22 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def with_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
+def append_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
     """A title and what stands behind it in its own row: the tail has its place, but no more than a third of the cells."""
     text, tone = title
-    left = max(width // 3, width - width_of(text))
+    left = max(width // 3, width - measure_width(text))
     behind: list[Cell] = []
     used = 0
     for part, part_tone in tail:
-        room = min(width_of(part), left - used - 2)
-        if room < min(width_of(part), WHOLE):
+        room = min(measure_width(part), left - used - 2)
+        if room < min(measure_width(part), WHOLE):
             break  # half a word says nothing
         behind += [("  ", "text"), (fit(part, room), part_tone)]
         used += 2 + room
-    return [(text if width_of(text) <= width - used else fit(text, width - used), tone), *behind]
+    return [(text if measure_width(text) <= width - used else fit(text, width - used), tone), *behind]
 
 
-def spread(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cell]) -> list[int]:
+def spread_cells(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cell]) -> list[int]:
     """The widths for one row: its title, and what would be cut, go on over empty cells right of them."""
     mine = list(widths)
     shown = [index for index, width in enumerate(widths) if width]
@@ -186,7 +186,7 @@ def spread(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cel
         return mine
     for place, index in enumerate(shown):
         text = cells[index][0]
-        if index < title or (index > title and (columns[index].right or width_of(text) <= mine[index])):
+        if index < title or (index > title and (columns[index].right or measure_width(text) <= mine[index])):
             continue
         for free in shown[place + 1 :]:
             if cells[free][0]:

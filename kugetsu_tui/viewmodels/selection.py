@@ -7,7 +7,7 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_count
 
 from ..formatting.cells import clean
-from .console_state import short_ref
+from .console_state import shorten_reference
 from .rows import Cell
 
 NAMED = 6
@@ -24,18 +24,18 @@ class Marks:
         """Mark a task, or unmark it."""
         self.ids ^= {task_id}
 
-    def keep(self, known: Iterable[str]) -> None:
+    def keep_known(self, known: Iterable[str]) -> None:
         """Forget the marks of tasks that are gone."""
         if self.ids:
             self.ids &= set(known)
 
 
-def every_task(snapshot: Snapshot) -> list[Task]:
+def list_tasks(snapshot: Snapshot) -> list[Task]:
     """All tasks: running, waiting in their order, ended."""
     return [*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done]
 
 
-def movers(order: Sequence[str], marked: set[str], to: str) -> list[str]:
+def order_moves(order: Sequence[str], marked: set[str], to: str) -> list[str]:
     """The marked tasks that move, in the order that brings the whole block there without changing it.
 
     Those that stand at the end already, or against others that do, stay: else the block would turn over itself.
@@ -50,13 +50,13 @@ def movers(order: Sequence[str], marked: set[str], to: str) -> list[str]:
     return moving[::-1] + [chosen[i] for i in range(standing - 1, -1, -1)] if to in ("top", "bottom") and moving else moving
 
 
-def named(tasks: Sequence[Task]) -> str:
+def format_names(tasks: Sequence[Task]) -> str:
     """Some tasks by number and issue."""
-    words = [f"{task.shown} {short_ref(task.issue_ref)}" for task in tasks[:NAMED]]
+    words = [f"{task.shown} {shorten_reference(task.issue_ref)}" for task in tasks[:NAMED]]
     return ", ".join(words) + (f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else "")
 
 
-def marked_line(tasks: Sequence[Task]) -> list[Cell]:
+def format_marked(tasks: Sequence[Task]) -> list[Cell]:
     """The marked tasks in one line."""
     numbers = " ".join(task.shown for task in tasks[:12])
     more = " …" if len(tasks) > 12 else ""

@@ -12,7 +12,7 @@ JUST_S = 60.0
 """An engine that started longer ago has nothing new to report; the notifications keep it."""
 
 
-def fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
+def format_fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
     """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine.
 
     Args:
@@ -34,7 +34,7 @@ def fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
     return groups
 
 
-def engine(picture: ConsoleState) -> list[Cell]:
+def format_engine(picture: ConsoleState) -> list[Cell]:
     """The right part: who runs the engine, and whether anything may start."""
     view = picture.snapshot.engine
     run, stop = glyphs.glyph("running"), glyphs.glyph("held")
@@ -55,7 +55,7 @@ def engine(picture: ConsoleState) -> list[Cell]:
     return [*mark, ("engine ", "muted"), (where, "text"), ("  ", "text"), state]
 
 
-def start_report(before: ConsoleState | None, now: ConsoleState) -> Cell | None:
+def format_start_report(before: ConsoleState | None, now: ConsoleState) -> Cell | None:
     """What an engine found that has just started, to be said once; None when there is nothing new to say."""
     view = now.snapshot.engine
     said = before is not None and (before.snapshot.engine.since, before.snapshot.engine.recovered) == (
@@ -69,7 +69,7 @@ def start_report(before: ConsoleState | None, now: ConsoleState) -> Cell | None:
     return (clean(f"engine started: {view.recovered}", 400), "warning" if bad else "good")
 
 
-def replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
+def format_replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
     """That this is the past, which moment it is, and the way back."""
     dot = glyphs.glyph("dot")
     flow = glyphs.glyph("running") if then.playing else glyphs.glyph("held")
@@ -77,12 +77,12 @@ def replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
     return (f"REPLAY {then.clock} {dot} {then.speed}{glyphs.glyph('times')} {flow} {dot} esc: {way}", "key")
 
 
-def banner(picture: ConsoleState, at_home: bool = True) -> Cell | None:
+def format_banner(picture: ConsoleState, at_home: bool = True) -> Cell | None:
     """The one line for what is wrong or unusual right now; None when all is well."""
     snapshot = picture.snapshot
     view = snapshot.engine
     if picture.replaying is not None:
-        return replay_banner(picture.replaying, at_home)
+        return format_replay_banner(picture.replaying, at_home)
     if picture.fault is not None:
         return (clean(f"! the engine failed and is started again: {picture.fault}", 400), "danger")
     if snapshot.alerts:

@@ -9,38 +9,38 @@ from kugetsu_engine.domain.usage_sums import format_usage
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, clean_lines
-from .agents import phase
-from .console_state import ConsoleState, short_ref, tags_of
-from .queue import reason_text, start_estimate
+from .agents import format_phase
+from .console_state import ConsoleState, format_tags, shorten_reference
+from .queue import estimate_start, format_reason
 from .rows import Cell
 
 Spans = list[Cell]
 
 
-def summary_line(picture: ConsoleState, task_id: str | None) -> Spans:
+def format_summary(picture: ConsoleState, task_id: str | None) -> Spans:
     """The selected task in one line."""
     task = picture.snapshot.find_task(task_id) if task_id else None
     if task is None:
         return []
-    head: Spans = [(f"{task.shown} {clean(short_ref(task.issue_ref), 120)}", "text"), ("  ", "text")]
-    return [*head, *state_text(picture, task)]
+    head: Spans = [(f"{task.shown} {clean(shorten_reference(task.issue_ref), 120)}", "text"), ("  ", "text")]
+    return [*head, *format_state(picture, task)]
 
 
-def state_text(picture: ConsoleState, task: Task) -> Spans:
+def format_state(picture: ConsoleState, task: Task) -> Spans:
     """State and reason."""
-    look = glyphs.of_task(task)
+    look = glyphs.get_task_glyph(task)
     spans: Spans = [(f"{look.glyph} {look.word}", look.tone)]
     active = find_active(picture, task.id)
     if active is not None:
-        spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
-        spans += [("  ", "text"), phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
+        spans += [(f"  attempt {task.attempt} of {count_allowed_attempts(picture, task)}", "muted")]
+        spans += [("  ", "text"), format_phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
     elif task.state == "pending":
         why = picture.snapshot.explain_wait(task)
-        spans.append((f"  {clean(reason_text(why, picture.snapshot.taken_at), 300)}", "text"))
+        spans.append((f"  {clean(format_reason(why, picture.snapshot.taken_at), 300)}", "text"))
         place = picture.snapshot.places.get(task.id)
         if place is not None:
             spans.append((f"  number {place} of {len(picture.snapshot.pending)}", "muted"))
-            start = start_estimate(task, why, picture.snapshot)
+            start = estimate_start(task, why, picture.snapshot)
             if start is not None:
                 spans.append((f", starts about {format_moment(start)}", "muted"))
         if task.attempt and task.reason:
@@ -53,7 +53,7 @@ def state_text(picture: ConsoleState, task: Task) -> Spans:
     return spans
 
 
-def attempts_allowed(picture: ConsoleState, task: Task) -> int:
+def count_allowed_attempts(picture: ConsoleState, task: Task) -> int:
     """Number of the last attempt that the engine would make by itself."""
     return task.attempts_before + picture.max_attempts
 
@@ -63,15 +63,15 @@ def find_active(picture: ConsoleState, task_id: str) -> Active | None:
     return next((one for one in picture.snapshot.active if one.task.id == task_id), None)
 
 
-def header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
+def format_header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
     """The top of a task's screen."""
-    look = glyphs.of_task(task)
+    look = glyphs.get_task_glyph(task)
     active = find_active(picture, task.id)
     lines: list[Spans] = []
     first: Spans = [(f"{task.shown}  ", "title"), (clean(task.issue_ref, 200), "accent"), ("  ", "text")]
     first += [(f"{look.glyph} {look.word}", look.tone)]
     if active is not None:
-        first += [("  ", "text"), phase(active)]
+        first += [("  ", "text"), format_phase(active)]
         first += [(f"  {format_clock(active.elapsed_s)}/{format_limit(active.timeout_s)}", "text")]
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
@@ -85,7 +85,7 @@ def header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
 def _reason(picture: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
         why = picture.snapshot.explain_wait(task)
-        spans: Spans = [("waits   ", "muted"), (clean(reason_text(why, picture.snapshot.taken_at), 300), "text")]
+        spans: Spans = [("waits   ", "muted"), (clean(format_reason(why, picture.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     told = task.error or task.reason
     if not told:
@@ -105,7 +105,7 @@ def _facts(picture: ConsoleState, task: Task) -> Spans:
     spans += [("  priority ", "muted"), (str(task.priority), "text")]
     spans += [("  queued ", "muted"), (format_moment(task.pending_since, picture.snapshot.taken_at), "text")]
     if task.tags:
-        spans += [("  ", "text"), (clean(tags_of(task), 120), "info")]
+        spans += [("  ", "text"), (clean(format_tags(task), 120), "info")]
     if task.after:
         spans += [("  after ", "muted"), (clean(" ".join(format_id(one) for one in task.after), 120), "text")]
     return spans
@@ -183,18 +183,18 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     lines: list[Spans] = []
     for ended in task.attempts[-4:]:
         mark = glyphs.glyph("marker") if ended.number == shown else " "
-        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_text(ended, task.delivers)])
+        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *format_attempt(ended, task.delivers)])
     if task.state in ("notified", "running"):
         mark = glyphs.glyph("marker") if task.attempt == shown else " "
-        look = glyphs.of_task(task)
+        look = glyphs.get_task_glyph(task)
         lines.append([(mark, "focus"), (f" attempt {task.attempt} ", "muted"), (f"{look.glyph} {look.word}", look.tone)])
     return lines
 
 
-def attempt_text(ended: Attempt, delivers: bool = True) -> Spans:
+def format_attempt(ended: Attempt, delivers: bool = True) -> Spans:
     """How an attempt ended and what it delivered."""
     good = ended.outcome == "ok"
-    look = glyphs.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
+    look = glyphs.get_state_glyph("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
     spans: Spans = [(f"{look.glyph} {clean(ended.outcome, 20)}", look.tone)]
     failure = failures.describe_failure(ended.failure)
     if failure not in ("", ended.outcome):
@@ -221,7 +221,7 @@ def attempt_text(ended: Attempt, delivers: bool = True) -> Spans:
     return spans
 
 
-def card(picture: ConsoleState, task: Task) -> list[Spans]:
+def format_card(picture: ConsoleState, task: Task) -> list[Spans]:
     """What is shown where a log would be, for a task that never ran: what it is to do, and when."""
     lines: list[Spans] = [
         [(clean(task.issue_ref, 300), "accent")],
@@ -229,7 +229,7 @@ def card(picture: ConsoleState, task: Task) -> list[Spans]:
     ]
     place = picture.snapshot.places.get(task.id)
     if place is not None:
-        start = start_estimate(task, picture.snapshot.explain_wait(task), picture.snapshot)
+        start = estimate_start(task, picture.snapshot.explain_wait(task), picture.snapshot)
         about = f", starts about {format_moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task))

@@ -12,8 +12,8 @@ from kugetsu_engine.domain.text.quantities import format_day, format_moment, for
 from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import glyphs
-from ..formatting.cells import clean, fit, width_of
-from .console_state import short_ref
+from ..formatting.cells import clean, fit, measure_width
+from .console_state import shorten_reference
 from .rows import Cell
 
 Spans = list[Cell]
@@ -41,17 +41,17 @@ class Bar:
     running: bool = False
 
 
-def span_for(snapshot: Snapshot) -> float:
+def choose_span(snapshot: Snapshot) -> float:
     """The length of time that is looked at first: the shortest in which all that ran in the last hours has room."""
     now = snapshot.taken_at
     for longest in (SPANS_S[SESSION], DAY_S):
-        starts = [bar.start for bar in bars(snapshot, now - longest)]
+        starts = [bar.start for bar in list_bars(snapshot, now - longest)]
         if starts:
             return next(span for span in SPANS_S if span >= min(now - min(starts), longest))
     return SPANS_S[SESSION]
 
 
-def bars(snapshot: Snapshot, since: float) -> list[Bar]:
+def list_bars(snapshot: Snapshot, since: float) -> list[Bar]:
     """Every attempt that ran after a time, by its start."""
     now = snapshot.taken_at
     found: list[Bar] = []
@@ -68,7 +68,7 @@ def bars(snapshot: Snapshot, since: float) -> list[Bar]:
     return sorted(found, key=lambda bar: (bar.start, bar.task_id))
 
 
-def lanes(found: Iterable[Bar]) -> list[list[Bar]]:
+def arrange_lanes(found: Iterable[Bar]) -> list[list[Bar]]:
     """Spread bars over as few lanes as there were agents at once; each goes to the first lane that is free."""
     rows: list[list[Bar]] = []
     for bar in found:
@@ -80,10 +80,10 @@ def lanes(found: Iterable[Bar]) -> list[list[Bar]]:
     return rows
 
 
-def timeline(found: Sequence[Bar], start: float, end: float, width: int) -> list[Spans]:
+def draw_timeline(found: Sequence[Bar], start: float, end: float, width: int) -> list[Spans]:
     """A line for each lane, and the times below; each bar has the number of its task in it where there is room."""
     cell = (end - start) / max(width, 1)
-    lines = [_lane(row, start, cell, width) for row in lanes(found)[:MOST_LANES]]
+    lines = [_lane(row, start, cell, width) for row in arrange_lanes(found)[:MOST_LANES]]
     if not lines:
         return [[("no agent ran in this time", "muted")]]
     return [*lines, _axis(start, end, width)]
@@ -166,7 +166,7 @@ FAILED = 3
 """The column of `HEAD` that a number above 0 is a warning in."""
 
 
-def figures(
+def count_figures(
     tasks: Iterable[Task], default_agent: str
 ) -> tuple[UtilizationFigures, dict[str, UtilizationFigures], dict[str, UtilizationFigures]]:
     """Figures of all, by repository, and by agent; the ones with the most tasks first."""
@@ -175,7 +175,7 @@ def figures(
     by_agent: dict[str, UtilizationFigures] = {}
     for task in tasks:
         all_of_them.add(task)
-        by_repository.setdefault(short_ref(task.issue_ref).partition("#")[0], UtilizationFigures()).add(task)
+        by_repository.setdefault(shorten_reference(task.issue_ref).partition("#")[0], UtilizationFigures()).add(task)
         by_agent.setdefault(task.agent or default_agent, UtilizationFigures()).add(task)
     return all_of_them, _most_first(by_repository), _most_first(by_agent)
 
@@ -184,12 +184,12 @@ def _most_first(found: dict[str, UtilizationFigures]) -> dict[str, UtilizationFi
     return dict(sorted(found.items(), key=lambda item: (-item[1].tasks, item[0])))
 
 
-def table(
+def draw_table(
     all_of_them: UtilizationFigures, groups: Sequence[tuple[str, dict[str, UtilizationFigures]]], width: int
 ) -> list[Spans]:
     """The figures as lines, with as many columns as there is room for."""
     named = [(title, name, one) for title, group in groups for name, one in group.items()]
-    name_width = min(max((width_of(name) for _, name, _ in named), default=0) + 2, 24)
+    name_width = min(max((measure_width(name) for _, name, _ in named), default=0) + 2, 24)
     columns = max(min((width - max(name_width, 5)) // 9, len(HEAD) - 1), 1)
     lines: list[Spans] = [_row(HEAD, "faint", name_width, columns)]
     lines.append(_row(("all", *_words(all_of_them)), "title", name_width, columns))

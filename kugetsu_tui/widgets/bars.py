@@ -1,17 +1,17 @@
-"""The lines that frame the panes: status, banner, what was said last, and the keys that matter here."""
+"""One-line widgets around the panes: status, banner, messages, keys."""
 
 from collections.abc import Callable, Sequence
 
 from textual import events
 
-from ..formatting.cells import clean, width_of
+from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
 from ..keys import Action, format_key
-from .line_widget import Line, Lines, Span, between, filled
+from .line_widget import Line, Lines, Span, fill_spans, justify_spans
 
 
 class StatusStrip(Lines):
-    """The line at the top."""
+    """The status line at the top."""
 
     DEFAULT_CSS = "StatusStrip { height: 1; background: $k-bar; }"
 
@@ -21,12 +21,12 @@ class StatusStrip(Lines):
         self._right: list[Span] = []
 
     def show(self, groups: list[list[Span]], right: list[Span]) -> None:
-        """Show how the fleet stands, and who runs the engine."""
+        """Show the fleet's state and who runs the engine."""
         self._groups, self._right = groups, right
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
-        """The one line; where room is short, words leave from the end of the left part, the name before them."""
+        """The line; if it is too narrow, groups are dropped from the end and the name is dropped first."""
         right = [*self._right, (" ", "text")]
         if width < 60:
             right = [*self._right[-1:], (" ", "text")]
@@ -37,11 +37,11 @@ class StatusStrip(Lines):
             if _width(joined) > room:
                 break
             left = joined
-        return Line(between(left, right, width), "bar")
+        return Line(justify_spans(left, right, width), "bar")
 
 
 class Banner(Lines):
-    """The line for what is wrong or unusual; not there when all is well."""
+    """The line for problems and unusual states; hidden otherwise."""
 
     DEFAULT_CSS = "Banner { height: 1; display: none; &.-shown { display: block; } }"
 
@@ -50,7 +50,7 @@ class Banner(Lines):
         self._span: Span | None = None
 
     def show(self, span: Span | None) -> None:
-        """Show a sentence, or nothing."""
+        """Show a text, or hide the banner."""
         self._span = span
         self.set_class(span is not None, "-shown")
         self.sync()
@@ -58,54 +58,54 @@ class Banner(Lines):
     def line_at(self, y: int, width: int) -> Line:
         """The one line."""
         text, tone = self._span or ("", "muted")
-        base = "cursor" if tone == "key" else "bar"  # what is shown is not the present: that must not be missed
-        if width_of(text) >= width:  # rather without what parts its words than without the last of them
+        base = "cursor" if tone == "key" else "bar"  # replay: must not be missed
+        if measure_width(text) >= width:  # drop separators before dropping the last items
             text = text.replace(f" {glyph('dot')} ", " ")
-        return Line(filled([(" ", "text"), (clean(text), tone)], width), base)
+        return Line(fill_spans([(" ", "text"), (clean(text), tone)], width), base)
 
 
 class MessageBar(Lines):
-    """The line at the bottom: the answer to the last act, else the selected task in a few words."""
+    """The line at the bottom: the answer to the last action, else the selected task."""
 
     DEFAULT_CSS = "MessageBar { height: 1; }"
 
     def __init__(self) -> None:
         super().__init__("talk")
-        self._said: list[Span] | None = None
-        self._quiet: list[Span] = []
+        self._message: list[Span] | None = None
+        self._default: list[Span] = []
 
     def say(self, text: str, tone: str = "text") -> None:
-        """Answer the operator; any text may come."""
-        self._said = [(clean(text), tone)]
+        """Show a message; the text may be unsafe."""
+        self._message = [(clean(text), tone)]
         self.sync()
 
     def hush(self) -> None:
-        """Go back to the selected task."""
-        self._said = None
+        """Show the selected task again."""
+        self._message = None
         self.sync()
 
     @property
     def said(self) -> str:
-        """What stands there as an answer."""
-        return "".join(text for text, _ in self._said or ())
+        """The message that is shown."""
+        return "".join(text for text, _ in self._message or ())
 
     @property
     def failed(self) -> bool:
-        """Whether what stands there says that something was refused or went wrong."""
-        return any(tone in ("warning", "danger") for _, tone in self._said or ())
+        """Whether the message reports a refusal or a failure."""
+        return any(tone in ("warning", "danger") for _, tone in self._message or ())
 
     def describe(self, spans: list[Span]) -> None:
-        """Set what is shown while nothing was said."""
-        self._quiet = spans
+        """Set what is shown while there is no message."""
+        self._default = spans
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
         """The one line."""
-        return Line(filled([(" ", "text"), *(self._said if self._said is not None else self._quiet)], width))
+        return Line(fill_spans([(" ", "text"), *(self._message if self._message is not None else self._default)], width))
 
 
 class KeyBar(Lines):
-    """The keys that matter here; one that cannot work now is dim."""
+    """The main keys of the current place; unavailable ones are dim."""
 
     DEFAULT_CSS = "KeyBar { height: 1; background: $k-bar; }"
 
@@ -114,45 +114,45 @@ class KeyBar(Lines):
         self._chosen = chosen
         self._actions: list[tuple[Action, str | None, str]] = []
         self._field: Sequence[tuple[str, str]] = ()
-        self._places: list[tuple[int, int, Action]] = []
+        self._key_cells: list[tuple[int, int, Action]] = []
 
     def show(self, actions: list[tuple[Action, str | None, str]]) -> None:
-        """Show actions with what stands against each, and the word for each."""
+        """Show actions, each with the reason why it is unavailable and its label."""
         self._actions, self._field = actions, ()
         self.sync()
 
     def show_field(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Show what keys do in a field that is typed into; all others are typed."""
+        """Show the keys of a text field."""
         self._field = keys
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
         """As many keys as fit."""
         spans: list[Span] = [(" ", "text")]
-        self._places = []
+        self._key_cells = []
         if self._field:
-            return Line(filled([*spans, *key_spans(self._field)], width), "bar")
+            return Line(fill_spans([*spans, *build_key_spans(self._field)], width), "bar")
         used = 1
-        for action, why_not, words in self._actions:
+        for action, why_not, label in self._actions:
             key = format_key(action.keys[0])
-            length = width_of(key) + 1 + width_of(words) + 2
+            length = measure_width(key) + 1 + measure_width(label) + 2
             if used + length - 2 > width:
                 continue
             dim = why_not is not None
-            spans += [(key, "faint" if dim else "key"), (f" {words}  ", "faint" if dim else "text")]
-            self._places.append((used, used + length - 2, action))
+            spans += [(key, "faint" if dim else "key"), (f" {label}  ", "faint" if dim else "text")]
+            self._key_cells.append((used, used + length - 2, action))
             used += length
-        return Line(filled(spans, width), "bar")
+        return Line(fill_spans(spans, width), "bar")
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a key is the key."""
-        for start, end, action in self._places:
+        """Run the clicked key's action."""
+        for start, end, action in self._key_cells:
             if start <= event.x < end:
                 self._chosen(action)
 
 
 class FieldKeys(Lines):
-    """The keys of a field in a dialog at the bottom, in place of those of the screen below it."""
+    """The keys of a dialog's field, shown over those of the screen below."""
 
     DEFAULT_CSS = "FieldKeys { height: 1; background: $k-bar; }"
 
@@ -162,13 +162,13 @@ class FieldKeys(Lines):
 
     def line_at(self, y: int, width: int) -> Line:
         """The one line."""
-        return Line(filled([(" ", "text"), *key_spans(self._keys)], width), "bar")
+        return Line(fill_spans([(" ", "text"), *build_key_spans(self._keys)], width), "bar")
 
 
-def key_spans(keys: Sequence[tuple[str, str]]) -> list[Span]:
-    """Keys with what each does."""
-    return [span for key, words in keys for span in ((key, "key"), (f" {words}  ", "text"))]
+def build_key_spans(keys: Sequence[tuple[str, str]]) -> list[Span]:
+    """Build spans of keys and labels."""
+    return [span for key, label in keys for span in ((key, "key"), (f" {label}  ", "text"))]
 
 
 def _width(spans: list[Span]) -> int:
-    return sum(width_of(text) for text, _ in spans)
+    return sum(measure_width(text) for text, _ in spans)

@@ -1,6 +1,6 @@
-"""The base of every widget here: it says what its lines are, and only lines that differ are painted again.
+"""Base of all line-based widgets: only lines that changed are repainted.
 
-A key then costs a few hundred bytes, where repainting a pane costs thousands (`Widget.refresh` with regions).
+A key press then writes a few hundred bytes; repainting a pane writes thousands (`Widget.refresh` with regions).
 """
 
 import logging
@@ -12,30 +12,30 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ..formatting.cells import fit, width_of
-from ..formatting.glyphs import plain_style
+from ..formatting.cells import fit, measure_width
+from ..formatting.glyphs import adapt_text
 
 log = logging.getLogger(__name__)
 
 Span = tuple[str, str]
-"""Text that is safe already, and the name of its tone."""
+"""Safe text and the name of its tone."""
 
 
 class Line(NamedTuple):
-    """One line of a widget, as plain values that can be compared."""
+    """One line of a widget, as comparable values."""
 
     spans: tuple[Span, ...]
     base: str = ""
     """Background: `cursor`, `cursor-dim`, `bar` or none."""
     framed: bool = False
-    """Whether the first and the last span are a frame, which has no background."""
+    """Whether the first and last span are a frame, which has no background."""
 
 
 EMPTY = Line(())
 
 
 class Lines(Widget):
-    """A widget that is painted by the line."""
+    """A widget painted line by line."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "tone--text", "tone--muted", "tone--faint", "tone--accent", "tone--title", "tone--good", "tone--warning",
@@ -72,14 +72,14 @@ class Lines(Widget):
         self._tones: dict[tuple[str, str], Style] = {}
 
     def line_at(self, y: int, width: int) -> Line:
-        """Return what stands in line `y`; the one method a widget must have."""
+        """Return line `y`; a subclass must define it."""
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Bring things in order before the lines are asked for, such as the first visible row."""
+        """Update state before lines are requested, such as the first visible row."""
 
     def sync(self) -> None:
-        """Paint again the lines that are different now."""
+        """Repaint the lines that changed."""
         if not self.is_mounted:
             return
         width, height = self.size
@@ -90,39 +90,39 @@ class Lines(Widget):
             return
         changed = [y for y, (new, old) in enumerate(zip(lines, shown, strict=True)) if new != old]
         if changed:
-            # Textual paints a region from the left edge of its widget on, so only its right end can be spared.
-            self.refresh(*(Region(0, y, min(changed_until(lines[y], shown[y]), width), 1) for y in changed))
+            # Textual paints a region from the widget's left edge, so only the right end can be saved.
+            self.refresh(*(Region(0, y, min(find_last_change(lines[y], shown[y]), width), 1) for y in changed))
 
     def _lines(self, width: int, height: int) -> list[Line]:
-        # The boundary of a pane: what goes wrong in it must not end the console.
+        # The boundary of a pane: an error in it must not end the console.
         try:
             self.prepare()
             return [self.line_at(y, width) for y in range(height)]
         except Exception as error:
             log.exception("a pane failed")
-            told = Line(((fit(f" this pane failed: {type(error).__name__}, see the log of the console", width), "danger"),))
-            return [told, *([EMPTY] * (height - 1))][:height]
+            failure = Line(((fit(f" this pane failed: {type(error).__name__}; see the console's log", width), "danger"),))
+            return [failure, *([EMPTY] * (height - 1))][:height]
 
     def render_line(self, y: int) -> Strip:
-        """Make one line out of what was decided in `sync`."""
+        """Render one line of those built in `sync`."""
         width, height = self.size
         if len(self._shown) != height:
             self._shown = self._lines(width, height)
         line = self._shown[y] if y < len(self._shown) else EMPTY
-        used = sum(width_of(text) for text, _ in line.spans)
+        used = sum(measure_width(text) for text, _ in line.spans)
         padded = line if used >= width else line._replace(spans=(*line.spans, (" " * (width - used), "text")))
-        strip = Strip([Segment(plain_style(text), self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
+        strip = Strip([Segment(adapt_text(text), self.tone(*tones)) for text, tones in merge_runs(padded)], max(used, width))
         return strip if used <= width else strip.crop(0, width)
 
     def tone(self, name: str, base: str = "") -> Style:
-        """The style of a tone on a background, of the theme that is on."""
+        """The current theme's style of a tone on a background."""
         key = (name, base)
         if key not in self._tones:
             style = self.get_component_rich_style(f"tone--{name}")
             if base:
                 ground = self.get_component_rich_style(f"base--{base}")
                 if ground.reverse:
-                    # Colours turned round would be a patchwork, and not readable in every palette.
+                    # Reversed colours would be a patchwork, unreadable in some palettes.
                     style = self.get_component_rich_style("tone--text") + Style(bold=style.bold, reverse=True)
                 else:
                     style += Style(bgcolor=ground.bgcolor, bold=style.bold)
@@ -130,21 +130,21 @@ class Lines(Widget):
         return self._tones[key]
 
     def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
+        """Drop cached styles when the theme changes."""
         self._tones.clear()
         super().notify_style_update()
 
     def on_resize(self) -> None:
-        """Lay the lines out for another width."""
+        """Lay out for another width."""
         width, height = self.size
         self._shown = self._lines(width, height)
         self.refresh()
 
 
-def joined(line: Line) -> list[tuple[str, tuple[str, str]]]:
-    """The texts of a line with their tone and background, as few as look the same: each costs a style on its way out.
+def merge_runs(line: Line) -> list[tuple[str, tuple[str, str]]]:
+    """Merge spans that look the same: each style change costs bytes.
 
-    Blanks have no tone, so they go with what stands beside them on the same background.
+    Blanks show no tone, so they join their neighbour on the same background.
     """
     runs: list[tuple[str, tuple[str, str]]] = []
     last = len(line.spans) - 1
@@ -163,40 +163,53 @@ def joined(line: Line) -> list[tuple[str, tuple[str, str]]]:
     return runs
 
 
-def changed_until(new: Line, old: Line) -> int:
-    """The cell from which on two lines are the same to their end."""
-    widths = [sum(width_of(text) for text, _ in line.spans) for line in (new, old)]
+def find_last_change(new: Line, old: Line) -> int:
+    """Return the cell after which two lines are equal."""
+    widths = [sum(measure_width(text) for text, _ in line.spans) for line in (new, old)]
     if widths[0] != widths[1] or new[1:] != old[1:]:
         return max(widths)
     end = widths[0]
     for (text, tone), before in zip(reversed(new.spans), reversed(old.spans), strict=False):
         if (text, tone) != before:
             break
-        end -= width_of(text)
+        end -= measure_width(text)
     return end
 
 
-def filled(spans: list[Span], width: int, tone: str = "text") -> tuple[Span, ...]:
+def fill_spans(spans: list[Span], width: int, tone: str = "text") -> tuple[Span, ...]:
     """Cut or pad spans to a width."""
-    taken: list[Span] = []
+    kept: list[Span] = []
     left = width
     for text, name in spans:
         if left <= 0:
             break
-        length = width_of(text)
+        length = measure_width(text)
         if length > left:
             text, length = fit(text, left), left
-        taken.append((text, name))
+        kept.append((text, name))
         left -= length
     if left > 0:
-        taken.append((" " * left, tone))
-    return tuple(taken)
+        kept.append((" " * left, tone))
+    return tuple(kept)
 
 
-def between(left: list[Span], right: list[Span], width: int) -> tuple[Span, ...]:
-    """Spans at the left and at the right end of a line; the right ones give way."""
-    right_width = sum(width_of(text) for text, _ in right)
-    left_width = sum(width_of(text) for text, _ in left)
+def justify_spans(left: list[Span], right: list[Span], width: int) -> tuple[Span, ...]:
+    """Align spans to both ends of a line; the right ones are dropped first."""
+    right_width = sum(measure_width(text) for text, _ in right)
+    left_width = sum(measure_width(text) for text, _ in left)
     if left_width + right_width + 1 > width:
-        return filled(left, width)
+        return fill_spans(left, width)
     return (*left, (" " * (width - left_width - right_width), "text"), *right)
+
+
+def cut_spans(spans: list[Span], width: int) -> list[Span]:
+    """Cut spans to a width, with an ellipsis if text is lost."""
+    left, kept = width, list[Span]()
+    for place, (text, tone) in enumerate(spans):
+        length = measure_width(text)
+        if length > left or (length == left and any(more for more, _ in spans[place + 1 :])):
+            fitted = fit(text, left) if length > left else fit(f"{text} ", left)
+            return [*kept, (fitted, tone)]
+        kept.append((text, tone))
+        left -= length
+    return kept

@@ -15,9 +15,9 @@ from ..formatting.glyphs import glyph
 from ..formatting.line_times import CLOCK
 from ..viewmodels.log_window import SCAN_LINES, LogPart
 from .line_widget import EMPTY, Line, Span
-from .log_style import Card, drawn, moved, seen
-from .pane import SearchChanged
-from .wrapping import Place, Wrapped
+from .log_style import Card, colour_spans, draw_line, shift_spans
+from .pane import SearchablePane
+from .wrapping import Place, WrappedLines
 
 POLL_S = 0.12
 NARROW = 60
@@ -33,15 +33,15 @@ class Feed(Protocol):
     """How much of the log is shown of a moment that is past, in words; empty where it is all there is."""
 
     def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
-    def grown(self) -> Awaitable[LogPart | None]: ...
-    def window(self, start: int) -> Awaitable[LogPart]: ...
-    def switch(self, raw: bool, line: int) -> Awaitable[tuple[LogPart, int, bool]]: ...
+    def read_new_lines(self) -> Awaitable[LogPart | None]: ...
+    def read_window(self, start: int) -> Awaitable[LogPart]: ...
+    def switch_form(self, raw: bool, line: int) -> Awaitable[tuple[LogPart, int, bool]]: ...
     def search(self, text: str) -> Awaitable[list[int]]: ...
-    def problem(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
+    def find_error(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
     def close(self) -> None: ...
 
 
-class LogView(SearchChanged):
+class LogView(SearchablePane):
     """A pane with a log in it, or with a card where there is none yet."""
 
     class Known(Message):
@@ -113,7 +113,7 @@ class LogView(SearchChanged):
         if wanted is not None:
             self._start(self._load(wanted))
 
-    def forget(self) -> None:
+    def reload_later(self) -> None:
         """Read the log anew when it is shown next."""
         self._wanted = None
 
@@ -146,7 +146,7 @@ class LogView(SearchChanged):
         self._busy = True
         try:
             opened = self._open
-            part = await self._feed.grown()
+            part = await self._feed.read_new_lines()
             if part is not None and opened == self._wanted:
                 self._take(part)
         except OSError:
@@ -172,7 +172,7 @@ class LogView(SearchChanged):
 
     async def _fetch(self) -> None:
         wanted = self._wanted
-        part = await self._feed.window(self._first)
+        part = await self._feed.read_window(self._first)
         if wanted == self._wanted:
             self._part = part
             self.sync()
@@ -215,7 +215,7 @@ class LogView(SearchChanged):
             return now
         self.clear_search()
         self._problem = None
-        part, line, known = await self._feed.switch(raw, self._top_line())
+        part, line, known = await self._feed.switch_form(raw, self._top_line())
         if wanted != self._wanted:
             return now
         self._part, self._row = part, 0
@@ -250,14 +250,14 @@ class LogView(SearchChanged):
         return self.wrap and not self._carded
 
     @property
-    def _wrapped(self) -> Wrapped:
+    def _wrapped(self) -> WrappedLines:
         part = self._part
 
         def line(number: int) -> str:
             index = number - part.start
             return part.lines[index] if 0 <= index < len(part.lines) else ""
 
-        return Wrapped(line, part.total, self._text_width)
+        return WrappedLines(line, part.total, self._text_width)
 
     def _last_place(self) -> Place:
         """From where the end fills the pane."""
@@ -304,7 +304,7 @@ class LogView(SearchChanged):
         """Whether the log is there in two forms."""
         return self._part.streams
 
-    def line_in_sight(self) -> tuple[str, str] | None:
+    def line_to_copy(self) -> tuple[str, str] | None:
         """What a copy of this log would be of, and the line: the error or the hit one went to, else the newest in sight.
 
         Of a log that is held still it is the first in sight. None where no line is.
@@ -328,7 +328,7 @@ class LogView(SearchChanged):
         self._hits = await self._feed.search(text) if text else []
         self._hit = len(self._hits)
         if self._hits:
-            self.hit(-1)
+            self.go_to_hit(-1)
         self.sync()
         return len(self._hits)
 
@@ -357,7 +357,7 @@ class LogView(SearchChanged):
         else:
             self._look_from(line - self.body_height // 2)
 
-    async def error(self, by: int) -> str:
+    async def go_to_error(self, by: int) -> str:
         """Go to the next or the previous line that looks like an error; returns what was found, in words."""
         if self._carded:
             return "there is no log yet"
@@ -365,7 +365,7 @@ class LogView(SearchChanged):
         in_sight = self._problem is not None and top <= self._problem < top + height
         start = self._problem + by if in_sight and self._problem is not None else top if by > 0 else top + height - 1
         wanted = self._wanted
-        found, all_seen = await self._feed.problem(min(start, self._total() - 1) if by < 0 else start, by)
+        found, all_seen = await self._feed.find_error(min(start, self._total() - 1) if by < 0 else start, by)
         if wanted != self._wanted:
             return ""
         where = "below" if by > 0 else "above"
@@ -431,7 +431,7 @@ class LogView(SearchChanged):
         if number >= self._part.total or not self._at_hand(number):
             empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
             return Line(((empty, "muted"),)) if empty else EMPTY
-        return self._with_time(number, self._drawn(number, moved(self._seen(number), self._left), width - self._column))
+        return self._with_time(number, self._drawn(number, shift_spans(self._seen(number), self._left), width - self._column))
 
     def _at_hand(self, number: int) -> bool:
         return 0 <= number - self._part.start < len(self._part.lines)
@@ -441,7 +441,7 @@ class LogView(SearchChanged):
         part, index = self._part, number - self._part.start
         if not self._at_hand(number):
             return [("", "text")]
-        return seen(part.lines[index], part.colours[index] if part.colours else (), start, end, self._lead)
+        return colour_spans(part.lines[index], part.colours[index] if part.colours else (), start, end, self._lead)
 
     def _with_time(self, number: int, line: Line) -> Line:
         """Put before a line when it was written; nothing before a row that only goes on with it."""
@@ -453,4 +453,4 @@ class LogView(SearchChanged):
         return line._replace(spans=((at[-(column - 1) :].ljust(column), "muted"), *line.spans))
 
     def _drawn(self, number: int, spans: list[Span], width: int) -> Line:
-        return drawn(spans, width, self._search, number == self._problem)
+        return draw_line(spans, width, self._search, number == self._problem)

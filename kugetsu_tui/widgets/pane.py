@@ -1,48 +1,47 @@
-"""A framed pane: title, border, scroll thumb; drawn by itself, so that a title costs one line and not the pane."""
+"""A framed pane: title, border, scroll thumb, all drawn as lines so that a new title repaints one line."""
 
 from collections.abc import Sequence
 
 from textual import events
 
-from ..formatting.cells import clean, width_of
+from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
-from .line_widget import Line, Lines, Span, filled
-from .wrapping import rows
+from .line_widget import Line, Lines, Span, fill_spans
 
 SHORTEST_ASIDE = 8
-"""Cells below which what stands beside a title is left out rather than cut."""
+"""Below this width the right-hand title part is left out."""
 MOST_MARKS = 30
-"""Places in a line at which what is searched for is marked."""
+"""Matches highlighted per line."""
 
 
 class Pane(Lines, can_focus=True):
-    """A pane with a frame, or with a title line only where room is short (class `-open`)."""
+    """A pane with a frame, or with only a title line on small screens (class `-open`)."""
 
     DEFAULT_CSS = """
     Pane { background: $background; }
     """
 
     number = ""
-    """The key that goes to the pane."""
+    """The key that focuses the pane."""
     _thumbs: range | None = None
     """Lines of the inside that the scroll thumb stands beside; None until the next line is asked for."""
 
-    # what a kind of pane decides
+    # for subclasses
 
     def title_spans(self) -> list[Span]:
-        """The title, left."""
+        """The left part of the title line."""
         return []
 
     def aside_spans(self) -> list[Span]:
-        """What stands at the right end of the title line."""
+        """The right part of the title line."""
         return []
 
     def body_line(self, y: int, width: int) -> Line:
-        """Line `y` of the inside."""
+        """Line `y` of the body."""
         raise NotImplementedError
 
     def extent(self) -> tuple[int, int]:
-        """First visible line and number of all lines, for the scroll thumb."""
+        """First visible line and total lines, for the scroll thumb."""
         return 0, 0
 
     def move(self, by: int) -> None:
@@ -52,23 +51,23 @@ class Pane(Lines, can_focus=True):
         """Go to the top or to the end."""
 
     def click_line(self, y: int) -> None:
-        """Take a click on line `y` of the inside."""
+        """Handle a click on body line `y`."""
 
     # drawing
 
     @property
     def framed(self) -> bool:
-        """Whether there is room for a frame."""
+        """Whether the pane has a frame."""
         return not self.has_class("-open")
 
     @property
     def body_height(self) -> int:
-        """Lines of the inside."""
+        """Height of the body."""
         return max(self.size.height - (2 if self.framed else 1), 0)
 
     @property
     def body_width(self) -> int:
-        """Cells of the inside."""
+        """Width of the body."""
         return max(self.size.width - (4 if self.framed else 2), 0)
 
     def _lines(self, width: int, height: int) -> list[Line]:
@@ -76,17 +75,17 @@ class Pane(Lines, can_focus=True):
         return super()._lines(width, height)
 
     def line_at(self, y: int, width: int) -> Line:
-        """Draw the frame around the inside."""
+        """Draw frame and body."""
         edge = "focus" if self.has_focus else "border"
         if y == 0:
             return self._top(width, edge)
         if not self.framed:
             inside = self.body_line(y - 1, width - 2)
-            return Line((*filled(list(inside.spans), width - 2), self._thumb(y - 1, " ", edge), (" ", "text")), inside.base)
+            return Line((*fill_spans(list(inside.spans), width - 2), self._thumb(y - 1, " ", edge), (" ", "text")), inside.base)
         if y == self.size.height - 1:
             return Line(((glyph("bl") + glyph("h") * (width - 2) + glyph("br"), edge),))
         inside = self.body_line(y - 1, width - 4)
-        spans = filled(list(inside.spans), width - 4)
+        spans = fill_spans(list(inside.spans), width - 4)
         return Line(
             ((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)),
             inside.base,
@@ -99,16 +98,16 @@ class Pane(Lines, can_focus=True):
         if self.number:
             head.append((f"{self.number} ", "accent" if self.has_focus else "faint"))
         title = [*head, *self.title_spans(), (" ", edge)]
-        used = sum(width_of(text) for text, _ in title)
+        used = sum(measure_width(text) for text, _ in title)
         room = width - used - 5
         aside = self.aside_spans()
-        if sum(width_of(text) for text, _ in aside) > room:
-            aside = list(filled(aside, room)) if room >= SHORTEST_ASIDE else []
+        if sum(measure_width(text) for text, _ in aside) > room:
+            aside = list(fill_spans(aside, room)) if room >= SHORTEST_ASIDE else []
         if aside:
             aside = [(" ", edge), *aside, (" ", edge)]
-            used += sum(width_of(text) for text, _ in aside)
+            used += sum(measure_width(text) for text, _ in aside)
         if used + 2 > width:
-            return Line(filled([*title], width))
+            return Line(fill_spans([*title], width))
         return Line((*title, (rule * (width - used - 2), edge), *aside, (rule + right, edge)))
 
     def _thumb(self, y: int, plain: str, edge: str) -> Span:
@@ -128,7 +127,7 @@ class Pane(Lines, can_focus=True):
     # focus and mouse
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Show whether keys go here."""
+        """Redraw: the frame shows the focus."""
         super().watch_has_focus(has_focus)
         self.sync()
 
@@ -143,57 +142,57 @@ class Pane(Lines, can_focus=True):
         self.move(-3)
 
     def on_click(self, event: events.Click) -> None:
-        """Take the line under the pointer."""
+        """Handle a click on the body."""
         if 1 <= event.y <= self.body_height:
             self.click_line(event.y - 1)
 
 
-class SearchChanged(Pane):
-    """A pane with a text that can be searched."""
+class SearchablePane(Pane):
+    """A pane whose text can be searched."""
 
     _search = ""
     _hits: Sequence[int] = ()
-    """Numbers of the lines that were found."""
+    """Numbers of matching lines."""
     _hit = -1
 
     async def search(self, text: str) -> int:
-        """Mark the lines with a text and go to one of them; returns their number."""
+        """Highlight matches and go to one of them; returns how many lines match."""
         raise NotImplementedError
 
     def show_hit(self, line: int) -> None:
-        """Bring a line that was found into the middle."""
+        """Scroll a matching line to the middle."""
         raise NotImplementedError
 
     @property
     def searching(self) -> bool:
-        """Whether a search is on."""
+        """Whether a search is active."""
         return bool(self._search)
 
     def clear_search(self) -> None:
-        """Search for nothing."""
+        """End the search."""
         self._search, self._hits, self._hit = "", (), -1
         self.sync()
 
-    def hit(self, by: int) -> str:
-        """Go to the next or the previous hit; returns where that is, in words."""
+    def go_to_hit(self, by: int) -> str:
+        """Go to the next or previous match; returns a message."""
         if not self._hits:
             return f"nothing found for {clean(self._search, 60)}"
-        wanted = self._hit + by
-        self._hit = wanted % len(self._hits)
+        target = self._hit + by
+        self._hit = target % len(self._hits)
         self.show_hit(self._hits[self._hit])
-        again = "" if wanted == self._hit else ", from the top again" if by > 0 else ", from the end again"
-        return f"hit {self._hit + 1} of {len(self._hits)}{again}"
+        wrapped = "" if target == self._hit else ", from the top" if by > 0 else ", from the end"
+        return f"match {self._hit + 1} of {len(self._hits)}{wrapped}"
 
     @property
     def outdated(self) -> bool:
-        """Whether the text has grown since it was searched."""
+        """Whether the text has changed since the search."""
         return False
 
     async def search_again(self, by: int) -> None:
-        """Search the text as it is now, before going on in a direction; the hit one stands on stays the one."""
+        """Search the current text before moving on; the current match stays current."""
 
     def search_spans(self) -> list[Span]:
-        """What is searched for, and how often it was found, for the title."""
+        """Search text and number of matches, for the title."""
         return [(f" /{clean(self._search, 40)} {len(self._hits)}", "accent")] if self._search else []
 
     def shift(self, by: int) -> None:
@@ -201,8 +200,8 @@ class SearchChanged(Pane):
         raise NotImplementedError
 
 
-def marked(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
-    """Spans in which the places with a text are marked, whatever their case; `wanted` is in lower case."""
+def mark_matches(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
+    """Highlight a lower-case text in spans, ignoring case."""
     found: list[Span] = []
     for text, tone in spans:
         rest = text
@@ -211,19 +210,3 @@ def marked(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
             rest = rest[place + len(wanted) :]
         found.append((rest, tone))
     return tuple(found)
-
-
-def shown_title(text: str, width: int) -> list[str]:
-    """Break text into lines at spaces, by the width it takes on the screen."""
-    lines: list[str] = []
-    line = ""
-    for word in text.split(" "):
-        joined = f"{line} {word}" if line else word
-        if width_of(joined) <= width:
-            line = joined
-            continue
-        if line:
-            lines.append(line)
-        *whole, line = rows(word, width)
-        lines += whole
-    return [*lines, line] if line or not lines else lines

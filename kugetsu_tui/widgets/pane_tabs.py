@@ -1,32 +1,32 @@
-"""The names of the panes in one line, where only one of them is seen at a time."""
+"""Tabs of the panes, for screens that show one pane at a time."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from textual import events
 
-from ..formatting.cells import width_of
+from ..formatting.cells import measure_width
 from ..formatting.glyphs import glyph
-from .line_widget import Line, Lines, Span, filled
+from .line_widget import Line, Lines, Span, fill_spans
 
 
 class Tab(NamedTuple):
-    """One pane."""
+    """One pane's tab."""
 
     name: str
     number: str
     """The key that goes to it."""
-    word: str
+    label: str
     short: str
-    """The word where there is little room."""
-    held: str = ""
-    """How much is in it, in a word or two."""
+    """The label on narrow screens."""
+    amount: str = ""
+    """How much it holds, in a word or two."""
     tone: str = "muted"
-    """Tone of that."""
+    """Tone of the amount."""
 
 
 class PaneTabs(Lines):
-    """Says which panes there are, which one is seen, and how much is in the others."""
+    """Shows the panes, which one is visible, and how much the others hold."""
 
     DEFAULT_CSS = "PaneTabs { height: 1; display: none; &.-shown { display: block; } }"
 
@@ -35,39 +35,39 @@ class PaneTabs(Lines):
         self._go = go
         self._tabs: Sequence[Tab] = ()
         self._here = ""
-        self._places: list[tuple[int, int, str]] = []
+        self._tab_cells: list[tuple[int, int, str]] = []
 
     def show(self, tabs: Sequence[Tab], here: str) -> None:
-        """Show these panes; `here` is the name of the one that is seen."""
+        """Show tabs; `here` is the name of the visible pane."""
         self._tabs, self._here = tabs, here
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
-        """The one line, in whole words where they fit."""
-        spans = self._spans([tab.word for tab in self._tabs])
-        if sum(width_of(text) for text, _ in spans) > width:
+        """The line, with full labels if they fit."""
+        spans = self._spans([tab.label for tab in self._tabs])
+        if sum(measure_width(text) for text, _ in spans) > width:
             spans = self._spans([tab.short for tab in self._tabs])
-        return Line(filled(spans, width))
+        return Line(fill_spans(spans, width))
 
-    def _spans(self, words: Sequence[str]) -> list[Span]:
+    def _spans(self, labels: Sequence[str]) -> list[Span]:
         spans: list[Span] = [(" ", "text")]
-        self._places = []
+        self._tab_cells = []
         used = 1
-        for place, (tab, word) in enumerate(zip(self._tabs, words, strict=True)):
+        for place, (tab, label) in enumerate(zip(self._tabs, labels, strict=True)):
             here = tab.name == self._here
-            parts: list[Span] = [(f"{tab.number} ", "key" if here else "accent"), (word, "title" if here else "muted")]
-            parts += [(f"{' ' * bool(word)}{tab.held}", tab.tone)] if tab.held else []
+            parts: list[Span] = [(f"{tab.number} ", "key" if here else "accent"), (label, "title" if here else "muted")]
+            parts += [(f"{' ' * bool(label)}{tab.amount}", tab.tone)] if tab.amount else []
             if place:
                 spans.append((f" {glyph('dot')} ", "faint"))
                 used += 3
-            length = sum(width_of(text) for text, _ in parts)
-            self._places.append((used, used + length, tab.name))
+            length = sum(measure_width(text) for text, _ in parts)
+            self._tab_cells.append((used, used + length, tab.name))
             spans += parts
             used += length
         return spans
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a name is its key."""
-        for start, end, name in self._places:
+        """Go to the clicked pane."""
+        for start, end, name in self._tab_cells:
             if start <= event.x < end:
                 self._go(name)

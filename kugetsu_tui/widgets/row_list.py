@@ -10,9 +10,9 @@ from textual.message import Message
 
 from ..formatting.cells import clean, fit
 from ..formatting.glyphs import glyph
-from ..viewmodels.filtering import Sortable, chosen
-from ..viewmodels.rows import Column, Row, View, layout, spread, with_tail
-from .line_widget import EMPTY, Line, Span, filled
+from ..viewmodels.filtering import Sortable, choose_rows
+from ..viewmodels.rows import Column, Row, View, append_tail, lay_out_columns, spread_cells
+from .line_widget import EMPTY, Line, Span, fill_spans
 from .pane import Pane
 
 AT_ONCE = 500
@@ -23,7 +23,7 @@ ROWS_KEPT = 256
 """Made rows that are kept while the rows are the same; more than any screen is high."""
 
 
-class NoRows:
+class EmptyView:
     """A view without rows."""
 
     keys: Sequence[str] = ()
@@ -42,7 +42,7 @@ class NoRows:
         return None
 
 
-class ContextMenuRequested(NamedTuple):
+class RowQuery(NamedTuple):
     """Which rows of which view are to be shown."""
 
     view: View
@@ -94,12 +94,12 @@ class RowList(Pane):
         """Ids of tasks whose rows carry a mark."""
         self._range_from: str | None = None
         """Key of the row at which a range begins."""
-        self._view: View = NoRows()
+        self._view: View = EmptyView()
         self._row = self._view.row
         """Makes a row; those that were seen last are kept."""
         self._newest: View = self._view
         """The view that was shown last; its rows may still be chosen."""
-        self._asked: ContextMenuRequested | None = None
+        self._asked: RowQuery | None = None
         """What is being chosen."""
         self._choosing = False
         self._order: Sequence[int] | None = None
@@ -137,9 +137,9 @@ class RowList(Pane):
         """Find the rows that are shown; where that takes long apart from the event loop, so that keys do not wait for it."""
         self._newest = view
         order = self.sort or next(iter(view.sorts if isinstance(view, Sortable) else ()), "")
-        self._asked = asked = ContextMenuRequested(view, self.filter, order, self.backwards)
+        self._asked = asked = RowQuery(view, self.filter, order, self.backwards)
         if len(view.keys) <= AT_ONCE or not (self.filter or self.sort or self.backwards):
-            self._take(asked, chosen(*asked))
+            self._take(asked, choose_rows(*asked))
             return
         self.sync()
         if not self._choosing:
@@ -152,13 +152,13 @@ class RowList(Pane):
                 await asyncio.sleep(TYPED_S)
                 if (asked := self._asked) is None:
                     break
-                order = await asyncio.to_thread(chosen, *asked)
+                order = await asyncio.to_thread(choose_rows, *asked)
                 if asked is self._asked:
                     self._take(asked, order)
         finally:
             self._choosing = False
 
-    def _take(self, asked: ContextMenuRequested, order: Sequence[int] | None) -> None:
+    def _take(self, asked: RowQuery, order: Sequence[int] | None) -> None:
         before, self._asked = self._key, None
         self._view, self._order = asked.view, order
         self._row = lru_cache(ROWS_KEPT)(self._view.row)
@@ -189,12 +189,12 @@ class RowList(Pane):
         """Whether a range was begun."""
         return self._range_from is not None
 
-    def begin_range(self) -> None:
+    def start_range(self) -> None:
         """Begin a range at the cursor; it reaches to wherever the cursor goes."""
         self._range_from = self._key
         self.sync()
 
-    def drop_range(self) -> None:
+    def end_range(self) -> None:
         """There is no range any more."""
         self._range_from = None
         self.sync()
@@ -310,7 +310,7 @@ class RowList(Pane):
         return self._first, self.length
 
     @property
-    def in_sight_to(self) -> int:
+    def visible_until(self) -> int:
         """The number of rows down to the last one in sight."""
         return self._first + self.body_height
 
@@ -319,7 +319,7 @@ class RowList(Pane):
         height = self.body_height
         self._first = max(min(self._first, self._cursor, max(self.length - height, 0)), self._cursor - height + 1, 0)
         self._ranged = self._range()
-        self._widths = layout(self._view.columns, self.body_width - 2)
+        self._widths = lay_out_columns(self._view.columns, self.body_width - 2)
 
     def body_line(self, y: int, width: int) -> Line:
         """One row: a marker, then its cells in their columns."""
@@ -337,11 +337,11 @@ class RowList(Pane):
         spans: list[Span] = [marker, (mark, "accent")] if here else [(mark, "accent"), (" ", "text")]
         gap = 0
         columns = self._view.columns
-        for column, cell_width, cell in zip(columns, spread(columns, self._widths, row.cells), row.cells, strict=True):
+        for column, cell_width, cell in zip(columns, spread_cells(columns, self._widths, row.cells), row.cells, strict=True):
             if cell_width:
                 spans.append((" " * gap, "text"))
                 if column.flexible and row.tail:
-                    spans += filled(with_tail(cell, row.tail, cell_width), cell_width)
+                    spans += fill_spans(append_tail(cell, row.tail, cell_width), cell_width)
                 else:
                     spans.append((fit(cell[0], cell_width, right=column.right), cell[1]))
                 gap = column.gap

@@ -1,23 +1,23 @@
-"""Long lines broken to a width, and moving through them by what is seen. Knows only the lines that are at hand."""
+"""Wrapping of long lines, and moving by wrapped rows."""
 
 from collections.abc import Callable
 
-from ..formatting.cells import width_of
+from ..formatting.cells import measure_width
 
 Place = tuple[int, int]
-"""Number of a line, and number of a row within it."""
+"""Number of a line and of a row within it."""
 
 
-def rows(text: str, width: int) -> list[str]:
-    """Break a line at a width, anywhere: a log has no words to spare."""
-    if width < 2 or width_of(text) <= width:
+def break_line(text: str, width: int) -> list[str]:
+    """Break a line at a width, between any two characters."""
+    if width < 2 or measure_width(text) <= width:
         return [text]
     if text.isascii():
         return [text[start : start + width] for start in range(0, len(text), width)]
     broken: list[str] = []
     row, used = "", 0
     for character in text:
-        wide = width_of(character)
+        wide = measure_width(character)
         if used + wide > width:
             broken.append(row)
             row, used = "", 0
@@ -25,8 +25,8 @@ def rows(text: str, width: int) -> list[str]:
     return [*broken, row]
 
 
-class Wrapped:
-    """The rows of a log of `total` lines; `line` returns one, empty where it is not at hand."""
+class WrappedLines:
+    """The wrapped rows of `total` lines; `line` returns a line, empty if it is not loaded."""
 
     def __init__(self, line: Callable[[int], str], total: int, width: int) -> None:
         self._line = line
@@ -35,10 +35,10 @@ class Wrapped:
 
     def rows(self, number: int) -> list[str]:
         """The rows of a line."""
-        return rows(self._line(number), self._width)
+        return break_line(self._line(number), self._width)
 
     def step(self, place: Place, by: int) -> Place:
-        """Go up or down by rows, not beyond the first or the last."""
+        """Move by rows, clamped to the first and last row."""
         line, row = min(place[0], max(self._total - 1, 0)), place[1]
         row += by
         while row < 0:
@@ -60,14 +60,30 @@ class Wrapped:
         return self.step((last, len(self.rows(last)) - 1), 1 - height)
 
     def page(self, place: Place, height: int) -> list[tuple[int, int, int]]:
-        """The rows of a page: for each the number of its line, and where in the line it begins and ends."""
-        found: list[tuple[int, int, int]] = []
+        """The rows of a page: number of the line, start and end within it."""
+        page: list[tuple[int, int, int]] = []
         line, row = place
-        while len(found) < height and line < self._total:
+        while len(page) < height and line < self._total:
             start = 0
             for number, text in enumerate(self.rows(line)):
                 if number >= row:
-                    found.append((line, start, start + len(text)))
+                    page.append((line, start, start + len(text)))
                 start += len(text)
             line, row = line + 1, 0
-        return found[:height]
+        return page[:height]
+
+
+def wrap_text(text: str, width: int) -> list[str]:
+    """Break text into lines at spaces, by the width it takes on the screen."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        if measure_width(joined) <= width:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        *whole, line = break_line(word, width)
+        lines += whole
+    return [*lines, line] if line or not lines else lines

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import thread
@@ -117,7 +117,7 @@ def test_lists_show_what_the_forge_said_last_and_ask_on_demand(
     assert json.loads(capsys.readouterr().out)["pull_request"]["number"] == 9
     snapshot = SnapshotReader(fleet.paths, {}).read()
     picture = ConsoleState(snapshot)
-    words = "".join(text for line in task_summary.header(picture, snapshot.done[0], 1) for text, _ in line)
+    words = "".join(text for line in task_summary.format_header(picture, snapshot.done[0], 1) for text, _ in line)
     assert "PR #9 open, 1 of 2 checks failed" in words
     assert DoneView(picture).row(0).cells[5][0].startswith("PR #9 open, 1 of 2 checks failed, 1 commit")
     forge.token = "another"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.overlaps import Overlap, find_overlaps
@@ -64,7 +64,7 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     assert {row.key: row.cells[10:12] for row in map(AgentsView(picture).row, range(3))}[first] == (
         ("+3 −1", "text"), ("in 3 files", "muted"),
     )  # fmt: skip
-    words = "".join(text for text, _ in task_summary.summary_line(picture, first))
+    words = "".join(text for text, _ in task_summary.format_summary(picture, first))
     assert "changed +3 −1 in 3 files" in words
     assert "▲ #2 changes README.md and 1 more file too" in words
     assert [alert.text for alert in picture.snapshot.alerts if alert.code == "overlap"] == [

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterable
 
 from kugetsu_tui.terminal.input_filter import ESCAPE_S, HOLD_S, SEQUENCE_S, InputFilter
-from kugetsu_tui.terminal.textual_events import name_of
-from kugetsu_tui.terminal.tokens import Focus, Key, Mouse, PaintsAtOnce, Paste, Resized, Token
+from kugetsu_tui.terminal.textual_events import format_key_name
+from kugetsu_tui.terminal.tokens import Focus, Key, Mouse, Paste, Resized, SynchronizedOutput, Token
 
 ANSWERS = {
     "DA1 of xterm": b"\x1b[?62;22c",
@@ -88,7 +88,7 @@ KEYS: dict[bytes, Token] = {
     b"\x1b[<65;100;40M": Mouse(65, 99, 39, True),
     b"\x1b[I": Focus(True),
     b"\x1b[48;40;140;800;1400t": Resized(),
-    b"\x1b[?2026;2$y": PaintsAtOnce(),
+    b"\x1b[?2026;2$y": SynchronizedOutput(),
     b"\x1b[200~P x\r\x1b[31mq\x1b]52;c;eA==\x07!\x1b[201~": Paste("P x\nq!"),
     b"\x1b[200~\x1b[201~": Paste(""),
 }
@@ -170,6 +170,6 @@ def _without_sense(feeder: InputFilter, size: int, chance: random.Random) -> Non
         pieces.append(bytes(chance.choice(likely) if chance.random() < 0.7 else chance.randrange(256) for _ in range(length)))
         pieces.append(chance.choice((0.0, 0.0, 0.05, 0.2, SEQUENCE_S)))
     for token in hear(feeder, pieces):
-        assert not isinstance(token, Key) or name_of(token)
+        assert not isinstance(token, Key) or format_key_name(token)
     assert hear(feeder, [60.0, b"j"], now=1e6)[-1] == Key("j", "j"), pieces
     assert feeder.deadline is None

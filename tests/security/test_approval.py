@@ -97,7 +97,7 @@ def test_s18_the_agents_pane_and_the_task_show_it() -> None:
     plain = AgentsView(ConsoleState(shown, approving={"other": "--yolo"}))
     assert "auto" not in words(plain.row(0).cells).split()
     assert {column.name: column.width for column in plain.columns}["auto"] == 0
-    header = task_summary.header(ConsoleState(shown, approving={"own": "--yolo"}), one.task, 1)
+    header = task_summary.format_header(ConsoleState(shown, approving={"own": "--yolo"}), one.task, 1)
     assert "approves everything by itself (--yolo)" in words(cell for line in header for cell in line)
 
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 
 def order(fleet: Fleet) -> list[str]:
     """The waiting tasks in their order, as the files say."""
-    from kugetsu_engine.client.snapshot import SnapshotReader
+    from kugetsu_engine.client.snapshot_reader import SnapshotReader
 
     return [task.id for task in SnapshotReader(fleet.paths, {}).read().pending]
 
@@ -66,7 +66,7 @@ def test_the_whole_tour(fleet: Fleet, tmux: Tmux) -> None:
     tmux.keys("Escape")
     tmux.wait_for("2 Queue")  # right behind an escape, q would be alt+q
     tmux.keys("q")
-    tmux.wait_for("only Stop all ends any")
+    tmux.wait_for("only Stop all stops agents")
     tmux.keys("q")
     wait_until(tmux.ended, 10, "the console to end")
     running = [task for task in ("q_2", "q_4") if fleet.state(task) == "running"]

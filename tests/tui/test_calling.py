@@ -83,12 +83,12 @@ def test_coming_back_after_a_while_one_line_says_what_happened() -> None:
     ended = [Task(f"q_{n}", "local/a#1", state="completed", completed_at=iso(NOW + n)) for n in range(7)]
     ended += [Task(f"q_{n}", "local/a#1", state="error", completed_at=iso(NOW + n)) for n in (8, 9)]
     picture = ConsoleState(snapshot(notice(8), at=NOW + 3600, done=tuple(ended)))
-    cell = absence.since(picture, NOW - 1)
+    cell = absence.format_absence(picture, NOW - 1)
     assert cell is not None
     assert cell[0].endswith(": 7 done, 2 failed, 1 needs you")
-    assert absence.since(picture, NOW + 3500) is None, "a short absence is none"
-    assert absence.since(picture, None) is None
-    assert absence.since(ConsoleState(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
+    assert absence.format_absence(picture, NOW + 3500) is None, "a short absence is none"
+    assert absence.format_absence(picture, None) is None
+    assert absence.format_absence(ConsoleState(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
 
 
 async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(
@@ -112,7 +112,7 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Client
         await here.until(lambda: "is muted until" in here.said, "the answer")
         assert notification_mutes.read_mutes(operator.paths, 0).covers(task_id)
         await type_command(here, "notify unmute all")
-        await here.until(lambda: "everything is told again" in here.said, "the answer")
+        await here.until(lambda: "everything is no longer muted" in here.said, "the answer")
         await type_command(here, "notify test")
         await here.shows("which of these reached you?")
         await here.shows("/nonexistent/program could not be run")

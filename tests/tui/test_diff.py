@@ -12,7 +12,7 @@ from kugetsu_engine.domain.refs import parse_reference
 from kugetsu_engine.git import worktrees
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
-from kugetsu_tui.viewmodels.diff import DiffText, FilesView, summary
+from kugetsu_tui.viewmodels.diff import DiffText, FilesView, format_diff_summary
 from kugetsu_tui.widgets.bars import MessageBar
 from kugetsu_tui.widgets.diff_view import DiffView
 from tests.support.repositories import commit, make_repository, run_git
@@ -57,11 +57,11 @@ def test_headers_become_titles_and_lines_have_numbers() -> None:
 
 def test_the_summary_says_what_it_comes_to() -> None:
     """Counts, commits, base, what is not committed, and whether something is missing."""
-    said = "".join(text for text, _ in summary(DIFF))
+    said = "".join(text for text, _ in format_diff_summary(DIFF))
     for part in ("+13", "−3", "3 files", "2 commits over aaaaaaa", "1 not committed", "cut"):
         assert part in said
-    assert "the base is not known" in "".join(text for text, _ in summary(DIFF._replace(base=None)))
-    assert "nothing differs" in "".join(text for text, _ in summary(DIFF._replace(files=())))
+    assert "the base is not known" in "".join(text for text, _ in format_diff_summary(DIFF._replace(base=None)))
+    assert "nothing differs" in "".join(text for text, _ in format_diff_summary(DIFF._replace(files=())))
 
 
 def test_a_file_says_letter_and_counts() -> None:
@@ -133,7 +133,7 @@ async def test_hunks_files_and_lines(console: Opener, work: Path) -> None:
         await here.until(lambda: shown.view.file == 0 and shown.focused_pane is shown.files)
         await here.press("j", "enter")
         await here.until(lambda: shown.view.file == 1 and shown.focused_pane is shown.view)
-        assert "notes/todo.txt" in "".join(text for text, _ in shown.query_one(MessageBar)._quiet)
+        assert "notes/todo.txt" in "".join(text for text, _ in shown.query_one(MessageBar)._default)
 
 
 async def test_searching_and_filtering(console: Opener, work: Path) -> None:
@@ -144,7 +144,7 @@ async def test_searching_and_filtering(console: Opener, work: Path) -> None:
         await here.press("slash", *"changed", "enter")
         await here.until(lambda: "2 lines have changed" in here.said)
         await here.press("n")
-        await here.until(lambda: here.said == "hit 2 of 2")
+        await here.until(lambda: here.said == "match 2 of 2")
         await here.press("escape", "tab", "slash", *"todo", "enter")
         await here.shows("1/2 /todo")
         await here.press("escape")
@@ -164,7 +164,7 @@ async def test_a_search_holds_up_no_key_also_when_the_diff_is_read_again(monkeyp
     view.show(DiffText(DIFF))
     assert await view.search("SAME") == 2
     view.show(DiffText(DIFF._replace(lines=(*PATCH[:-1], "+the same"))))
-    await view.find()
+    await view.update_hits()
     assert len(view._hits) == 3
     assert len(threads) == 2
     assert threading.main_thread() not in threads

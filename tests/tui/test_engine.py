@@ -71,7 +71,7 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
     async with console((100, 30), embed=True, at=slow_fleet) as here:
         await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         await here.press("q")
-        await here.shows("3 agents run under its engine; only Stop all ends any")
+        await here.shows("3 agents run under this console's engine; only Stop all stops agents")
         await here.press("escape")
         await here.until(lambda: not isinstance(here.app.screen, QuitDialog))
         await here.press("q")
@@ -132,7 +132,7 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
         assert await asyncio.to_thread(other.join, LIMIT_S)
         await here.shows("no engine runs, as it was stopped: nothing starts; :engine runs one here")
         assert not here.app.connection.engine.is_running
-        here.app.commands.typed("engine")
+        here.app.commands.run_typed("engine")
         await here.until(lambda: here.app.connection.engine.is_running, "the console to run the engine")
         await here.shows("engine here")
 

@@ -44,7 +44,7 @@ async def test_a_log_that_cannot_be_searched_says_so(
     async with console() as here:
         monkeypatch.setattr(home(here).log_pane, "search", fails(ValueError("odd")))
         await here.press("3", "slash", *"word", "enter")
-        await here.until(lambda: here.said == "that failed: ValueError, see the log of the console", "the answer")
+        await here.until(lambda: here.said == "internal error: ValueError; see the console's log", "the answer")
         assert "ValueError: odd" in caplog.text
 
 
@@ -54,7 +54,7 @@ async def test_a_log_that_cannot_be_read_says_so(console: Opener, operator: Clie
     write(operator, [("hello", 1.0)])
     async with console() as here:
         await here.press("5")
-        await here.until(lambda: "that failed: RuntimeError" in here.said, "the answer")
+        await here.until(lambda: "internal error: RuntimeError" in here.said, "the answer")
 
 
 async def test_a_form_that_the_disk_refuses_says_so_and_can_be_sent_again(
@@ -67,7 +67,7 @@ async def test_a_form_that_the_disk_refuses_says_so_and_can_be_sent_again(
         with monkeypatch.context() as broken:
             broken.setattr(Client, "enqueue", fails(KeyError("odd")))
             await here.press("ctrl+j")
-            await here.shows("! that failed: KeyError")
+            await here.shows("! internal error: KeyError")
         await here.press("ctrl+j")
         await here.until(lambda: "queued #1" in here.said, "the answer")
     assert tasks.find_task(operator.paths, "q_1").message == "Do it"

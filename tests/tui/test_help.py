@@ -7,8 +7,8 @@ from kugetsu_engine.cli.main import run
 from kugetsu_engine.cli.verbs import describe_verb
 from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.commands.grammar import VERBS
-from kugetsu_tui.commands.help_entries import entries, sections
-from kugetsu_tui.formatting.cells import width_of
+from kugetsu_tui.commands.help_entries import build_sections, list_entries
+from kugetsu_tui.formatting.cells import measure_width
 from kugetsu_tui.keys import ACTIONS, Action, Registry, format_key
 from kugetsu_tui.modals.help import TWO_COLUMNS, HelpLines
 from kugetsu_tui.palette import ActionProvider
@@ -51,7 +51,7 @@ def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.
     with pytest.raises(SystemExit):
         run([*(["queue"] if verb == "clear" else []), verb, "--help"])
     assert describe_verb(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
-    [words] = [entry.words for entry in entries() if entry.name == f":{verb}"]
+    [words] = [entry.words for entry in list_entries() if entry.name == f":{verb}"]
     assert words.startswith(describe_verb(verb))
 
 
@@ -63,7 +63,7 @@ def test_a_first_sentence_is_a_part_of_another() -> None:
 def test_help_begins_with_the_keys_of_the_place(pane: str, first: str) -> None:
     """Each key once; what only other places have stands apart, at the end, with the places that have it."""
     now = ActionContext(pane=pane, task="q_1", state="pending")
-    here, *others = sections(Registry(ACTIONS), now)
+    here, *others = build_sections(Registry(ACTIONS), now)
     assert here.title == "Here"
     assert any(item.name.startswith(first.strip()) for item in here.items)
     acts = [item.does.id for section in (here, *others) for item in section.items if isinstance(item.does, Action)]
@@ -78,7 +78,7 @@ def test_help_has_two_columns_where_there_is_room(width: int) -> None:
     """Every line fits, every key is there, and what is chosen is marked in its own column."""
     page = HelpLines(Registry(ACTIONS), ActionContext(pane="queue"))
     lines = page.lay_out(width)
-    assert max(sum(width_of(text) for text, _ in line) for line in lines) <= width
+    assert max(sum(measure_width(text) for text, _ in line) for line in lines) <= width
     beside = [cells.start for rows, cells in page._places]
     assert (max(beside) > 0) is (width >= TWO_COLUMNS)
     shown = {page._items[number].name for number in range(len(page._items))}
@@ -105,8 +105,8 @@ async def test_enter_in_help_does_what_is_chosen(console: Opener) -> None:
 
 def test_help_says_what_is_so() -> None:
     """A number is no filter; every sign there is has its words."""
-    assert "#41" not in [entry.name for entry in entries() if entry.group.startswith("Filters")]
-    assert any("change the same files" in entry.words for entry in entries() if entry.group == "Signs")
+    assert "#41" not in [entry.name for entry in list_entries() if entry.group.startswith("Filters")]
+    assert any("change the same files" in entry.words for entry in list_entries() if entry.group == "Signs")
 
 
 async def test_the_palette_says_what_cannot_be_done(console: Opener) -> None:

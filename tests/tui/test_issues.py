@@ -10,7 +10,7 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.state import sessions
-from kugetsu_tui.commands.grammar import Command, parse
+from kugetsu_tui.commands.grammar import Command, parse_command
 from kugetsu_tui.modals.confirm import Confirm
 from tests.support.repositories import make_repository
 
@@ -29,14 +29,14 @@ from .conftest import Opener
 )  # fmt: skip
 def test_the_lines_are_read(line: str, wanted: Command) -> None:
     """Every word of a message arrives."""
-    assert parse(line) == wanted
+    assert parse_command(line) == wanted
 
 
 @pytest.mark.parametrize("line", ["start local/a#1", "continue", "delegate", "set-pr local/a#1", "destroy", "destroy a b"])
 def test_what_lacks_something_is_told(line: str) -> None:
     """With the way it is written."""
     with pytest.raises(UsageError, match="write it like"):
-        parse(line)
+        parse_command(line)
 
 
 def list_of(operator: Client) -> list[str]:

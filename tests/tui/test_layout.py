@@ -8,11 +8,21 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_tui.formatting.cells import width_of
+from kugetsu_tui.formatting.cells import measure_width
 from kugetsu_tui.viewmodels.console_state import ConsoleState
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, WHOLE, Column, fitted, layout, room, spread, with_tail
+from kugetsu_tui.viewmodels.rows import (
+    REFERENCE,
+    TITLE,
+    WHOLE,
+    Column,
+    append_tail,
+    fit_columns,
+    lay_out_columns,
+    measure_room,
+    spread_cells,
+)
 
 NOW = 1_800_000_000.0
 LONG = "Rewrite the importer so that it streams its rows"
@@ -44,7 +54,7 @@ def _taken(shown: tuple[Column, ...], widths: tuple[int, ...]) -> int:
 @given(columns(), WIDTHS)
 def test_nothing_overlaps_and_titles_come_first(shown: tuple[Column, ...], width: int) -> None:
     """At any width. A column that may leave is shown only if the title has its quarter, a reference if it has its least."""
-    widths = layout(shown, width)
+    widths = lay_out_columns(shown, width)
     assert _taken(shown, widths) <= width
     assert min(widths) >= 0
     place = next(index for index, column in enumerate(shown) if column.flexible)
@@ -62,7 +72,7 @@ def test_nothing_overlaps_and_titles_come_first(shown: tuple[Column, ...], width
 @given(columns(), WIDTHS)
 def test_a_reference_leaves_only_where_the_title_starves(shown: tuple[Column, ...], width: int) -> None:
     """All columns that may leave before it have left, and it would not fit beside the least title."""
-    widths = layout(shown, width)
+    widths = lay_out_columns(shown, width)
     gone = [
         column for column, cells in zip(shown, widths, strict=True) if column.keep == REFERENCE and column.width and not cells
     ]
@@ -77,7 +87,9 @@ def test_one_row_widens_no_column_while_titles_are_cut(texts: list[str], longest
     """Beyond the least that the column has with any row; whatever it holds, it is cut in its own row."""
 
     def title_cells(rows: list[str]) -> int:
-        return layout(fitted((Column("title", 10, True), Column("why", 9)), why=room(rows, 9, 22, 80)), width)[0]
+        return lay_out_columns(
+            fit_columns((Column("title", 10, True), Column("why", 9)), why=measure_room(rows, 9, 22, 80)), width
+        )[0]
 
     few = sum(map(bool, texts)) < 7
     widest = max("y" * (22 if few else 9), *texts, key=len)
@@ -87,22 +99,22 @@ def test_one_row_widens_no_column_while_titles_are_cut(texts: list[str], longest
 @given(st.integers(0, 60), st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(4, 200))
 def test_what_stands_behind_a_title_takes_from_its_own_row_alone(title: int, behind: list[int], width: int) -> None:
     """At most a third of the cells, unless the title leaves more; the title is whole where both have room."""
-    cells = with_tail(("t" * title, "text"), [("b" * length, "info") for length in behind], width)
-    assert sum(width_of(text) for text, _ in cells) <= max(width, title)
+    cells = append_tail(("t" * title, "text"), [("b" * length, "info") for length in behind], width)
+    assert sum(measure_width(text) for text, _ in cells) <= max(width, title)
     if title + sum(2 + length for length in behind) <= width:
         assert [text for text, tone in cells if tone != "text"] == ["b" * length for length in behind]
         assert cells[0][0] == "t" * title
     elif len(cells) > 1:
-        assert width_of(cells[0][0]) >= min(title, width - width // 3)
-        assert all(set(text) == {"b"} for text, _ in cells[2::2] if width_of(text) < WHOLE), "no part of a short word"
+        assert measure_width(cells[0][0]) >= min(title, width - width // 3)
+        assert all(set(text) == {"b"} for text, _ in cells[2::2] if measure_width(text) < WHOLE), "no part of a short word"
 
 
 @given(columns(), WIDTHS, st.data())
 def test_a_title_goes_on_where_its_row_has_nothing(shown: tuple[Column, ...], width: int, data: st.DataObject) -> None:
     """All other cells of the row stay in their places."""
-    widths = layout(shown, width)
+    widths = lay_out_columns(shown, width)
     cells = [("x" * data.draw(st.sampled_from((0, 1, 40))), "text") for _ in shown]
-    mine = spread(shown, widths, cells)
+    mine = spread_cells(shown, widths, cells)
     place = next(index for index, column in enumerate(shown) if column.flexible)
 
     def starts(row: list[int]) -> dict[int, int]:
@@ -129,19 +141,19 @@ def _queue(width: int, **changes: Any) -> list[int]:
     first = msgspec.structs.replace(pending[0], **changes)
     running = Active(Task("q_9", "github.com/user/api#9", "x", state="running"), None, None, 1.0, 60.0, None)
     view = QueueView(ConsoleState(Snapshot(NOW, EngineView(True), 1, (running,), (first, *pending[1:]), (), 0, (), "", ())))
-    widths = layout(view.columns, width)
+    widths = lay_out_columns(view.columns, width)
     names = [column.name for column in view.columns]
     assert widths[names.index("issue")], "every reference is there"
-    return [spread(view.columns, widths, view.row(index).cells)[names.index("task")] for index in range(8)]
+    return [spread_cells(view.columns, widths, view.row(index).cells)[names.index("task")] for index in range(8)]
 
 
 def test_a_reason_that_would_be_cut_goes_on_where_no_start_is_known() -> None:
     """But not over a start that is."""
     shown = (Column("task", 10, flexible=True), Column("why", 12), Column("start", 6, right=True))
     reason = ("retry at 13:05:44, failed", "text")
-    assert spread(shown, (10, 12, 6), [("title", "text"), reason, ("", "text")]) == [10, 20, 0]
-    assert spread(shown, (10, 12, 6), [("title", "text"), reason, ("~13:05", "text")]) == [10, 12, 6]
-    assert spread(shown, (10, 12, 6), [("title", "text"), ("held", "text"), ("", "text")]) == [10, 12, 6]
+    assert spread_cells(shown, (10, 12, 6), [("title", "text"), reason, ("", "text")]) == [10, 20, 0]
+    assert spread_cells(shown, (10, 12, 6), [("title", "text"), reason, ("~13:05", "text")]) == [10, 12, 6]
+    assert spread_cells(shown, (10, 12, 6), [("title", "text"), ("held", "text"), ("", "text")]) == [10, 12, 6]
 
 
 def test_one_task_with_a_long_reason_or_tags_takes_nothing_from_the_others() -> None:
@@ -164,7 +176,7 @@ def test_where_there_is_room_nothing_is_cut() -> None:
     failed = Task("q_1", "github.com/user/api#1", "Rotate the signing keys", state="error", error=error,
                   attempt=1, attempts=[Attempt(1, failure="credentials")])  # fmt: skip
     view = DoneView(ConsoleState(Snapshot(NOW, EngineView(True), 3, (), (), (failed,), 1, (), "", ())))
-    cells = dict(zip((column.name for column in view.columns), layout(view.columns, 290), strict=True))
+    cells = dict(zip((column.name for column in view.columns), lay_out_columns(view.columns, 290), strict=True))
     result = view.row(0).cells[5][0]
     assert result == error.removeprefix("credentials: "), "the class stands beside it already"
     assert cells["result"] >= len(result)

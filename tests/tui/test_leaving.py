@@ -10,7 +10,7 @@ from kugetsu_engine.client.api import Client
 from kugetsu_engine.errors import NoAnswer
 from kugetsu_engine.state import queue_settings, tasks
 from kugetsu_engine.storage.locks import try_lock, unlock
-from kugetsu_tui.modals.quit_dialog import WAYS, QuitDialog
+from kugetsu_tui.modals.quit_dialog import CHOICES, QuitDialog
 from kugetsu_tui.screens.home import HomeScreen
 from tests.support.clients import local_client
 
@@ -34,7 +34,7 @@ async def asked(here: Console) -> QuitDialog:
     """Wait for agents, press `q`, and wait for the question."""
     await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
     await here.press("q")
-    await here.shows("only Stop all ends any")
+    await here.shows("only Stop all stops agents")
     assert isinstance(here.app.screen, QuitDialog)
     return here.app.screen
 
@@ -65,7 +65,7 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
         await asked(here)
         await here.press("j", "down", "k", "down", "enter")  # the third one
         await here.ends()
-    assert WAYS[2].choice == "leave"
+    assert CHOICES[2].choice == "leave"
     assert here.app.quit_flow.farewell.startswith("the agents go on, nothing new starts without an engine, 3 tasks wait")
     assert local_client(fleet).send_request("stop_all", now=True).ok
 
@@ -121,10 +121,10 @@ async def test_a_queue_that_goes_on_meanwhile_keeps_the_console(console: Opener,
     async with console((100, 30), embed=True, at=fleet) as here:
         await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         departure = here.app.quit_flow
-        departure._with_the_last = departure._paused = True
+        departure._leaves_when_stopped = departure._paused = True
         here.app.connection.poller.reload()
         await here.until(lambda: "so the console stays" in here.said, "the console to stay")
-        assert not departure._with_the_last
+        assert not departure._leaves_when_stopped
         await end_all(here)
         assert here.app.is_running
 

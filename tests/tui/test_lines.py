@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from kugetsu_tui.formatting.cells import from_cell, width_of
-from kugetsu_tui.widgets.line_widget import Line, changed_until, joined
-from kugetsu_tui.widgets.pane import MOST_MARKS, marked
+from kugetsu_tui.formatting.cells import cut_left, measure_width
+from kugetsu_tui.widgets.line_widget import Line, find_last_change, merge_runs
+from kugetsu_tui.widgets.pane import MOST_MARKS, mark_matches
 
 WORDS = ("a", "bc", " ", "   ", "", "宽", "#41 ", " x")
 
@@ -32,7 +32,7 @@ def test_joined_texts_look_as_before() -> None:
     chance = random.Random(1)
     for _ in range(2_000):
         line = _line(chance)
-        runs = joined(line)
+        runs = merge_runs(line)
         assert [(char, "" if char == " " else tone, base) for text, (tone, base) in runs for char in text] == _cells(line)
         assert all(before[1] != after[1] for before, after in itertools.pairwise(runs))
 
@@ -44,7 +44,7 @@ def test_what_is_spared_is_the_same() -> None:
         new, old = _line(chance), _line(chance)
         if chance.random() < 0.5:
             old = new._replace(spans=(*old.spans[:2], *new.spans[2:]))
-        end = changed_until(new, old)
+        end = find_last_change(new, old)
         assert _beyond(new, end) == _beyond(old, end)
 
 
@@ -53,17 +53,17 @@ def _beyond(line: Line, end: int) -> list[tuple[str, str, str]]:
     for cell in _cells(line):
         if used >= end:
             kept.append(cell)
-        used += width_of(cell[0])
+        used += measure_width(cell[0])
     return kept
 
 
 def test_what_is_searched_for_is_marked_and_nothing_is_lost() -> None:
     """Whatever its case, in every span; a line of nothing else has marks up to a number."""
-    line = marked([("+ Same", "good"), (" and SAME", "text"), ("x", "muted")], "same")
+    line = mark_matches([("+ Same", "good"), (" and SAME", "text"), ("x", "muted")], "same")
     assert line == (
         ("+ ", "good"), ("Same", "key"), ("", "good"), (" and ", "text"), ("SAME", "key"), ("", "text"), ("x", "muted"),
     )  # fmt: skip
-    long = marked([("ab" * 500, "text")], "ab")
+    long = mark_matches([("ab" * 500, "text")], "ab")
     assert "".join(text for text, _ in long) == "ab" * 500
     assert sum(tone == "key" for _, tone in long) == MOST_MARKS
 
@@ -77,6 +77,6 @@ def test_what_is_searched_for_is_marked_and_nothing_is_lost() -> None:
 )  # fmt: skip
 def test_a_line_moved_sideways_says_so_and_stays_in_its_columns(text: str, left: int, shown: str) -> None:
     """By cells, so that lines with wide characters do not run ahead of the others."""
-    assert from_cell(text, left) == shown
-    if width_of(text) > left:
-        assert width_of(shown) == width_of(text) - left
+    assert cut_left(text, left) == shown
+    if measure_width(text) > left:
+        assert measure_width(shown) == measure_width(text) - left

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.client.api import Client
-from kugetsu_tui.formatting.cells import width_of
-from kugetsu_tui.formatting.error_lines import looks_wrong
-from kugetsu_tui.widgets.wrapping import Wrapped, rows
+from kugetsu_tui.formatting.cells import measure_width
+from kugetsu_tui.formatting.error_lines import is_error_line
+from kugetsu_tui.widgets.wrapping import WrappedLines, break_line
 
 from .conftest import Opener
 from .test_home import home
@@ -30,7 +30,7 @@ Put = Callable[..., str]
 )  # fmt: skip
 def test_what_looks_like_an_error(text: str) -> None:
     """As tools write them."""
-    assert looks_wrong(text)
+    assert is_error_line(text)
 
 
 @pytest.mark.parametrize(
@@ -42,23 +42,23 @@ def test_what_looks_like_an_error(text: str) -> None:
 )  # fmt: skip
 def test_what_does_not(text: str) -> None:
     """Talk about errors is no error."""
-    assert not looks_wrong(text)
+    assert not is_error_line(text)
 
 
 @given(st.text(max_size=200), st.integers(2, 30))
 def test_wrapping_loses_nothing(text: str, width: int) -> None:
     """The rows together are the line, and each fits."""
-    broken = rows(text, width)
+    broken = break_line(text, width)
     assert "".join(broken) == text
-    assert all(width_of(row) <= width for row in broken)
+    assert all(measure_width(row) <= width for row in broken)
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 12), st.integers(-40, 40))
 def test_moving_by_rows_is_what_is_seen(lengths: list[int], height: int, by: int) -> None:
     """Steps count rows, there and back; the last page ends with the last row."""
     lines = ["x" * length for length in lengths]
-    wrapped = Wrapped(lambda number: lines[number], len(lines), 10)
-    every = [(line, row) for line, text in enumerate(lines) for row in range(len(rows(text, 10)))]
+    wrapped = WrappedLines(lambda number: lines[number], len(lines), 10)
+    every = [(line, row) for line, text in enumerate(lines) for row in range(len(break_line(text, 10)))]
     for index, place in enumerate(every):
         assert wrapped.step(place, by) == every[max(min(index + by, len(every) - 1), 0)]
     last = wrapped.last_page(height)
@@ -174,8 +174,8 @@ async def test_a_search_goes_on_in_what_came_since(console: Opener, operator: Cl
         append(operator.paths.log("q_1", 1), "another needle\n")
         await here.shows("another needle")
         await here.press("n")
-        await here.until(lambda: here.said == "hit 2 of 2")
+        await here.until(lambda: here.said == "match 2 of 2")
         await here.press("n")
-        await here.until(lambda: here.said == "hit 1 of 2, from the top again")
+        await here.until(lambda: here.said == "match 1 of 2, from the top")
         await here.press("N")
-        await here.until(lambda: here.said == "hit 2 of 2, from the end again")
+        await here.until(lambda: here.said == "match 2 of 2, from the end")

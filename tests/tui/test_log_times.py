@@ -142,21 +142,21 @@ async def test_lines_of_several_agents_stand_in_order_of_time(operator: Client, 
         part = await feed.open("merged", 1)
         assert [line.split()[-1] for line in part.lines] == ["one", "two", "three", "four", "five", "six"]
         assert part.times == ("12:00:01", "12:00:02", "12:00:03", "12:00:04", "12:00:05", "")
-        assert await feed.grown() is None
+        assert await feed.read_new_lines() is None
         stamp(operator, "q_1", noon + 7)
         del running[0]
-        await feed.grown()
-        later = await feed.window(0)
+        await feed.read_new_lines()
+        later = await feed.read_window(0)
         assert later.times[-1] == "12:00:07"
         write_more(operator, "q_2", "seven")
-        assert (await feed.grown() or part).times[-1] == ""
+        assert (await feed.read_new_lines() or part).times[-1] == ""
         running.append(("q_3", 1))
         write(operator, [("eight", noon + 8.5)], "q_3", noon, ended=False)
-        both = await feed.grown()
+        both = await feed.read_new_lines()
         assert both is not None
         assert both.times[-3:] == ("12:00:07", "12:00:08", "12:00:08")  # seven came before eight, so it is no younger
         stamp(operator, "q_2", noon + 9)
-        dated = await feed.grown()
+        dated = await feed.read_new_lines()
         assert dated is not None
         assert dated.times[-3:] == ("12:00:07", "12:00:08", "12:00:08")
     finally:
@@ -175,5 +175,5 @@ async def test_the_merged_view_shows_times_before_the_gutter(console: Opener, op
 
 def test_a_time_that_is_none_is_no_fault() -> None:
     """A file that somebody wrote may hold any number."""
-    assert line_times.column([None, 1e11], dated=False)[0] == ""
-    assert line_times.other_day([1e11, -1e300], 0.0)
+    assert line_times.format_times([None, 1e11], dated=False)[0] == ""
+    assert line_times.spans_other_day([1e11, -1e300], 0.0)

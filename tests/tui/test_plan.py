@@ -27,7 +27,7 @@ async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator:
     enqueue("local/web#9", "held one", hold=True)
     async with console() as here:
         await here.press("2", "w")
-        await here.shows("Who starts when")
+        await here.shows("When tasks start")
         await here.shows("3 slots, all but 1 done")
         await here.shows("no engine runs: nothing starts")
         await here.shows("held by you")
@@ -38,7 +38,7 @@ async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator:
         await here.press(*["minus"] * 4)
         await here.shows("with 1 slot in place of 3")
         await here.press("escape")
-        await here.until(lambda: "Who starts when" not in here.text)
+        await here.until(lambda: "When tasks start" not in here.text)
         assert here.app.state is not None
         assert here.app.state.snapshot.limit == 3
         await here.press(":", *"plan 2", "enter")
@@ -51,8 +51,8 @@ async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Cli
         enqueue(f"local/web#{number}", f"task {number}")
     async with console((40, 12)) as here:
         await here.press("2", "w")
-        await here.shows("Who starts when")
-        await here.shows("more  + − what if")
+        await here.shows("When tasks start")
+        await here.shows("more  + − slots")
         await here.press("G")
         await here.shows("#20")
         await here.until(lambda: "more  " not in here.text)
@@ -67,7 +67,7 @@ async def test_what_is_read_says_when_there_is_more(console: Opener, operator: C
         enqueue(f"local/web#{number}", f"task {number}")
     async with console((40, 12)) as here:
         await here.press("h")
-        await here.shows("+ − longer, shorter, esc leaves")
+        await here.shows("+ − span, esc closes")
     async with console((80, 24)) as here:
         await here.press("2", "w")
         await here.shows("▼ ")

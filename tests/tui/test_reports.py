@@ -12,7 +12,7 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.state import sessions
-from kugetsu_tui.commands.grammar import ALIASES, ELSEWHERE, VERBS, Command, parse
+from kugetsu_tui.commands.grammar import ALIASES, ELSEWHERE, VERBS, Command, parse_command
 from kugetsu_tui.controllers import cli_output
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
@@ -34,7 +34,7 @@ def test_every_verb_of_the_command_line_has_an_answer(verb: str) -> None:
     assert (ALIASES.get(verb, verb) in VERBS) != (verb in ELSEWHERE)
     if verb in ELSEWHERE:
         with pytest.raises(UsageError, match="not from here"):
-            parse(verb)
+            parse_command(verb)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_options_are_those_of_the_command_line(line: str, wanted: Command | None
     """With the same meaning; None: refused, and it is said how it is written."""
     if wanted is None:
         with pytest.raises(UsageError, match="write it like"):
-            parse(line)
+            parse_command(line)
     else:
-        assert parse(line) == wanted
+        assert parse_command(line) == wanted
 
 
 def test_an_earliest_start_is_a_point_in_time() -> None:
     """As the command line has it."""
-    assert epoch(parse("edit 16 at 22:00").args["not_before"]) is not None
+    assert epoch(parse_command("edit 16 at 22:00").args["not_before"]) is not None
 
 
 async def test_what_a_verb_prints_is_read_in_a_dialog(console: Opener, operator: Client, enqueue: Put) -> None:
@@ -113,7 +113,7 @@ async def test_what_removes_shows_what_goes_and_asks(console: Opener, operator: 
     async with console((140, 40), read_only=True) as here:
         for line in ("prune", "worktrees --clean", "doctor --fix", "server add x.org https://x.org", "list --refresh"):
             await type_line(here, line)
-            await here.until(lambda: here.said == "read-only: nothing is changed", line)
+            await here.until(lambda: here.said == "read-only: nothing is changed: start without --read-only", line)
             await here.press("R")
             await here.until(lambda: "reading everything" in here.said)
     async with console((140, 40)) as here:
@@ -147,7 +147,7 @@ async def test_what_a_question_lists_does_not_hang_on_words(
     console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads the documents of a dry run: what is kept is no line of it, whatever the reasons say."""
-    monkeypatch.setattr(cli_output, "_printed", printed_by({
+    monkeypatch.setattr(cli_output, "_run", printed_by({
         ("worktrees", "--clean"): [
             {"slug": "a-b-1", "issue_ref": "a/b#1", "size_bytes": 3 << 20, "safe": True, "why": "merged\x1b[2J"},
             {"slug": "a-b-2", "issue_ref": None, "size_bytes": 1, "safe": False, "why": "would remove 0 of nothing"},

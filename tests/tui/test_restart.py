@@ -27,24 +27,24 @@ def seen(**changes: Any) -> ConsoleState:
 def test_what_a_start_found_is_said_once() -> None:
     """Good or a warning; not again with each picture, and not an hour later to one who only looks in."""
     quiet, found = seen(), seen(recovered="found 3 adopted", found={"adopted": 3})
-    assert status_bar.start_report(None, quiet) is None
-    assert status_bar.start_report(None, found) == ("engine started: found 3 adopted", "good")
-    assert status_bar.start_report(quiet, found) == ("engine started: found 3 adopted", "good")
-    assert status_bar.start_report(found, found) is None
-    assert status_bar.start_report(None, seen(recovered="found 1 lost", found={"lost": 1})) == (
+    assert status_bar.format_start_report(None, quiet) is None
+    assert status_bar.format_start_report(None, found) == ("engine started: found 3 adopted", "good")
+    assert status_bar.format_start_report(quiet, found) == ("engine started: found 3 adopted", "good")
+    assert status_bar.format_start_report(found, found) is None
+    assert status_bar.format_start_report(None, seen(recovered="found 1 lost", found={"lost": 1})) == (
         "engine started: found 1 lost", "warning",
     )  # fmt: skip
-    assert status_bar.start_report(None, seen(recovered="found 3 adopted", since=iso(NOW - 3600))) is None
+    assert status_bar.format_start_report(None, seen(recovered="found 3 adopted", since=iso(NOW - 3600))) is None
 
 
 def test_a_machine_without_room_is_in_the_banner_and_in_the_why_of_the_queue() -> None:
     """The same words in both."""
-    words = "only 410M memory free, 600M wanted"
+    words = "only 410M memory free, 600M needed"
     view = EngineView(True, 812, "console", iso(NOW - 1), 0.1, pressure=words)
     waiting = task(1)
     shown = snapshot(engine=view, pending=(waiting,), alerts=(Alert("pressure", f"nothing new starts: {words}", ""),))
     assert shown.explain_wait(waiting).text == words
-    assert status_bar.banner(ConsoleState(shown)) == (f"! nothing new starts: {words}", "danger")
+    assert status_bar.format_banner(ConsoleState(shown)) == (f"! nothing new starts: {words}", "danger")
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -12,7 +12,7 @@ from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.domain.task import Attempt, Base, Delivered, Notice, Task
 from kugetsu_tui.modals.task_events import EventLines, TaskEventsDialog
 from kugetsu_tui.viewmodels.console_state import ConsoleState
-from kugetsu_tui.viewmodels.event_text import describe_event
+from kugetsu_tui.viewmodels.event_text import describe_events
 
 from .conftest import Opener
 from .test_hostile import HOSTILE, drawn_safely, lay_out
@@ -24,7 +24,7 @@ AT = "2027-01-15T07:{}:00.000Z"
 
 def lines(picture: ConsoleState, one: Task) -> list[str]:
     """The sentences without their times."""
-    return [text for _, (text, _) in describe_event(picture, one)]
+    return [text for _, (text, _) in describe_events(picture, one)]
 
 
 FROM = Base("1a2b3c4d5e6f", "origin/main", age_s=7300.0, remote="origin", fetched=True)
@@ -91,7 +91,7 @@ def test_the_story_does_not_change_with_time_alone() -> None:
     first, later = (
         snapshot(pending=(one,), taken_at=at, engine=EngineView(True, 1)) for at in (1_800_000_000.0, 1_800_000_100.0)
     )
-    assert describe_event(ConsoleState(first), one) == describe_event(ConsoleState(later), one)
+    assert describe_events(ConsoleState(first), one) == describe_events(ConsoleState(later), one)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)])

@@ -88,7 +88,7 @@ async def test_what_cannot_run_is_said_at_once_in_the_words_of_the_form(console:
         form.query_one("#reference", Input).value = "local/nowhere#1"
         form.query_one(TextArea).text = "Do it"
         await here.press("ctrl+j")
-        await here.shows("! it could not run. repo: no repository is known for local/nowhere#1")
+        await here.shows("! it could not run: repo: no repository is known for local/nowhere#1")
         assert "--repo" not in here.text
         assert form.focused is form.query_one("#repo")
         assert list(files.list_documents(operator.paths.items)) == []

@@ -10,7 +10,7 @@ from textual.theme import Theme
 from kugetsu_engine.domain.task import Task
 from kugetsu_tui import themes
 from kugetsu_tui.formatting import glyphs
-from kugetsu_tui.formatting.glyphs import choose_glyphs, of_level, of_state, of_task
+from kugetsu_tui.formatting.glyphs import choose_glyphs, get_level_glyph, get_state_glyph, get_task_glyph
 from tests.tui.conftest import Opener
 
 RGB = [theme for theme in themes.ALL if not theme.ansi]
@@ -53,14 +53,14 @@ def test_no_state_is_told_by_colour_alone(utf8: bool) -> None:
     """Each has a word of its own, and a glyph of one cell."""
     choose_glyphs(utf8)
     try:
-        looks = [of_state(state) for state in STATES]
+        looks = [get_state_glyph(state) for state in STATES]
         waiting = [Task("q_1", "local/a#1", "x", held=True), Task("q_2", "local/a#2", "x", attempt=1)]
-        looks += [of_task(task) for task in waiting]
-        looks.append(of_task(Task("q_3", "local/a#3", "x", state="running", stop="stop")))
+        looks += [get_task_glyph(task) for task in waiting]
+        looks.append(get_task_glyph(Task("q_3", "local/a#3", "x", state="running", stop="stop")))
         assert len({look.word for look in looks}) == len(looks)
         assert len({look.glyph for look in looks}) == len(looks)
         assert all(len(look.glyph) == 1 and (utf8 or look.glyph.isascii()) for look in looks)
-        assert len({of_level(level).glyph for level in ("info", "good", "warning", "error")}) == 4
+        assert len({get_level_glyph(level).glyph for level in ("info", "good", "warning", "error")}) == 4
     finally:
         choose_glyphs(True)
 
@@ -71,11 +71,11 @@ async def test_themes_change_by_their_short_names(console: Opener) -> None:
         await here.press("colon", *"theme light", "enter")
         await here.until(lambda: here.app.theme == themes.LIGHT.name, "the light theme")
         for theme in themes.ALL:
-            here.app.commands.typed(f"theme {theme.name.removeprefix('kugetsu-')}")
+            here.app.commands.run_typed(f"theme {theme.name.removeprefix('kugetsu-')}")
             assert here.app.theme == theme.name
             assert f"theme = {theme.name!r}" in here.said
             await here.pilot.pause()
-        here.app.commands.typed("theme nosuch")
+        here.app.commands.run_typed("theme nosuch")
         assert "there is no theme nosuch" in here.said
 
 
@@ -95,7 +95,7 @@ async def test_no_color_paints_no_colour(console: Opener, monkeypatch: pytest.Mo
             if colour is not None and not colour.is_default
         }
         assert not colours
-        here.app.commands.typed("theme light")
+        here.app.commands.run_typed("theme light")
         assert "NO_COLOR is set" in here.said
         assert here.app.theme == themes.MONO.name
 

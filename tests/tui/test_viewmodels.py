@@ -15,16 +15,16 @@ from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import UsageError
 from kugetsu_tui.availability import ActionContext
-from kugetsu_tui.commands.grammar import Command, parse
+from kugetsu_tui.commands.grammar import Command, parse_command
 from kugetsu_tui.keys import Registry
 from kugetsu_tui.viewmodels import status_bar, task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
-from kugetsu_tui.viewmodels.attention import next_need
+from kugetsu_tui.viewmodels.attention import find_next_need
 from kugetsu_tui.viewmodels.console_state import ConsoleState
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.notifications import NoticesView
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import layout
+from kugetsu_tui.viewmodels.rows import lay_out_columns
 
 NOW = 1_800_000_000.0
 
@@ -76,7 +76,7 @@ def test_what_an_agent_does_stands_where_it_tells() -> None:
     assert ("silent 9 min", "warning") in doing("edit a.py", 540.0).row(0).cells
     columns = doing("edit a.py").columns
     place = next(index for index, column in enumerate(columns) if column.name == "phase")
-    assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [15, 20, 28, 28]
+    assert [lay_out_columns(columns, width)[place] for width in (40, 78, 138, 200)] == [15, 20, 28, 28]
 
 
 def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
@@ -90,7 +90,7 @@ def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
     row = AgentsView(ConsoleState(stands)).row(0)
     assert row.cells[0] == ("!", "danger")
     assert ("stalled 12 min", "danger") in row.cells
-    assert "no output, 0.0 s CPU, no file changed" in words(task_summary.summary_line(ConsoleState(stands), "q_1"))
+    assert "no output, 0.0 s CPU, no file changed" in words(task_summary.format_summary(ConsoleState(stands), "q_1"))
 
 
 def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
@@ -99,7 +99,7 @@ def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
     failed = task(1, state="error", attempt=1, attempts=[ended], error="credentials: exit code 1")
     picture = ConsoleState(snapshot(done=(failed,), done_count=1))
     assert ("credentials", "danger") in DoneView(picture).row(0).cells
-    assert "credentials" in words(task_summary.attempt_text(ended))
+    assert "credentials" in words(task_summary.format_attempt(ended))
     plain = task(2, state="error", attempt=1, attempts=[Attempt(1, failure="exit")])
     assert ("failed", "danger") in DoneView(ConsoleState(snapshot(done=(plain,), done_count=1))).row(0).cells
     retry = task(3, retry_at="2027-01-15T08:05:00.000Z", attempt=1, attempts=[Attempt(1, failure="network")])
@@ -112,16 +112,16 @@ def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
     waits = task(1, agent="opencode")
     row = words(QueueView(ConsoleState(snapshot(pending=(waits, task(2, agent="mine")), cooldowns=rests))).row(0).cells)
     assert f"opencode: rate limit, {format_moment(NOW + 300.0, NOW, seconds=True)}" in row
-    assert snapshot(cooldowns=rests).explain_wait(waits).text == "opencode: rate limit, goes on in 5:00"
+    assert snapshot(cooldowns=rests).explain_wait(waits).text == "opencode: rate limit, resumes in 5:00"
     assert snapshot(cooldowns=rests).explain_wait(task(2, agent="mine")).code == "next"
 
 
 def test_resume_takes_an_agent() -> None:
     """`resume --agent NAME`, as on the command line."""
-    assert parse("resume --agent opencode") == Command("resume", (), {"agent": "opencode"})
-    assert parse("resume") == Command("resume")
+    assert parse_command("resume --agent opencode") == Command("resume", (), {"agent": "opencode"})
+    assert parse_command("resume") == Command("resume")
     with pytest.raises(UsageError, match="resume \\[--agent NAME\\]"):
-        parse("resume opencode")
+        parse_command("resume opencode")
 
 
 def test_the_queue_says_why_and_when() -> None:
@@ -153,8 +153,8 @@ def test_rows_do_not_change_with_time_alone() -> None:
     for view in (QueueView, DoneView, lambda picture: NoticesView(picture, "")):
         one, other = view(first), view(later)
         assert [one.row(i) for i in range(len(one.keys))] == [other.row(i) for i in range(len(other.keys))]
-    assert status_bar.fleet(first) == status_bar.fleet(later)
-    assert status_bar.engine(first) == status_bar.engine(later)
+    assert status_bar.format_fleet(first) == status_bar.format_fleet(later)
+    assert status_bar.format_engine(first) == status_bar.format_engine(later)
 
 
 def test_ten_thousand_tasks_cost_what_is_seen() -> None:
@@ -185,12 +185,12 @@ def test_done_tells_how_it_ended() -> None:
 )
 def test_the_strip_tells_who_runs_the_engine(engine: EngineView, here: bool, expected: str) -> None:
     """Stale looks stale."""
-    assert expected in words(status_bar.engine(ConsoleState(snapshot(engine=engine), here=here)))
+    assert expected in words(status_bar.format_engine(ConsoleState(snapshot(engine=engine), here=here)))
 
 
 def test_a_viewer_says_that_quitting_stops_nothing() -> None:
     """And since when the other engine runs."""
-    banner = status_bar.banner(ConsoleState(snapshot()))
+    banner = status_bar.format_banner(ConsoleState(snapshot()))
     assert banner is not None
     assert banner[0].startswith("viewing: engine is pid 812, since ")
     assert banner[0].endswith("quitting here stops nothing")
@@ -229,7 +229,7 @@ def test_what_needs_you_is_visited_once_each_and_then_again() -> None:
     visited: set[Need] = set()
 
     def tour(count: int, **changes: Any) -> list[str | None]:
-        found = [next_need(snapshot(**changes), visited) for _ in range(count)]
+        found = [find_next_need(snapshot(**changes), visited) for _ in range(count)]
         return [one[0].task or one[0].text for one in found if one is not None]
 
     notices = (failed(1), failed(2), failed(3))
@@ -247,7 +247,7 @@ def test_what_one_copies_from_a_task_has_its_own_line() -> None:
     record = RunRecord("q_41", 1, "t", 1, 1, "", "", 60.0, "/home/o/worktrees/api-41")
     lines = [
         words(spans)
-        for spans in task_summary.header(
+        for spans in task_summary.format_header(
             ConsoleState(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1
         )
     ]
@@ -276,7 +276,7 @@ def test_the_story_names_every_attempt() -> None:
         attempt=2,
         attempts=[Attempt(1, reason="no"), Attempt(2, exit_code=1, reason="still no")],
     )
-    lines = [words(spans) for spans in task_summary.header(ConsoleState(snapshot(done=(told,))), told, 2)]
+    lines = [words(spans) for spans in task_summary.format_header(ConsoleState(snapshot(done=(told,))), told, 2)]
     assert any("attempt 1" in line and "no" in line for line in lines)
     assert any("attempt 2" in line and "exit 1" in line for line in lines)
 
@@ -298,7 +298,7 @@ def test_the_story_names_every_attempt() -> None:
 )
 def test_commands_are_understood(text: str, expected: Command) -> None:
     """With the words of the command line."""
-    assert parse(text) == expected
+    assert parse_command(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -307,5 +307,5 @@ def test_commands_are_understood(text: str, expected: Command) -> None:
 def test_commands_that_make_no_sense_say_what_would(text: str) -> None:
     """One line each."""
     with pytest.raises(UsageError) as caught:
-        parse(text)
+        parse_command(text)
     assert "\n" not in str(caught.value)

@@ -15,8 +15,8 @@ from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect
 from kugetsu_engine.errors import KugetsuError, UsageError
-from kugetsu_tui.commands.completion import KnownValues, hint
-from kugetsu_tui.commands.grammar import PARTS, VERBS, parse, usage
+from kugetsu_tui.commands.completion import KnownValues, format_hint
+from kugetsu_tui.commands.grammar import PARTS, VERBS, format_usage, parse_command
 
 ACCEPTED = r"""
 41  ->  jump q_41 {}
@@ -247,7 +247,7 @@ edit x priority 3  ->  'x' is no task id: write 41, #41 or q_41
 edit 16 at never  ->  'never' is no point in time: write it like 22:00, +2h or 2026-11-21T22:00
 edit 16 priority -1  ->  a priority is a number from 0 to 9
 edit 16 priority 12  ->  a priority is a number from 0 to 9
-edit 16 after x  ->  after: 'x' is no task id
+edit 16 after x  ->  after: 'x' is not a task id
 edit 16 17  ->  write it like: edit
 edit 16 --priority=1 x  ->  --priority: '1 x' is not a whole number: write it like: edit
 edit 16 priority 3 4  ->  --priority: '3 4' is not a whole number: write it like: edit
@@ -333,7 +333,7 @@ def _rows(table: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("line", "meant"), _rows(ACCEPTED))
 def test_a_line_asks_for_what_it_says(line: str, meant: str) -> None:
     """With the command line's words, and in the console's shorter forms."""
-    command = parse(line)
+    command = parse_command(line)
     assert " ".join([command.verb, *command.tasks, json.dumps(command.args, ensure_ascii=False, sort_keys=True)]) == _sorted(
         meant
     )
@@ -348,7 +348,7 @@ def _sorted(meant: str) -> str:
 def test_a_line_is_refused_in_one_line(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is wrong comes first, as a screen may be narrow; nothing is printed over the screen."""
     with pytest.raises(UsageError) as caught:
-        parse(line)
+        parse_command(line)
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr() == ("", "")
@@ -365,9 +365,9 @@ WORDS = (
 def test_no_line_does_worse_than_being_refused(verb: str, words: list[str]) -> None:
     """Whatever stands in it: a parser that wants to exit would end the console."""
     line = " ".join([verb, *words])
-    assert hint(line, KnownValues(), 80) is not None
+    assert format_hint(line, KnownValues(), 80) is not None
     with contextlib.suppress(KugetsuError):
-        assert parse(line).verb in VERBS
+        assert parse_command(line).verb in VERBS
 
 
 def test_each_verb_has_a_parser() -> None:
@@ -379,9 +379,9 @@ def test_each_verb_has_a_parser() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_command_says_how_it_is_written(verb: str) -> None:
     """In one line that begins with its name, and without what is for a shell."""
-    assert usage(verb).startswith(verb)
-    assert "\n" not in usage(verb)
-    assert "--json" not in usage(verb)
+    assert format_usage(verb).startswith(verb)
+    assert "\n" not in format_usage(verb)
+    assert "--json" not in format_usage(verb)
 
 
 def test_the_words_that_go_on_are_those_of_the_command_line() -> None:

@@ -45,7 +45,7 @@ def test_states_that_can_stand_in_one_list_look_different(table: dict[str, str])
 )  # fmt: skip
 def test_command_line_and_console_show_a_task_alike(task: Task) -> None:
     """Pending was `·` in the one and `○` in the other."""
-    assert choose_glyph(task.glyph_name) == states.of_task(task).glyph
+    assert choose_glyph(task.glyph_name) == states.get_task_glyph(task).glyph
 
 
 def test_where_standard_output_is_no_utf8_the_command_line_writes_ascii(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_tui.formatting.cells import clean, clean_lines, fit, width_of
+from kugetsu_tui.formatting.cells import clean, clean_lines, fit, measure_width
 
 ANYTHING = st.text(st.characters(), max_size=300)
 NASTY = st.lists(
@@ -40,7 +40,7 @@ def test_what_comes_out_is_harmless_and_stays_so(text: str) -> None:
 @given(st.one_of(ANYTHING, NASTY), st.integers(0, 60))
 def test_fit_is_exact(text: str, width: int) -> None:
     """Columns are straight whatever stands in them."""
-    assert width_of(fit(clean(text), width)) == width
+    assert measure_width(fit(clean(text), width)) == width
 
 
 def test_sequences_go_whole() -> None:
@@ -96,7 +96,7 @@ def test_every_character_has_a_width_that_all_agree_on(text: str) -> None:
     assert not any(unicodedata.category(character) in ("Mc", "Me", "Cf", "Cn") for character in cleaned)
     assert not any(all(stacked[place : place + 4]) for place in range(len(stacked) - 3))
     assert stacked[:1] != [True]
-    assert width_of(cleaned) == sum(
+    assert measure_width(cleaned) == sum(
         0 if mark else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character, mark in zip(cleaned, stacked, strict=True)
     )

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pytest
 
 from kugetsu_tui.terminal.input_filter import ESCAPE_S, HOLD_S, LARGEST_PASTE, LATE_S, PASTE_S, SEQUENCE_S, InputFilter
-from kugetsu_tui.terminal.textual_events import name_of
-from kugetsu_tui.terminal.tokens import Focus, Key, Mouse, PaintsAtOnce, Paste, Resized, Token
+from kugetsu_tui.terminal.textual_events import format_key_name
+from kugetsu_tui.terminal.tokens import Focus, Key, Mouse, Paste, Resized, SynchronizedOutput, Token
 from tests.fuzz.terminal import ANSWERS, hear
 
 
@@ -17,7 +17,7 @@ def heard(*pieces: bytes | float) -> list[Token]:
 
 def names(*pieces: bytes | float) -> list[str]:
     """Names of keys that come of bytes; anything else by its kind."""
-    return [name_of(one) if isinstance(one, Key) else type(one).__name__ for one in heard(*pieces)]
+    return [format_key_name(one) if isinstance(one, Key) else type(one).__name__ for one in heard(*pieces)]
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ def test_mouse_focus_size_and_frames_are_heard() -> None:
         Mouse(64, 0, 0, True),
     ]
     assert heard(b"\x1b[I\x1b[O") == [Focus(True), Focus(False)]
-    assert heard(b"\x1b[48;40;140;800;1400t\x1b[?2026;2$y") == [Resized(), PaintsAtOnce()]
+    assert heard(b"\x1b[48;40;140;800;1400t\x1b[?2026;2$y") == [Resized(), SynchronizedOutput()]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_tui.formatting.glyphs import speaks_utf8
+from kugetsu_tui.formatting.glyphs import supports_utf8
 from kugetsu_tui.terminal import modes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -13,21 +13,21 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_every_mode_that_is_set_is_taken_back() -> None:
     """Set and reset are read from the sequences themselves; what was set by others before is taken back first."""
-    entered = modes.enter(kitty=True)
+    entered = modes.build_enter_sequence(kitty=True)
     state: dict[str, str] = {}
     for numbers, letter in re.findall(r"\x1b\[(\?\d+)([hl])", entered):
         state[numbers] = letter
-    left = dict(re.findall(r"\x1b\[(\?\d+)([hl])", modes.LEAVE))
+    left = dict(re.findall(r"\x1b\[(\?\d+)([hl])", modes.LEAVE_SEQUENCE))
     shell = {mode: "h" if mode in ("?7", "?25") else "l" for mode in state}
     assert {mode: left[mode] for mode in state} == shell
     assert "\x1b[>25u" in entered
-    assert "\x1b[<9u" in modes.LEAVE
-    assert "\x1b[>" not in modes.enter(kitty=False)
+    assert "\x1b[<9u" in modes.LEAVE_SEQUENCE
+    assert "\x1b[>" not in modes.build_enter_sequence(kitty=False)
 
 
 def test_the_line_in_the_docs_takes_back_all_of_it() -> None:
     """`docs/operations.md`, for a console that was killed with -9."""
-    line = modes.LEAVE.replace("\x1b", "\\033").replace("\x0f", "\\017")
+    line = modes.LEAVE_SEQUENCE.replace("\x1b", "\\033").replace("\x0f", "\\017")
     assert f"stty sane; printf '{line}'" in (DOCS / "operations.md").read_text(encoding="utf-8")
 
 
@@ -49,4 +49,4 @@ def test_the_line_in_the_docs_takes_back_all_of_it() -> None:
 )
 def test_the_locale_says_whether_the_terminal_takes_utf8(environ: dict[str, str], coerced: bool, utf8: bool) -> None:
     """The C locale is ASCII although Python speaks UTF-8 in it."""
-    assert speaks_utf8(environ, coerced) is utf8
+    assert supports_utf8(environ, coerced) is utf8

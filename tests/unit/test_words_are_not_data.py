@@ -26,7 +26,7 @@ from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.state.slots import SlotRefusal
 from kugetsu_engine.storage import files, locks
 from kugetsu_engine.supervisor import outcome
-from kugetsu_tui.viewmodels.queue import reason_text
+from kugetsu_tui.viewmodels.queue import format_reason
 
 REF = "local/web#1"
 
@@ -120,8 +120,8 @@ def test_a_rest_is_shown_with_a_time_of_day_however_it_is_worded() -> None:
         "rate_limit", "in four minutes, goes on in earnest", 1_790_000_000.0, "anthropic: no more for now, goes on strike"
     )
     now = 1_790_000_000.0 - 300
-    assert reason_text(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
-    assert reason_text(msgspec.structs.replace(why, without_time=""), now) == why.text
+    assert format_reason(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
+    assert format_reason(msgspec.structs.replace(why, without_time=""), now) == why.text
 
 
 @pytest.mark.parametrize(

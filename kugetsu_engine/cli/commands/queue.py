@@ -26,7 +26,7 @@ def main(verb: str, argv: list[str]) -> int:
 
 
 def _list(verb: str, argv: list[str]) -> int:
-    from ...client.snapshot import ALL_DONE, SnapshotReader
+    from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
     args = make_parser(verb).parse_args(argv)
@@ -69,7 +69,7 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
 
 
 def _stats(verb: str, argv: list[str]) -> int:
-    from ...client.snapshot import ALL_DONE, SnapshotReader
+    from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
     args = make_parser(verb).parse_args(argv)
