@@ -249,7 +249,7 @@ class TestWithAnEngine:
         crash()
         assert shell("queue-daemon", "start", "--resume").returncode == 0
         assert shell.json("status")["engine"]["paused"] is False
-        assert "the queue goes on, as you asked" in shell("notify", "list").stdout
+        assert "the queue continues, as you asked" in shell("notify", "list").stdout
 
     def test_kill_ends_the_agent_and_the_worktree_stays(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
         """A running task is stopped, and says by whom."""
