@@ -455,7 +455,7 @@ async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("i")
     await tour.opens(TaskEventsDialog)
-    await tour.shows("Asked for local/web#1")
+    await tour.shows("Requested for local/web#1")
 
 
 @pilot("view.plan")
