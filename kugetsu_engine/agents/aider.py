@@ -117,7 +117,7 @@ class AiderReader(Reader):
         self.last_text = "\n".join(self._answer)
         return [Event("text", text)]
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed: the last error that was not followed by an answer of the model."""
         return ("exit", self._error[:400]) if self._error is not None else None
 

@@ -80,7 +80,7 @@ class ClaudeReader(Reader):
             return [self._result(block) for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result"]
         return self._ended(event) if kind == "result" else []
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed; None if it succeeded or its events do not say."""
         end = self._end
         if end is None:

@@ -80,7 +80,7 @@ class CodexReader(Reader):
             return self._read_error(str(event["message"]))
         return []
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed; None if it succeeded or its events do not say."""
         if self._failed is not None:
             return "exit", self._failed

@@ -92,7 +92,7 @@ class GeminiReader(Reader):
             events += self._ended(event, at)
         return events
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed; None if it succeeded or its events do not say."""
         if self._end is not None and self._end.get("status") != "success":
             error = self._end.get("error")

@@ -61,7 +61,7 @@ class JsonStreamReader(Reader):
         """Read one line of the error output, where such a program may print events too."""
         return self.feed(line)
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed by the conditions on its events; None if they do not say."""
         if self._failed:
             return "exit", self._error or "one of its events said that it failed"

@@ -94,18 +94,18 @@ class Reader:
         """Read one event of the program; unknown ones are ignored."""
         return []
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return class and reason of a failure seen in the events, whatever the exit code; None if there is none.
 
         Class `exit` means that the reason is the program's own message, to which the patterns of failures are applied.
         """
         return None
 
-    def trouble(self) -> tuple[str, str] | None:
+    def find_hang(self) -> tuple[str, str] | None:
         """Return class and reason if the agent will never end and must be stopped now. Called every second."""
         return None
 
-    def waiting(self, quiet_s: float, processes: int) -> str | None:
+    def describe_wait(self, quiet_s: float, processes: int) -> str | None:
         """Return what it seems to wait for, in a few words; None if its last event says enough. Called every second.
 
         Args:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..domain.text.log_stamps import Cut
+from ..domain.text.quantities import format_money
 from ..domain.text.safe_text import safe_line, safe_text
 from ..errors import AttemptFailed
 from .agent_log import LogFile, Source
@@ -91,9 +92,9 @@ class Reader(Protocol):
 
     def feed(self, line: bytes) -> list[Any]: ...
     def feed_errors(self, line: bytes) -> list[Any]: ...
-    def failure(self, exit_code: int) -> tuple[str, str] | None: ...
-    def trouble(self) -> tuple[str, str] | None: ...
-    def waiting(self, quiet_s: float, processes: int) -> str | None: ...
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None: ...
+    def find_hang(self) -> tuple[str, str] | None: ...
+    def describe_wait(self, quiet_s: float, processes: int) -> str | None: ...
 
 
 class StreamReader:
@@ -179,7 +180,7 @@ class StreamReader:
         if self._reader is None:
             return {"activity": self._activity} if self._activity else {}
         reader = self._reader
-        waiting = self._sheltered(lambda: reader.waiting(quiet_s, processes))
+        waiting = self._sheltered(lambda: reader.describe_wait(quiet_s, processes))
         steps = reader.steps
         return {
             "session_id": self.session_id, **self._used(), "steps": steps if isinstance(steps, int) else 0,
@@ -203,7 +204,7 @@ class StreamReader:
 
     def read_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Class and reason of a failure that the events tell, whatever the exit code says."""
-        return self._told("failure", exit_code)
+        return self._told("find_failure", exit_code)
 
     def check_limits(self) -> tuple[str, str] | None:
         """Class and reason why the agent must be ended now; None as long as it may go on."""
@@ -212,12 +213,13 @@ class StreamReader:
         used, steps = self._used(), self._reader.steps
         left = self._limits["max_cost"]
         if left is not None and used["cost"] is not None and used["cost"] >= left:
-            return "budget", f"it has used up the budget of its task: {used['cost']:.2f} in this attempt, {left:.2f} were left"
+            spent = f"{format_money(used['cost'])} in this attempt, {format_money(left)} was left"
+            return "budget", f"it has used up the budget of its task: {spent}"
         for name, have, unit in (("max_steps", steps, "steps"), ("max_tokens", used["tokens"], "tokens")):
             limit = self._limits[name]
             if limit is not None and isinstance(have, int) and have >= limit:
                 return "endless", f"{have} {unit} without coming to an end: {name} is {limit}"
-        return self._told("trouble")
+        return self._told("find_hang")
 
     def _overhear(self) -> None:
         """Of an agent that only prints: the last line that holds a word, and is none of a stream of JSON."""

@@ -56,7 +56,7 @@ def test_a_provider_that_refuses_until_the_time_is_up_is_a_limit_of_the_provider
     task = _of_claude(fleet, RETRY)
     attempt = task.attempts[0]
     assert (task.state, attempt.outcome, attempt.failure, task.attempts_before) == ("pending", "timeout", "rate_limit", 1)
-    refused = "the provider refused (429), asking again in 60 s: 3 of 10 (rate_limit, status 429)"
+    refused = "the provider refused (429), retrying in 60 s: 3 of 10 (rate_limit, status 429)"
     assert attempt.reason == f"ran longer than 1.5 s; what kept it: {refused}"
     assert fleet.notices("engine_rate_limit")
 

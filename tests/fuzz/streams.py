@@ -33,10 +33,10 @@ def read_streams(count: int, chance: random.Random) -> None:
         assert isinstance(reader.steps, int)
         assert isinstance(reader.last_text, str)
         for code in (0, 1):
-            told = reader.failure(code)
+            told = reader.find_failure(code)
             assert told is None or (isinstance(told[0], str) and isinstance(told[1], str)), told
-        reader.trouble()
-        reader.waiting(30.0, 2)
+        reader.find_hang()
+        reader.describe_wait(30.0, 2)
 
 
 def _reader(chance: random.Random) -> Reader:

@@ -31,7 +31,7 @@ def read(name: str, options: dict[str, Any] | None = None) -> tuple[Reader, list
 
 def verdict(name: str, reader: Reader, exit_code: int) -> tuple[str, str] | None:
     """Class and reason as the supervisor finds them: `exit` means that the patterns look at the reason."""
-    told = reader.failure(exit_code)
+    told = reader.find_failure(exit_code)
     if told is None or told[0] != "exit":
         return told
     return find_failure([told[1]], (*MODULES[name.partition("-")[0]].FAILURES, *COMMON))[1] or "exit", told[1]
@@ -91,7 +91,7 @@ def test_a_stream_that_ends_in_the_middle_is_no_success() -> None:
         for line in next(STREAMS.glob(f"{name}.*")).read_bytes().splitlines()[:-1]:
             reader.feed(line)
         assert verdict(name, reader, 0) is not None
-        assert reader.failure(1) is None
+        assert reader.find_failure(1) is None
 
 
 def test_claudes_refused_tool_does_not_matter_when_it_found_another_way() -> None:
@@ -101,7 +101,7 @@ def test_claudes_refused_tool_does_not_matter_when_it_found_another_way() -> Non
     reader = claude.reader({})
     for line in [*lines[:4], *good, *lines[4:]]:
         reader.feed(line)
-    assert reader.failure(0) is None
+    assert reader.find_failure(0) is None
 
 
 def test_claudes_limits_are_told_apart_by_their_words() -> None:
@@ -112,7 +112,7 @@ def test_claudes_limits_are_told_apart_by_their_words() -> None:
         end = {"type": "result", "subtype": "success", "is_error": True, "result": text, "api_error_status": 429}
         for event in (answer, end):
             reader.feed(json.dumps(event).encode())
-        assert verdict("claude", reader, 1) == (failure, (reader.failure(1) or ("", ""))[1])
+        assert verdict("claude", reader, 1) == (failure, (reader.find_failure(1) or ("", ""))[1])
 
 
 def test_codex_tells_the_tokens_of_the_whole_session_so_those_of_a_resumed_run_are_unknown() -> None:
@@ -130,7 +130,7 @@ def test_aiders_plain_words_are_read_line_by_line() -> None:
     assert reader.used == UsedTokens(1220, 0.0033)
     assert [event.text[-24:] for event in events if event.kind == "tool"][-1].endswith("I make the file.")
     assert any("Applied edit to made.txt" in event.text for event in events if event.kind == "tool")
-    assert reader.failure(0) is None
+    assert reader.find_failure(0) is None
 
 
 def test_a_tool_that_failed_in_codex_and_gemini_is_marked() -> None:
@@ -161,7 +161,7 @@ def test_no_line_breaks_a_reader(name: str) -> None:
             assert isinstance(event.text, str)
             assert isinstance(event.result, str)
     for code in (0, 1, -9):
-        reader.failure(code)
+        reader.find_failure(code)
 
 
 @pytest.mark.parametrize("name", ["claude-ok", "codex-ok", "gemini-ok", "aider-ok"])

@@ -121,8 +121,8 @@ def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_
     log.write(RESULT)
     reads.finish()
     assert reads.finished
-    assert reads.failure(0) is None
-    assert reads.result()["last_text"] == "done"
+    assert reads.read_failure(0) is None
+    assert reads.build_result()["last_text"] == "done"
     told = (tmp_path / "1.txt").read_text("utf-8")
     assert "made by setup\n" in told
     assert "[kugetsu] something of ours\n" in told

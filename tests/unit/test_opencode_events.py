@@ -55,7 +55,7 @@ def test_a_run_that_did_what_it_was_asked_for_is_a_success_with_its_figures() ->
     """Exit code 0, no error, last step `stop`; tokens and cost are the sum of its steps."""
     reader = read(line("step_start", {}), tool("bash", {"command": "pytest -q"}, output="1 passed"), step("tool-calls"),
                   line("text", {"text": "All done."}), step(total=None, cost=0.5))  # fmt: skip
-    assert reader.failure(0) is None
+    assert reader.find_failure(0) is None
     assert (reader.session_id, reader.steps, reader.last_text) == (SESSION, 2, "All done.")
     assert reader.used.tokens == 2406 + 2020
     assert reader.used.cost == pytest.approx(0.5024)
@@ -111,7 +111,7 @@ def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text
 )  # fmt: skip
 def test_each_way_to_fail_has_its_class_and_says_why(lines: list[bytes], code: int, failure: str, words: str) -> None:
     """Whatever the exit code says."""
-    found = read(*lines).failure(code)
+    found = read(*lines).find_failure(code)
     assert found is not None
     assert found[0] == failure
     assert words in found[1]
@@ -122,17 +122,17 @@ def test_what_it_cannot_read_is_passed_over() -> None:
     odd = [line("done", reason="idle"), line("text"), line("tool_use", {"tool": 3}), b"{broken", b"\xff\xfe", b"", b"[1]",
            b'{"type":"text","part":[]}', b"{" * 100_000]  # fmt: skip
     reader = read(*odd, step())
-    assert reader.failure(0) is None
+    assert reader.find_failure(0) is None
 
 
 def test_steps_that_end_for_no_reason_are_noticed_as_endless() -> None:
     """A provider whose stream has no end makes opencode ask again for ever; one good step resets the count."""
     reader = read(*[step("unknown")] * (MAX_EMPTY_STEPS - 1))
-    assert reader.trouble() is None
+    assert reader.find_hang() is None
     reader.feed(step("unknown"))
-    assert (reader.trouble() or ("", ""))[0] == "endless"
+    assert (reader.find_hang() or ("", ""))[0] == "endless"
     reader.feed(tool("bash", {"command": "ls"}))
-    assert reader.trouble() is None
+    assert reader.find_hang() is None
 
 
 def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provider_is_asked_again() -> None:
@@ -147,16 +147,16 @@ def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provid
     assert reader.feed(logged("share subscriber failed", ' cause="x"')) == []
     for _ in range(3):
         reader.feed(logged("stream error", ' modelID=m error.error="AI_APICallError: \\"slow\\" down"'))
-    assert reader.waiting(1, 1) == 'the provider has refused 3 times, retrying: AI_APICallError: "slow" down'
+    assert reader.describe_wait(1, 1) == 'the provider has refused 3 times, retrying: AI_APICallError: "slow" down'
     reader.feed(line("step_start", {}))
-    assert reader.waiting(1, 1) is None
+    assert reader.describe_wait(1, 1) is None
 
 
 def test_silence_is_told_apart_from_a_tool_that_runs() -> None:
     """opencode itself says nothing while it asks a provider again."""
     reader = read()
-    assert "not started" in (reader.waiting(45, 1) or "")
+    assert "not started" in (reader.describe_wait(45, 1) or "")
     reader.feed(line("step_start", {}))
-    assert reader.waiting(5, 1) is None
-    assert "provider" in (reader.waiting(45, 1) or "")
-    assert "tool" in (reader.waiting(45, 3) or "")
+    assert reader.describe_wait(5, 1) is None
+    assert "provider" in (reader.describe_wait(45, 1) or "")
+    assert "tool" in (reader.describe_wait(45, 3) or "")

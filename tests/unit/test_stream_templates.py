@@ -44,9 +44,13 @@ def test_a_table_for_a_known_program_reads_the_recorded_stream() -> None:
         ("session", "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1", ""), ("text", "I write a file.", ""),
         ("tool", "Bash echo hi > made.txt; cat made.txt", ""), ("tool", "", "hi"), ("text", "Done: made.txt is there.", ""),
     ]  # fmt: skip
-    assert (reader.used, reader.last_text, reader.failure(0)) == (UsedTokens(290, 0.00273), "Done: made.txt is there.", None)
+    assert (reader.used, reader.last_text, reader.find_failure(0)) == (
+        UsedTokens(290, 0.00273),
+        "Done: made.txt is there.",
+        None,
+    )
     refused = [json.loads(line) for line in (STREAMS / "claude-nologin.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert reading(CLAUDE, *refused)[0].failure(1) == ("exit", "Not logged in · Please run /login")
+    assert reading(CLAUDE, *refused)[0].find_failure(1) == ("exit", "Not logged in · Please run /login")
 
 
 def test_numbers_are_added_up_unless_each_is_the_sum_so_far() -> None:
@@ -102,8 +106,8 @@ def test_success_needs_the_event_that_says_so_and_steps_are_counted() -> None:
     table = {"finished_when": {"end": True}, "step": {"type": "step"}, "error": "error"}
     reader, _ = reading(table, {"type": "step"}, {"type": "step"}, {"error": {"code": 429}})
     assert reader.steps == 2
-    found = reader.failure(0)
+    found = reader.find_failure(0)
     assert found is not None
     assert "429" in found[1]
-    assert reader.failure(3) == ("exit", "exit code 3: {'code': 429}")
-    assert reading(table, {"end": True})[0].failure(0) is None
+    assert reader.find_failure(3) == ("exit", "exit code 3: {'code': 429}")
+    assert reading(table, {"end": True})[0].find_failure(0) is None

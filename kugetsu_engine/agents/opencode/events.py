@@ -101,7 +101,7 @@ class OpencodeReader(Reader):
             events.append(Event("error", _describe_error(self._error), json.dumps(self._error)[:4000], failed=True, at=seconds))
         return events
 
-    def failure(self, exit_code: int) -> tuple[str, str] | None:
+    def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed; None if it succeeded."""
         if self._error is not None:
             return _classify_error(self._error, self._logged_error)
@@ -123,13 +123,13 @@ class OpencodeReader(Reader):
             )
         return None
 
-    def trouble(self) -> tuple[str, str] | None:
+    def find_hang(self) -> tuple[str, str] | None:
         """Return why it will never end: if a provider's streams end without a reason, opencode retries forever."""
         if self._empty_steps < MAX_EMPTY_STEPS:
             return None
         return "endless", f"{self._empty_steps} steps in a row ended without a reason: the provider's answers are incomplete"
 
-    def waiting(self, quiet_s: float, processes: int) -> str | None:
+    def describe_wait(self, quiet_s: float, processes: int) -> str | None:
         """opencode prints a tool only when it has ended, and a model's answer only when it is complete."""
         if self._refusals and self.hindrance is not None:
             return self.hindrance[1]
