@@ -62,7 +62,7 @@ _OF_CONSOLE = {
     "enqueue": "put a task into the queue", "help": "show this help", "jump": "go to a task",
     "kill": "stop an agent; --now skips the grace period", "notify": "test or mute notifications", "quit": "leave the console",
     "replay": "show the state at a past moment", "show": "open a task and its log",
-    "sort": "choose the order of the list", "theme": "choose the colours", "undo": "show what can be undone",
+    "sort": "choose the order of the list", "theme": "choose other colours", "undo": "show what can be undone",
     "engine": "run the engine in this console, if none is running",
 }  # fmt: skip
 """Commands that only the console has or that differ there; the others use the text of `kugetsu VERB --help`."""
