@@ -1,25 +1,26 @@
 """The errors of kugetsu, one tree.
 
 KugetsuError                what went wrong and what to do; `exit_code` for the command line
-├── UsageError          64  the words of a command or a setting are wrong
-├── ConfigError         64  `config.toml` or a variable cannot be read
-├── ReadOnlyError        1  the client was opened to read only
-├── NoSuchTask           4  no task of that id
-├── AlreadySo            3  the task is in that state already, or the state forbids the wish
+├── UsageError          64  invalid arguments of a command, or an invalid value
+├── ConfigError         64  a setting cannot be read or is invalid
+├── ReadOnlyError        1  the client was opened read-only
+├── NoSuchTask           4  no task has that id
+├── Conflict             3  already done, or not allowed in the task's state
 ├── EngineHeld           3  another process runs the engine of this state directory
-├── QueueFull            2  as many tasks are open as kugetsu takes
+├── QueueFull            2  the limit of open tasks is reached
 ├── StateDirError        1  the state directory cannot be used
 ├── BadFile              1  a state file cannot be read
-│   └── NotNow              the system refused this time; the file may be a good one
-├── ForgeError           1  a forge did not answer what was asked
-├── TryLater             2  at the limit, or something else that passes; nothing was done
+│   └── TransientReadError  the system could not read it this time; the file may be fine
+├── ForgeError           1  a forge did not answer a request
+├── TryLater             2  nothing was done, for a temporary reason such as full slots
 ├── NoAnswer             1  the engine did not answer a request in time
-└── AttemptFailed        1  an attempt cannot go on; `failure` names the class
-    ├── RepositoryError     no repository for the task, or it is not one
-    ├── GitError            git refused; carries git's own words
-    │   └── GitTimeout      it did not end in time
-    ├── GitBusy             git works in the repository for another attempt, and has for long
-    ├── BadPrompt           the prompt cannot be given in the way the agent wants it
+└── AttemptFailed        1  an attempt cannot continue; `failure` names the class
+    ├── RepositoryError     the task has no usable repository
+    ├── GitError            git failed; carries git's own message
+    │   ├── GitTimeout      git did not end in time
+    │   └── GitNotStarted   the machine could not start git
+    ├── GitBusy             git has been busy in the repository for another attempt for long
+    ├── BadPrompt           the agent cannot be given the prompt in the configured way
     └── SetupFailed         a repository's setup command failed
 
 This module imports nothing, so that every command may use it.
@@ -27,7 +28,7 @@ This module imports nothing, so that every command may use it.
 
 
 class KugetsuError(Exception):
-    """Something an operator can understand: one sentence, and a hint that says what to do."""
+    """An error for the operator: one sentence, and a hint that says what to do."""
 
     exit_code = 1
 
@@ -41,13 +42,13 @@ class KugetsuError(Exception):
 
 
 class UsageError(KugetsuError):
-    """The words of a command are wrong."""
+    """Invalid arguments of a command, or an invalid value."""
 
     exit_code = 64
 
 
 class ConfigError(KugetsuError):
-    """A setting cannot be read or makes no sense."""
+    """A setting cannot be read or is invalid."""
 
     exit_code = 64
 
@@ -57,19 +58,19 @@ class ReadOnlyError(KugetsuError):
 
 
 class NoSuchTask(KugetsuError):
-    """There is no task of that id."""
+    """No task has that id."""
 
     exit_code = 4
 
 
 class Conflict(KugetsuError):
-    """The wish is fulfilled already, or the task's state forbids it."""
+    """Already done, or not allowed in the task's state."""
 
     exit_code = 3
 
 
 class TryLater(KugetsuError):
-    """Nothing was done, for a reason that passes: all slots are taken, the queue is paused, the issue has an agent."""
+    """Nothing was done, for a temporary reason: all slots are in use, the queue is paused, the issue has an agent."""
 
     exit_code = 2
 
@@ -81,21 +82,21 @@ class EngineHeld(KugetsuError):
 
 
 class QueueFull(KugetsuError):
-    """As many tasks are open as kugetsu takes; try again when some have ended."""
+    """The limit of open tasks is reached; try again when some have ended."""
 
     exit_code = 2
 
 
 class StateDirError(KugetsuError):
-    """The state directory cannot be used: not ours, not private, or its file system has no locks."""
+    """The state directory cannot be used: it is not ours, not private, or its file system has no locks."""
 
 
 class BadFile(KugetsuError):
-    """A state file cannot be read; the bytes stay where they are or go to `queue/corrupt/`."""
+    """A state file cannot be read; it stays where it is or is moved to `queue/corrupt/`."""
 
 
 class TransientReadError(BadFile):
-    """The system refused to read at this moment: no descriptors left, a fault of the disk. The file may be a good one."""
+    """The system could not read the file this time: no descriptors left, or a disk error. The file may be fine."""
 
 
 class NoAnswer(KugetsuError):
@@ -103,17 +104,17 @@ class NoAnswer(KugetsuError):
 
 
 class ForgeError(KugetsuError):
-    """A forge did not answer what was asked."""
+    """A forge did not answer a request."""
 
     def __init__(
         self, message: str, hint: str = "", *, until: float | None = None, unreachable: bool = False, missing: bool = False
     ) -> None:
-        """Say what happened.
+        """Keep what a caller decides by.
 
         Args:
-            until: when it may be asked again, in seconds since 1970, where it told.
-            unreachable: whether it may be the network, or the forge as a whole.
-            missing: whether it knows nothing of what was asked for.
+            until: when the forge may be asked again, in seconds since 1970, if it said so.
+            unreachable: the cause may be the network, or the forge as a whole.
+            missing: the forge does not know the requested thing.
         """
         super().__init__(message, hint)
         self.until = until
@@ -122,54 +123,53 @@ class ForgeError(KugetsuError):
 
 
 class AttemptFailed(KugetsuError):
-    """An attempt cannot go on. `failure` is its class, see `domain.failures`."""
+    """An attempt cannot continue. `failure` is its class, see `domain.failures`."""
 
     failure = "unknown"
 
 
 class RepositoryError(AttemptFailed):
-    """There is no repository for the task, or what is there is not one."""
+    """The task has no usable repository."""
 
     failure = "repository"
 
 
 class GitError(AttemptFailed):
-    """git refused. The message carries git's own words."""
+    """git failed. The message contains git's own message."""
 
     failure = "git"
 
 
 class GitBusy(AttemptFailed):
-    """git works in the repository for someone else, and has for long: the slot is of more use elsewhere."""
+    """git has been busy in the repository for another attempt for long, so the slot is better used elsewhere."""
 
     failure = "git_busy"
 
     def __init__(self, holder: str) -> None:
-        """Say who has the repository; an empty `holder` is one that left no note of itself."""
-        super().__init__(f"git is busy for {holder or 'something else'} in its repository")
+        """`holder`: what uses the repository; empty if unknown."""
+        super().__init__(f"git is busy in the repository for {holder or 'something else'}")
         self.holder = holder
 
 
 class BadPrompt(AttemptFailed):
-    """The prompt cannot be given in the way the agent wants it."""
+    """The agent cannot be given the prompt in the configured way."""
 
     failure = "config"
 
 
 class SetupFailed(AttemptFailed):
-    """A command that prepares the worktree failed."""
+    """A repository's setup command failed."""
 
     failure = "setup"
 
 
 class GitTimeout(GitError):
-    """git did not end in time; where it asked a remote, that is taken for the network's fault."""
+    """git did not end in time; if it asked a remote, the network is taken to be the cause."""
 
     def __init__(self, verb: str, timeout_s: float) -> None:
-        """Say what did not end, and within which time."""
         super().__init__(f"git {verb} did not end within {timeout_s:.0f} s")
         self.failure = "network" if verb in ("clone", "fetch", "ls-remote") else "git"
 
 
 class GitNotStarted(GitError):
-    """git could not even be started: the machine has no room for it now."""
+    """The machine could not start git: no memory, processes or descriptors left."""

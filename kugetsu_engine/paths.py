@@ -1,4 +1,4 @@
-"""The names in a state directory. No other module spells them."""
+"""The names of all files in a state directory. No other module contains them."""
 
 import os
 
@@ -7,24 +7,24 @@ from .errors import StateDirError
 DEFAULT_STATE_DIR = "~/.kugetsu"
 CONFIG = "config.toml"
 JSON, LOCK, TEXT = ".json", ".lock", ".md"
-"""What the names of records, locks and edited texts end with."""
+"""The endings of records, locks and edited texts."""
 CONVERSATION = ".aider.md"
-"""The end of the name of aider's conversation, beside the sessions."""
+"""The ending of aider's conversation files, kept beside the sessions."""
 REMOVED = f"{JSON}.removed"
-"""The end of the hidden name of an ended task that is being removed."""
+"""The ending of the hidden file of an ended task while it is being removed."""
 REMOTE = ".remote"
-"""The end of the name of what is known of a repository's remote, beside the repository's lock."""
+"""The ending of the record about a repository's remote, beside the repository's lock."""
 ENV_DEFAULT, ENV_DEV, ENV_PM = "default.env", "dev.env", "pm-agent.env"
-"""In the folder `env`: for every agent, for agents of issues, for the project manager."""
+"""In the folder `env`: for all agents, for agents of issues, for the project manager."""
 ENV_FORGES = "forges.env"
-"""Beside them, for kugetsu itself: no agent gets what it says."""
+"""Also there, for kugetsu itself: no agent gets its variables."""
 
 
 def find_state_dir(environ: "os._Environ[str] | dict[str, str]") -> str:
-    """Return the absolute state directory that `KUGETSU_DIR` names, or the default.
+    """Return the absolute path of the state directory: `KUGETSU_DIR` or the default.
 
     Raises:
-        StateDirError: its name is not UTF-8, so no file in it could say where it is.
+        StateDirError: its name is not UTF-8, so JSON files could not contain it.
     """
     root = os.path.abspath(os.path.expanduser(environ.get("KUGETSU_DIR") or DEFAULT_STATE_DIR))
     if not is_utf8(root):
@@ -33,7 +33,7 @@ def find_state_dir(environ: "os._Environ[str] | dict[str, str]") -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a word, a path or a variable can be written as UTF-8; Python keeps other bytes as surrogates."""
+    """Whether a text can be written as UTF-8; Python keeps other bytes as surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -42,7 +42,7 @@ def is_utf8(text: str) -> bool:
 
 
 class StatePaths:
-    """Every file and folder below one state directory; builds names, touches nothing."""
+    """The path of every file and folder in one state directory. Does not touch the disk."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -100,7 +100,7 @@ class StatePaths:
         self.project_manager_repository = join(root, "repositories", "local", "pm-agent")
 
     def folders(self) -> tuple[str, ...]:
-        """The folders a state directory always has, parents first."""
+        """The folders that a state directory always has, parents first."""
         return (
             self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt, self.edits,
             self.by_hand, self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context,
@@ -120,11 +120,11 @@ class StatePaths:
         return f"{self.answers}/{number:09}.json"
 
     def edit(self, task_id: str) -> str:
-        """The text of a task while someone edits it."""
+        """The text of a task that is being edited."""
         return f"{self.edits}/{task_id}.md"
 
     def edit_lock(self, task_id: str) -> str:
-        """The lock of whoever edits the task."""
+        """The lock held while the task is being edited."""
         return f"{self.edits}/{task_id}.lock"
 
     def ended(self, task_id: str) -> str:
@@ -132,51 +132,51 @@ class StatePaths:
         return f"{self.done}/{task_id}.json"
 
     def removed(self, task_id: str) -> str:
-        """The file of an ended task whose runs and logs are being removed."""
+        """The file of an ended task while its runs and logs are being removed."""
         return f"{self.done}/.{task_id}{REMOVED}"
 
     def manual_session(self, name: str) -> str:
-        """The record of who works on an issue by hand."""
+        """The record of a manual session on an issue."""
         return f"{self.by_hand}/{name}.json"
 
     def manual_session_lock(self, name: str) -> str:
-        """The lock that they hold meanwhile."""
+        """The lock held by that manual session."""
         return f"{self.by_hand}/{name}.lock"
 
     def slot_lock(self, slot: int) -> str:
-        """The lock that is the right to run, `slot` counts from 1."""
+        """The lock of a slot; `slot` counts from 1."""
         return f"{self.slots}/{slot}.lock"
 
     def task_lock(self, task_id: str) -> str:
-        """The lock a live attempt of the task holds."""
+        """The lock held by a live attempt of the task."""
         return f"{self.locks}/{task_id}.lock"
 
     def issue_lock(self, name: str) -> str:
-        """The lock of an issue: an issue never has two agents. `name` is what `store.issue_names` calls it, as below."""
+        """The lock of an issue, which never has two agents. `name` comes from `state.issue_names`."""
         return f"{self.locks}/issue-{name}.lock"
 
     def opencode_database(self, name: str) -> str:
-        """That a version of opencode has made one of its databases ready."""
+        """The record that a version of opencode has prepared one of its databases."""
         return f"{self.servers}/database-{name}.json"
 
     def server_life(self, token: str) -> str:
-        """The lock that the keeper of a shared opencode server holds as long as it lives."""
+        """The lock that the keeper of a shared opencode server holds while it runs."""
         return f"{self.servers}/opencode-{token}.lock"
 
     def server_socket(self, token: str) -> str:
-        """Where that keeper listens."""
+        """The socket of that keeper."""
         return f"{self.servers}/opencode-{token}.sock"
 
     def server_attempts(self, token: str) -> str:
-        """The folder of what that keeper knows of its attempts."""
+        """The folder of that keeper's records about its attempts."""
         return f"{self.servers}/attempts-{token}"
 
     def repository_lock(self, repository: str) -> str:
-        """The lock under which git changes one repository's shared files; `repository` is its `located.main_folder`."""
+        """The lock held while git changes a repository's shared files; `repository` is its main folder."""
         return repository_lock(self.locks, repository)
 
     def run(self, task_id: str, attempt: int) -> str:
-        """The folder of one attempt, written by its supervisor alone."""
+        """The folder of one attempt; only its supervisor writes there."""
         return f"{self.runs}/{task_id}.{attempt}"
 
     def run_files(self, task_id: str, attempt: int) -> "RunPaths":
@@ -184,27 +184,27 @@ class StatePaths:
         return RunPaths(self.run(task_id, attempt))
 
     def log(self, task_id: str, attempt: int) -> str:
-        """The output of one attempt, as the agent wrote it."""
+        """The log of one attempt: the agent's output as it was written."""
         return f"{self.logs}/{log_name(task_id, attempt)}"
 
     def readable_log(self, task_id: str, attempt: int) -> str:
-        """What an agent that prints a stream of JSON told, as a person reads it."""
+        """The readable log of an agent that prints JSON events."""
         return f"{self.logs}/{task_id}/{attempt}.txt"
 
     def times(self, task_id: str, attempt: int) -> str:
-        """When the log of an attempt had which length."""
+        """The time stamps of an attempt's log."""
         return f"{self.logs}/{task_id}/{attempt}.times"
 
     def session(self, slug: str) -> str:
-        """What is kept of an issue's session."""
+        """The session of an issue."""
         return f"{self.sessions}/{slug}.json"
 
     def conversation(self, session: str) -> str:
-        """What aider keeps of a session."""
+        """aider's conversation of a session."""
         return f"{self.sessions}/{session}{CONVERSATION}"
 
     def context_of(self, name: str) -> str:
-        """What was said about an issue."""
+        """The last messages about an issue."""
         return f"{self.context}/{name}.json"
 
     def worktree(self, slug: str) -> str:
@@ -213,7 +213,7 @@ class StatePaths:
 
 
 class RunPaths:
-    """Every file in the folder of one attempt; builds names, touches nothing."""
+    """The path of every file in the folder of one attempt. Does not touch the disk."""
 
     def __init__(self, folder: str) -> None:
         self.record = f"{folder}/run.json"
@@ -221,19 +221,19 @@ class RunPaths:
         self.outcome = f"{folder}/outcome.json"
         self.result = f"{folder}/exit.json"
         self.reserve = f"{folder}/.exit.reserve"
-        """Room on the disk, for the result."""
+        """Disk space reserved for the result."""
         self.prompt = f"{folder}/prompt"
         self.temporary = f"{folder}/tmp"
         """The folder for the agent's temporary files."""
 
 
 def log_name(task_id: str, attempt: int) -> str:
-    """The log of an attempt, in the folder of logs; so it stands in the task."""
+    """The log of an attempt relative to the folder of logs, as the task stores it."""
     return f"{task_id}/{attempt}.log"
 
 
 def repository_lock(locks: str, repository: str) -> str:
-    """The lock of a repository, in the folder of locks. Two that share a name wait for each other, which is no harm."""
+    """The lock of a repository. Two repositories with the same hash only wait for each other."""
     from binascii import crc32  # hashlib loads OpenSSL
 
     return f"{locks}/repository-{crc32(repository.encode('utf-8', 'surrogateescape')):08x}.lock"

@@ -69,7 +69,7 @@ async def shoot_doctor(scene: Scene, target: Path) -> None:
     os.chmod(scene.paths.notifications, 0o644)
 
     async def looked(app: KugetsuApp) -> None:
-        app.commands.typed("doctor")
+        app.commands.run_typed("doctor")
         deadline = time.monotonic() + 60
         while not isinstance(app.screen, OutputDialog):
             assert time.monotonic() < deadline, "the doctor never told anything"

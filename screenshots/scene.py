@@ -307,7 +307,7 @@ async def diff_read(app: KugetsuApp) -> None:
     from kugetsu_tui.screens.diff import DiffScreen
 
     deadline = time.monotonic() + 20
-    while not (isinstance(app.screen, DiffScreen) and app.screen.ready):
+    while not (isinstance(app.screen, DiffScreen) and app.screen.has_diff):
         assert time.monotonic() < deadline, "the diff was never read"
         await asyncio.sleep(0.05)
 

@@ -1,6 +1,6 @@
-"""The agents that kugetsu knows how to drive. Loads nothing, as `enqueue` asks for them."""
+"""The agents that kugetsu can run. Imports nothing, as `enqueue` needs it."""
 
 KNOWN = ("aider", "claude", "codex", "demo", "gemini", "opencode")
-"""They need no `command`; all but the demo are called like their program."""
+"""They need no `command`; all but the demo have the name of their program."""
 DEFAULT = "opencode"
-"""The agent of tasks that name none, where the settings name none either."""
+"""The default of the setting `agent`."""

@@ -1,4 +1,4 @@
-"""What a worktree holds that its base does not, as plain records. Names and lines are an agent's: clean them to show them."""
+"""The differences between a worktree and its base. File names and lines come from agents: clean them before showing them."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from .text.quantities import format_count
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """How much a worktree differs from its base: committed, uncommitted, and files that git does not know."""
+    """How much a worktree differs from its base, with uncommitted and untracked files."""
 
     files: int = 0
     insertions: int = 0
@@ -24,7 +24,7 @@ class Changes(msgspec.Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """In how many files they are."""
+        """The number of changed files, as `in 3 files`."""
         return f"in {format_count(self.files, 'file')}"
 
 
@@ -32,16 +32,16 @@ class ChangedFile(NamedTuple):
     """One file that differs from the base."""
 
     path: str
-    """As git names it, undecodable bytes as surrogates; a folder that is a repository of its own ends in `/`."""
+    """As git names it, undecodable bytes as surrogates; a nested repository ends in `/`."""
     state: str
     """`added`, `deleted`, `modified`, `retyped`, `unmerged` or `untracked`."""
     insertions: int | None
-    """None where lines cannot be counted: a binary file, or one that is too long."""
+    """None for a binary file or one that is too long to count."""
     deletions: int | None
     uncommitted: bool
-    """Whether some of it lies in the worktree only."""
+    """Whether part of the change is not committed."""
     line: int | None
-    """Index of its first line in the diff; None where the diff was cut before it."""
+    """Index of its first line in the diff; None when the diff was cut before it."""
 
 
 class WorktreeDiff(NamedTuple):
@@ -49,11 +49,11 @@ class WorktreeDiff(NamedTuple):
 
     worktree: str
     base: str | None
-    """The commit it is compared with; None where nobody knows what the work began from, so only what is uncommitted counts."""
+    """The commit it is compared with; None when the starting point is unknown, so that only uncommitted changes count."""
     commits: int
     """Commits over the base."""
     files: tuple[ChangedFile, ...]
     lines: tuple[str, ...]
-    """The diff, uncleaned, at most some ten thousand."""
+    """The diff, not yet cleaned."""
     cut: bool
-    """Whether there is more than is told here."""
+    """Whether the diff was longer and has been cut."""

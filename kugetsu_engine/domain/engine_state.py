@@ -1,4 +1,4 @@
-"""What the engine tells about itself: `engine.json`, and `queue/control.json` with what operators set."""
+"""Two records of the engine: its state in `engine.json`, and the operator's controls in `queue/control.json`."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from .overlaps import Overlap
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Something an operator should know, as long as it is so."""
+    """A problem shown to the operator while it lasts."""
 
     code: str
     """Stable, for scripts: `config`, `corrupt`, `disk`, `engine_crashed` …"""
@@ -18,7 +18,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class EngineState(msgspec.Struct, frozen=True):
-    """`engine.json`: who runs the engine, its heartbeat, and what it decided lately."""
+    """`engine.json`: the engine's process, its heartbeat, and what it last decided."""
 
     pid: int
     mode: str
@@ -27,47 +27,47 @@ class EngineState(msgspec.Struct, frozen=True):
     boot_id: str = ""
     start_ticks: int = 0
     heartbeat: float = 0.0
-    """Monotonic clock of this machine at the last turn of the loop, in seconds."""
+    """This machine's monotonic clock at the last turn of the loop, in seconds."""
     limit: int = 0
     paused: bool = False
     draining: bool = False
     stopped: bool = False
-    """Whether the engine ended in an orderly way."""
+    """Whether the engine stopped properly."""
     median_run_s: float | None = None
     recovered: str = ""
-    """What the engine found when it started, in a sentence."""
+    """What the engine found when it started, as a sentence."""
     alerts: list[Alert] = []
     pressure: str = ""
-    """What the machine lacks, so that nothing starts."""
+    """The resource that is short, so that nothing starts."""
     pause_reason: str = ""
-    """Why the queue is paused, where it was not the operator."""
+    """Why the queue is paused, unless the operator did it."""
     found: dict[str, int] = {}
-    """What the engine found when it started, in numbers."""
+    """What the engine found when it started, as counts."""
     overlaps: list[Overlap] = []
     """Running tasks that change the same files."""
     changes: dict[str, Changes] = {}
     """What running tasks have changed so far, by id."""
     gaps: Gaps = Gaps()
-    """Which settings are not whole."""
+    """Settings that are missing or invalid."""
     obstacles: Obstacles = Obstacles()
-    """What the engine found in its way."""
+    """Obstacles the engine has found."""
     default_agent: str = ""
-    """The agent of tasks that name none, as the engine has it: it may have kept the last good setting."""
+    """The agent of tasks that name none; the engine may have kept the last valid setting."""
     pause_code: str = ""
-    """The same for the program, see `pause.PauseReason`."""
+    """`pause_reason` as a `pause.PauseReason`."""
 
 
 class Control(msgspec.Struct, frozen=True):
-    """`queue/control.json`: what operators set for the whole queue; outlives the engine."""
+    """`queue/control.json`: the operator's controls of the whole queue; outlives the engine."""
 
     paused: bool = False
     pause_reason: str = ""
-    """Why, where it was not the operator."""
+    """Why, unless the operator did it."""
     limit: int | None = None
-    """Limit set by hand; holds until `max_concurrent_agents` is changed."""
+    """The limit set by `kugetsu limit`; applies until `max_concurrent_agents` changes."""
     limit_over: int | None = None
-    """The setting that the limit set by hand overrides."""
+    """The value of `max_concurrent_agents` that `limit` overrides."""
     budget_day: str = ""
-    """The local day on which the budget of the day paused the queue; it does so once a day."""
+    """The local day on which the daily budget last paused the queue; it does so once a day."""
     pause_code: str = ""
-    """The same for the program, see `pause.PauseReason`."""
+    """`pause_reason` as a `pause.PauseReason`."""

@@ -1,6 +1,6 @@
-"""What the engine gives a supervisor, and what the supervisor gives back: four documents, in JSON.
+"""The four JSON documents that engine and supervisor exchange.
 
-The supervisor itself handles them as plain dictionaries, as it loads nothing but the standard library.
+The supervisor itself uses plain dictionaries, as it loads only the standard library.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from .task import Attempt, Base, Delivered, Outcome, Usage
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One attempt to be made; holds the agent's environment, so it never touches the disk."""
+    """One attempt to make. Contains the agent's environment, so it is never written to disk."""
 
     task_id: str
     attempt: int
@@ -28,77 +28,77 @@ class Job(msgspec.Struct, frozen=True):
     worktree: str
     branch: str
     repository: str | None
-    """Path of a local repository, or None to clone `clone_url`."""
+    """Path of a local repository; None: clone `clone_url`."""
     clone_dir: str | None
     clone_url: str | None
     base_branch: str | None
     repository_locks: str
     """Folder for the locks under which git changes a repository."""
     prompt_on_stdin: bool = True
-    """False: the agent's input is empty, its command line says where the prompt is."""
+    """False: the agent's input is empty, and its command line contains the prompt or its file."""
     output: str = "pump"
     """`pump`: the supervisor copies the agent's output; `file`: the agent writes the log itself."""
     errors_apart: bool = False
-    """Whether its standard error is read apart from its standard output, which is for events alone; both go into the log."""
+    """Whether standard error is read separately from standard output, which contains only events; both go into the log."""
     result_grace_s: float = 30.0
-    """How long its process may stay, without printing anything, when it has told how its work ended."""
+    """How long the agent's process may stay silent after it has reported its result."""
     reader: str | None = None
-    """Driver, one of `supervisor.drivers`, whose `reader(options)` reads what the agent tells."""
+    """Driver, one of `supervisor.drivers`, whose `reader(options)` reads the agent's events."""
     reader_options: dict[str, Any] = {}
     told: str | None = None
-    """Where what it tells is written as a person reads it, in the place of a log of JSON."""
+    """Path of the readable log, for an agent that prints JSON events."""
     times: str | None = None
-    """Where it is kept when the log had which length."""
+    """Path of the log's time stamps."""
     kind: str | None = None
-    """The known program it is; None for a command of the operator's own."""
+    """The known agent program; None for a command of the operator's own."""
     program: str = ""
     """The agent's program, whether or not it is the first word of `argv`."""
     check: str | None = None
-    """Driver with `check(job, note)`, which looks at the program before anything is done for the attempt."""
+    """Driver whose `check(job, note)` checks the program before anything else."""
     prepare: str | None = None
+    """Driver whose `prepare(job)` returns changes of the job, before the agent starts."""
     after: str | None = None
-    """Driver with `prepare(job)`, which returns changes of the job, run before the agent."""
     session: WantedSession = NEW
-    """What it does with a session of its own; the agent's driver knows how."""
+    """Which session to use; the agent's driver knows how."""
     prompt_continued: str | None = None
     """The prompt for a session that knows the task already; None: the same."""
     max_steps: int | None = None
-    """Turns of the model after which the agent is ended as endless."""
+    """Model turns after which the agent is ended as endless."""
     max_tokens: int | None = None
     max_cost: float | None = None
-    """What is left of the task's budget."""
+    """The rest of the task's budget."""
     prepare_timeout_s: float = 1800.0
-    """How long git may speak with a remote for a clone or for news, in all."""
+    """Time limit for all git operations on remotes while preparing."""
     timeout_s: float = 3600.0
     stop_grace_s: float = 10.0
     log_cap: int = 256 << 20
     stall_after_s: float = 0.0
-    """Seconds without a sign of life after which the agent is stalled; 0: never."""
+    """Seconds without activity after which the agent counts as stalled; 0: never."""
     stall_kills: bool = False
     task_began: str | None = None
-    """Commit of the branch when the first attempt of the task began; None where this is the first one, or it is not known."""
+    """Commit of the branch when the task's first attempt began; None for the first attempt, or if unknown."""
     task_dirty: bool = False
-    """Whether an earlier attempt of the task left files changed and not committed."""
+    """Whether an earlier attempt of the task left uncommitted changes."""
     pr_before: str | None = None
-    """Address of the pull request that is known already."""
+    """Address of the already known pull request."""
     expect: str = "anything"
-    """What an agent must leave, as in a task; less is a failure, whatever its exit code."""
+    """What the agent must deliver, see `Task.expect`; less is a failure, whatever its exit code."""
     forge: bool = False
     """Whether the issue's forge may be asked about its pull request."""
     issue_mark: str = ""
-    """What stands in the prompt for the forge's words about the issue; empty: they are not asked for."""
+    """Placeholder in the prompt for the issue's text from the forge; empty: not requested."""
     setup: list[list[str]] = []
-    """Commands that are run in the worktree before the agent."""
+    """Commands to run in the worktree before the agent."""
     teardown: list[list[str]] = []
-    """Commands that are run there after it."""
+    """Commands to run there after it."""
     patterns: list[tuple[str, str]] = []
-    """Regular expression and class of failure, for the last lines of the log of an agent that failed; the first counts."""
+    """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
-    """What is masked in the words taken from the log."""
+    """Masked in texts taken from the log."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """`run.json`: the attempt exists. Written before anything is done for it."""
+    """`run.json`: the record that the attempt exists, written before anything else."""
 
     task_id: str
     attempt: int
@@ -110,12 +110,12 @@ class RunRecord(msgspec.Struct, frozen=True):
     timeout_s: float
     worktree: str = ""
     reader: str | None = None
-    """Driver that makes its log readable."""
+    """Driver that reads the agent's events."""
     reader_options: dict[str, Any] = {}
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """`progress.json`: how the attempt stands; at most once a second."""
+    """`progress.json`: the progress of an attempt, written at most once a second."""
 
     phase: str = "starting"
     """`waiting for git`, `worktree`, `setup`, `agent`, `teardown`, `stopping`, `sweeping` or `delivery`."""
@@ -129,28 +129,28 @@ class Progress(msgspec.Struct, frozen=True):
     quiet_s: float = 0.0
     """Seconds since the agent last printed something."""
     written_at: float = 0.0
-    """Monotonic clock of this machine at the time of writing, in seconds."""
+    """This machine's monotonic clock at the time of writing, in seconds."""
     stopping_s: float | None = None
-    """Seconds of grace that are left."""
+    """Seconds of grace left."""
     stalled: str | None = None
-    """What speaks for a stall, in words; None while the agent shows signs of life."""
+    """Evidence of a stall; None while the agent is active."""
     silent_s: float | None = None
-    """For how many seconds a stalled agent has shown no sign of life."""
+    """For how many seconds a stalled agent has shown no activity."""
     branch_before: str | None = None
     """Commit of the issue's branch when the attempt began."""
     session_id: str | None = None
     tokens: int | None = None
     cost: float | None = None
     steps: int = 0
-    """Turns of the model so far; 0 also where the agent does not tell."""
+    """Model turns so far; 0 also if the agent does not report them."""
     activity: str = ""
-    """What the agent does, in a few words; empty where it does not tell."""
+    """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
-    """Where its work starts, once that is decided."""
+    """The starting point of its work, once decided."""
 
     @property
     def usage(self) -> Usage | None:
-        """What the attempt has consumed so far; None where the agent does not tell."""
+        """The consumption so far; None if the agent does not report it."""
         return Usage(self.tokens, self.cost) if self.tokens is not None or self.cost is not None else None
 
 
@@ -177,19 +177,20 @@ class Result(msgspec.Struct, frozen=True):
     dropped_bytes: int = 0
     """Output that did not fit into the log."""
     resets_at: str | None = None
-    """When the provider's limit is over, where the agent's output told."""
+    """When the provider's limit resets, if the agent's output said so."""
     last_text: str | None = None
-    """The agent's last answer, cut short."""
+    """The agent's last answer, shortened."""
     branch_before: str | None = None
+    """See `Attempt.branch_before`."""
     not_measured: str | None = None
-    """As those of an attempt."""
+    """See `Attempt.not_measured`."""
     base: Base | None = None
-    """Where its work started; None where it did not come to that."""
+    """The starting point of its work; None if the attempt ended before it was decided."""
     git_holder: str = ""
-    """The task that git was busy for in its repository, where that kept it from its start and is known."""
+    """The task for which git was busy in the repository, if that prevented the start."""
 
     def as_attempt(self, log: str) -> Attempt:
-        """What the task keeps of it."""
+        """Make the task's record of the attempt."""
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,

@@ -7,7 +7,7 @@ from ..errors import UsageError
 from . import refs
 
 MAX_FOUND = 50
-"""References of one text that are looked at; more are no message but a list."""
+"""References found in one text at most."""
 _NAME = r"[\w~+][\w.~+-]*"
 _MENTION = re.compile(
     rf"(?P<address>(?:https?://)?(?:{_NAME}/){{2,8}}(?:-/)?(?:issues|pulls?|merge_requests)/\d{{1,12}})(?![\w/])"
@@ -16,14 +16,14 @@ _MENTION = re.compile(
 
 
 def find_mentions(text: str, default_host: str | Callable[[], str] = "github.com") -> list[refs.IssueRef]:
-    """The issues a text names, each once, in the order in which they stand there."""
+    """Find the issues that a text mentions, each once, in their order."""
     found: dict[str, refs.IssueRef] = {}
     for match in _MENTION.finditer(text):
-        words = match["short"] or match["address"]
-        if match["address"] and not words.startswith("http"):
-            words = f"https://{words}"
+        mention = match["short"] or match["address"]
+        if match["address"] and not mention.startswith("http"):
+            mention = f"https://{mention}"
         try:
-            ref = refs.parse_reference(words, default_host)
+            ref = refs.parse_reference(mention, default_host)
         except UsageError:
             continue
         found.setdefault(ref.key, ref)

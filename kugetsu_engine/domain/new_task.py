@@ -1,9 +1,9 @@
-"""A new task as it first stands on disk. Imports next to nothing, for `enqueue` starts in the time Python itself takes."""
+"""The document of a new task. Imports almost nothing, so that `enqueue` starts fast."""
 
 from ..errors import UsageError
 
 SCHEMA = 1
-"""The version of the files in a state directory; a newer one is shown and left alone."""
+"""The version of task files; files of a newer version are left alone."""
 
 MAX_MESSAGE_BYTES = 1 << 20
 """A message is at most 1 MiB of UTF-8."""
@@ -11,19 +11,19 @@ MAX_MESSAGE_BYTES = 1 << 20
 MAX_TAGS = 10
 
 EXPECTATIONS = ("anything", "none", "changes", "commits")
-"""What an attempt may be asked to leave; `domain.task.Expect` are the same."""
+"""The values of `expect`, as in `domain.task.Expect`."""
 
 SESSION_CHOICES = ("new", "continue", "fork")
-"""What a task may do with the session of its issue; `domain.session.Mode` are the same."""
+"""The values of `session`, as in `domain.session.Mode`."""
 
 
 def make_task(number: int, issue_ref: str, message: str, pending_since: str) -> dict[str, object]:
-    """Return the document of task `number`; its keys are the fields of `domain.task.Task` and a test holds them equal.
+    """Make the document of task `number`; its keys are the fields of `domain.task.Task`, which a test checks.
 
     Args:
-        number: the number of the task, also its place in the queue.
+        number: the task's number, also its position in the queue.
         issue_ref: the canonical reference.
-        message: what the agent is to do.
+        message: what the agent should do.
         pending_since: now, ISO 8601 UTC.
     """
     return {
@@ -37,34 +37,34 @@ def make_task(number: int, issue_ref: str, message: str, pending_since: str) -> 
 
 
 def check_tags(tags: "list[str]") -> "list[str]":
-    """Return tags in small letters, each once, or say why they cannot be; a `+` in front is how they are shown."""
-    found: dict[str, None] = {}
+    """Return valid tags in lower case, each once; a leading `+`, as they are shown, is dropped."""
+    valid: dict[str, None] = {}
     for tag in tags:
         word = str(tag).strip().removeprefix("+").lower()
         if not word or len(word) > 30 or not word.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise UsageError(f"{tag[:40]!r} is no tag", "letters, digits, dots and dashes, at most 30")
-        found[word] = None
-    if len(found) > MAX_TAGS:
-        raise UsageError(f"{len(found)} tags, at most {MAX_TAGS} are taken")
-    return list(found)
+            raise UsageError(f"{tag[:40]!r} is not a valid tag", "use letters, digits, dots and dashes, at most 30")
+        valid[word] = None
+    if len(valid) > MAX_TAGS:
+        raise UsageError(f"too many tags: {len(valid)}, at most {MAX_TAGS} are allowed")
+    return list(valid)
 
 
 def check_priority(value: "int | str") -> int:
-    """Return a priority, or say what one is."""
+    """Return a valid priority."""
     if str(value) not in {*"0123456789"}:
         raise UsageError("a priority is a number from 0 to 9", "9 starts first")
     return int(value)
 
 
 def check_expectation(value: str) -> str:
-    """Return what an attempt must leave, or say what can be asked for."""
+    """Return a valid value of `expect`."""
     if value not in EXPECTATIONS:
         raise UsageError(f"{value[:40]!r} is not a valid value of expect", f"use one of {', '.join(EXPECTATIONS)}")
     return value
 
 
 def parse_task_id(text: str) -> str | None:
-    """Read `41`, `#41` or `q_41` as `q_41`; None when it is no task id. The bash kugetsu had ids such as `q_17_ab`."""
+    """Read `41`, `#41` or `q_41` as `q_41`; None for anything else. The bash kugetsu had ids such as `q_17_ab`."""
     rest = text.strip().removeprefix("#").removeprefix("q_")
     if rest.isascii() and rest.isdigit():
         return f"q_{int(rest)}" if len(rest) <= 15 else None

@@ -1,16 +1,16 @@
-"""What keeps tasks from starting that only the engine can know; it tells so, as everyone explains the queue by it."""
+"""Obstacles to starts that only the engine can find; it publishes them, so that all programs explain the queue alike."""
 
 import msgspec
 
 
 class Obstacles(msgspec.Struct, frozen=True):
-    """Found by the engine when it tried, and kept until it has tried again."""
+    """Found when the engine tried to start tasks, and kept until it tries again."""
 
     issues: list[str] = []
-    """Keys of issues that someone else works on: `destroy`, an attempt of an older kugetsu, another program."""
+    """Keys of issues locked by something else: `destroy`, an attempt of an older kugetsu, another program."""
     slots: int = 0
-    """Slots that neither an agent of the books nor a known person holds."""
+    """Slots held by neither an agent of the queue nor a known manual session."""
     preparing: dict[str, str] = {}
-    """The task that has git at work in a repository, by the repository's names; only where others had to wait long for that."""
+    """By repository, the task for which git is busy there; only if others have waited for it for long."""
     trouble: str = ""
-    """What the disk or the system refused in the last turn."""
+    """The error of the disk or the system in the last turn."""

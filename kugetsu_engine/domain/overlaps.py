@@ -1,4 +1,4 @@
-"""Which running worktrees change the same files: a forecast of conflicts, as the second one to be merged may have one."""
+"""Running tasks that change the same files, so that the second to be merged may have conflicts."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -9,7 +9,7 @@ from .new_task import format_id
 from .text.quantities import format_count
 
 MAX_NAMED = 5
-"""Files of an overlap that are named."""
+"""Files that an overlap lists."""
 
 
 class Overlap(msgspec.Struct, frozen=True):
@@ -17,9 +17,9 @@ class Overlap(msgspec.Struct, frozen=True):
 
     tasks: tuple[str, str]
     files: list[str]
-    """The first of them in order of their names."""
+    """The first of them, by name."""
     count: int
-    """How many they are in all."""
+    """The number of all of them."""
 
     def __str__(self) -> str:
         first, second = (format_id(task) for task in self.tasks)
@@ -27,23 +27,23 @@ class Overlap(msgspec.Struct, frozen=True):
 
     @property
     def what(self) -> str:
-        """The files in words."""
+        """The files in a few words."""
         more = self.count - 1
         return self.files[0] + (f" and {format_count(more, 'more file')}" if more else "")
 
     def other(self, task: str) -> str:
-        """The task that shares files with this one."""
+        """The other task of the overlap."""
         return self.tasks[1] if self.tasks[0] == task else self.tasks[0]
 
 
 def find_overlaps(changed: Mapping[str, tuple[str, frozenset[str]]]) -> tuple[Overlap, ...]:
-    """The overlaps among tasks, in their order.
+    """Find the overlaps among tasks.
 
     Args:
-        changed: by task the repository it works in and the files it changed.
+        changed: by task, its repository and the files it changed.
     """
-    found = []
-    for (first, (one, files)), (second, (other, others)) in combinations(changed.items(), 2):
-        if one == other and (both := sorted(files & others)):
-            found.append(Overlap((first, second), both[:MAX_NAMED], len(both)))
-    return tuple(found)
+    overlaps = []
+    for (first, (repository, files)), (second, (other, others)) in combinations(changed.items(), 2):
+        if repository == other and (both := sorted(files & others)):
+            overlaps.append(Overlap((first, second), both[:MAX_NAMED], len(both)))
+    return tuple(overlaps)

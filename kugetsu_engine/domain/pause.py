@@ -1,24 +1,24 @@
-"""Why the queue is paused, where it was not the operator: as data, beside the sentence that is shown."""
+"""Why the queue is paused, as data beside the sentence that is shown."""
 
 from enum import StrEnum
 
 
 class PauseReason(StrEnum):
-    """Who or what paused the queue, as far as it matters for when it goes on."""
+    """What paused the queue, as far as it decides when the queue resumes."""
 
     OPERATOR = ""
-    """Also where the queue is not paused, and where a later version names a reason that this one does not know."""
+    """Also when the queue is not paused, and for reasons of later versions."""
     BUDGET = "budget"
-    """It goes on by itself with the next day, or a larger budget."""
+    """It resumes by itself the next day, or with a larger budget."""
     MACHINE_RESTARTED = "machine_restarted"
 
 
 _OLD_TEXTS = {"the budget of the day": PauseReason.BUDGET, "machine restarted": PauseReason.MACHINE_RESTARTED}
-"""How the sentences of versions began that stored nothing else. Not to be reworded: they stand in old files."""
+"""How the sentences of earlier versions began, which stored no code. They are in old files: do not reword them."""
 
 
 def read_pause_reason(code: str, text: str) -> PauseReason:
-    """The reason that a state file gives: its code, or its sentence where an earlier version wrote it."""
+    """Read the reason in a state file: from its code, or from its sentence if an earlier version wrote it."""
     if code:
         return next((reason for reason in PauseReason if reason == code), PauseReason.OPERATOR)
     return next((reason for begin, reason in _OLD_TEXTS.items() if text.startswith(begin)), PauseReason.OPERATOR)

@@ -1,4 +1,4 @@
-"""What a forge knows about an issue and its pull request, as records."""
+"""Records of an issue and its pull request on a forge."""
 
 from typing import Literal
 
@@ -9,10 +9,10 @@ ChecksState = Literal["success", "failure", "pending"]
 
 
 class Checks(msgspec.Struct, frozen=True):
-    """The checks of a pull request's newest commit, added up."""
+    """The combined checks of a pull request's newest commit."""
 
     state: ChecksState
-    """`failure` as soon as one failed, `pending` while one is under way."""
+    """`failure` if one failed, else `pending` if one is running."""
     total: int = 0
     failed: int = 0
 
@@ -26,29 +26,29 @@ class PullRequest(msgspec.Struct, frozen=True):
     title: str = ""
     draft: bool = False
     head: str = ""
-    """The commit it stands at, as the forge knows it."""
+    """Its commit on the forge."""
     checks: Checks | None = None
-    """None where there are none, or they could not be read."""
+    """None when there are none, or they could not be read."""
 
     def __str__(self) -> str:
-        words = f"PR #{self.number} {'draft' if self.draft and self.state == 'open' else self.state}"
+        text = f"PR #{self.number} {'draft' if self.draft and self.state == 'open' else self.state}"
         if self.checks is None or self.state != "open":
-            return words
+            return text
         done = {"success": "checks passed", "pending": "checks under way"}
-        return f"{words}, {done.get(self.checks.state, f'{self.checks.failed} of {self.checks.total} checks failed')}"
+        return f"{text}, {done.get(self.checks.state, f'{self.checks.failed} of {self.checks.total} checks failed')}"
 
 
 class IssueText(msgspec.Struct, frozen=True):
-    """An issue in its author's words."""
+    """Title and body of an issue."""
 
     title: str
     body: str = ""
 
 
 class KnownPull(msgspec.Struct, frozen=True):
-    """What was learnt of the pull request of an issue's branch, and when."""
+    """The last answer of a forge about the pull request of a branch."""
 
     asked_at: str
     branch: str
     pull: PullRequest | None = None
-    """None: the forge knew of none."""
+    """None: there was none."""

@@ -69,30 +69,30 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     )  # a session that goes on knows its issue
     prompt = _prompt(paths, settings, task, ref, mark)
     call = Invocation(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
-    drive = registry.build_launch_spec(agent, settings, call)
-    program = drive.program or drive.argv[0]
+    spec = registry.build_launch_spec(agent, settings, call)
+    program = spec.program or spec.argv[0]
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
-        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
-        prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
-        prompt_on_stdin=drive.prompt_on_stdin, issue_mark=mark, forge=forge,
-        env=environment.build_environment(paths, client, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
+        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=spec.argv,
+        prompt=prompt if spec.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
+        prompt_on_stdin=spec.prompt_on_stdin, issue_mark=mark, forge=forge,
+        env=environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
         repository_locks=paths.locks,
-        output=drive.output, errors_apart=drive.errors_apart, result_grace_s=settings.result_grace,
-        reader=drive.reader, reader_options=drive.reader_options,
-        told=paths.readable_log(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
-        times=paths.times(task.id, task.attempt), after=drive.after,
+        output=spec.output, errors_apart=spec.errors_apart, result_grace_s=settings.result_grace,
+        reader=spec.reader, reader_options=spec.reader_options,
+        told=paths.readable_log(task.id, task.attempt) if spec.reader else None, prepare=spec.prepare,
+        times=paths.times(task.id, task.attempt), after=spec.after,
         kind=kind, program=program,
         check="versions" if program_versions.detect_kind(kind, program) in program_versions.TESTED else None,
         session=session, prompt_continued=go_on,
-        max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
+        max_steps=spec.max_steps, max_tokens=spec.max_tokens, max_cost=_left(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
-        stall_kills=settings.stall_kills, patterns=list(drive.patterns),
+        stall_kills=settings.stall_kills, patterns=list(spec.patterns),
         task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
         secrets=sorted(secret_values.collect_secrets(paths, settings, client)),

@@ -22,7 +22,7 @@ FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_
 
 
 def build_environment(
-    paths: StatePaths, client: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
+    paths: StatePaths, client: Mapping[str, str], pass_env: Sequence[str], spec_env: Mapping[str, str],
     task: Task, facts: Mapping[str, str], run_dir: str, unset: Sequence[str] = (),
 ) -> dict[str, str]:  # fmt: skip
     """Return the variables of one agent.
@@ -42,7 +42,7 @@ def build_environment(
     built = _common(paths, client, pass_env, env_files.choose_env_files(task.issue_ref), unset)
     if task.issue_ref == PM_AGENT:  # it hands work on with `kugetsu`, which need not be on the operator's path
         built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
-    built |= drive_env
+    built |= spec_env
     built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}
     built |= {"KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_DIR": paths.root, **facts, "TMPDIR": RunPaths(run_dir).temporary}
     return built

@@ -1,6 +1,6 @@
-"""Destroying what was made for an issue: session, worktree, branch where its commits are elsewhere, and what was said.
+"""Removes what was made for an issue: session, worktree, conversation log, and the branch if its commits exist elsewhere.
 
-The issue's lock is held meanwhile, so no agent starts on it; the books are changed by a request, as everything is.
+The issue's lock is held meanwhile, so no agent starts on it. Tasks are changed by requests to the engine, as always.
 """
 
 import os
@@ -30,21 +30,21 @@ from .removal import Facts, InspectedWorktree, Objection, Reason, WorkingDirecto
 WAIT_S = 20.0
 POLL_S = 0.05
 MAY_OVERRIDE = frozenset({Reason.TASK, Reason.FOREIGN, Reason.NOT_ARRIVED})
-"""Objections that do not count here: the issue was named, its waiting tasks are cancelled, and a branch whose commits are
-nowhere else stays. `--force` overrides every other one as well."""
+"""The issue was named, its waiting tasks are cancelled, and a branch whose commits exist nowhere else is kept. `--force`
+overrides all other objections as well."""
 
 
 class IssueResources(msgspec.Struct, frozen=True):
-    """What there is of an issue."""
+    """What exists for an issue."""
 
     issue_ref: str
     branch: str
     worktree: InspectedWorktree | None
     objections: tuple[Objection, ...]
-    """What speaks against removing the worktree."""
+    """Reasons against removing the worktree."""
     session: Session | None
     message_count: int
-    """Messages that are kept."""
+    """Messages in the conversation log."""
     active: tuple[Task, ...]
     waiting: tuple[Task, ...]
 
@@ -54,61 +54,60 @@ class IssueResources(msgspec.Struct, frozen=True):
         return not (self.worktree or self.session or self.message_count or self.waiting or self.active)
 
     def describe_parts(self) -> list[str]:
-        """What would be removed, a line each."""
-        found = [f"agent     {task.shown} is stopped" for task in self.active]
-        found += [f"task      {task.shown} is cancelled: {task.title}" for task in self.waiting]
+        """Return what would be removed, a line each."""
+        lines = [f"agent     {task.shown} is stopped" for task in self.active]
+        lines += [f"task      {task.shown} is cancelled: {task.title}" for task in self.waiting]
         if self.session is not None:
-            what = f"{self.session.session_id} of {self.session.agent or 'opencode'}" if self.session.session_id else ""
-            found.append(f"session   {what or self.session.pr_url or 'nothing yet'}")
+            session = f"{self.session.session_id} of {self.session.agent or 'opencode'}" if self.session.session_id else ""
+            lines.append(f"session   {session or self.session.pr_url or 'none yet'}")
         if self.worktree is not None:
-            found.append(f"worktree  {self.worktree.path}")
-        held = self.worktree.state if self.worktree is not None else None
-        if held is not None and held.issue_branch is not None:
-            kept = "kept: its commits are nowhere else" if held.only_here else "removed: its commits are elsewhere as well"
-            found.append(f"branch    {self.branch}, {kept}")
-        return found + ([f"context   {format_count(self.message_count, 'message')}"] if self.message_count else [])
+            lines.append(f"worktree  {self.worktree.path}")
+        state = self.worktree.state if self.worktree is not None else None
+        if state is not None and state.issue_branch is not None:
+            fate = "kept: its commits exist nowhere else" if state.only_here else "removed: its commits exist elsewhere as well"
+            lines.append(f"branch    {self.branch}, {fate}")
+        return lines + ([f"context   {format_count(self.message_count, 'message')}"] if self.message_count else [])
 
     def list_objections(self, pr_state: str | None) -> list[str]:
-        """Why it should not be destroyed, each in a few words.
+        """Return the reasons against destroying it, each in a few words.
 
         Args:
-            pr_state: `open`, `closed` or `merged`; None where nobody could tell.
+            pr_state: `open`, `closed` or `merged`; None if not known.
         """
-        found = [f"{task.shown} has an agent" for task in self.active]
+        reasons = [f"{task.shown} has an agent" for task in self.active]
         url = self.session.pr_url if self.session is not None else None
         if pr_state == "open":
-            found.append(f"its pull request is open{f': {url}' if url else ''}")
+            reasons.append(f"its pull request is open{f': {url}' if url else ''}")
         elif url and pr_state is None:
-            found.append(f"its pull request may be open, as nobody could be asked: {url}")
+            reasons.append(f"its pull request may be open, as no forge could be asked: {url}")
         lost = (Reason.UNCOMMITTED, Reason.ON_NO_BRANCH)
-        found += [f"{one.text}, which would be lost" if one.reason in lost else one.text for one in self.objections]
-        return found
+        return reasons + [f"{it.text}, which would be lost" if it.reason in lost else it.text for it in self.objections]
 
 
 def inspect_issue(client: Client, issue_ref: str) -> IssueResources:
-    """Find out what there is of an issue; changes nothing."""
+    """Find out what exists for an issue; changes nothing."""
     ref = refs.parse_reference(issue_ref)
     path = client.paths.worktree(issue_names.name_of(client.paths, issue_ref))
-    worktree, against = _inspect(path, ref.branch) if os.path.lexists(path) else (None, [])
+    worktree, objections = _inspect(path, ref.branch) if os.path.lexists(path) else (None, [])
     try:
-        said = len(contexts.load_context(client.paths, issue_ref).conversation_history)
+        message_count = len(contexts.load_context(client.paths, issue_ref).conversation_history)
     except KugetsuError:
-        said = 0
+        message_count = 0
     session = sessions.load_session(client.paths, issue_names.session_name(client.paths, issue_ref))
     tasks = issue_tasks.list_issue_tasks(client.paths, issue_ref, client.default_server)
     return IssueResources(
-        issue_ref, ref.branch, worktree, tuple(against), session, said,
+        issue_ref, ref.branch, worktree, tuple(objections), session, message_count,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
     )  # fmt: skip
 
 
 def _inspect(path: str, branch: str) -> tuple[InspectedWorktree, list[Objection]]:
-    state = removal.inspect_worktree(path, branch)
-    return state, removal.list_objections(state, Facts(process=WorkingDirectories().find_process(path)), MAY_OVERRIDE)
+    inspected = removal.inspect_worktree(path, branch)
+    return inspected, removal.list_objections(inspected, Facts(process=WorkingDirectories().find_process(path)), MAY_OVERRIDE)
 
 
-def read_pull_request_state(client: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
-    """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
+def read_pull_request_state(client: Client, issue_ref: str, report: Callable[[str], None]) -> str | None:
+    """Ask the forge for the state of the issue's pull request; None if there is none, or it is not known."""
     ref = refs.parse_reference(issue_ref)
     if ref.is_local:
         return None
@@ -116,53 +115,53 @@ def read_pull_request_state(client: Client, issue_ref: str, complain: Callable[[
     try:
         pull = forges.fetch_pull_request(ref, ref.branch)
     except ForgeError as error:
-        complain(f"the forge could not be asked: {error.message}")
+        report(f"the forge could not be asked: {error.message}")
         known_pull = forges.read_known(ref)
         pull = known_pull.pull if known_pull is not None else None
     return pull.state if pull is not None else None
 
 
-def destroy_issue(client: Client, remains: IssueResources, *, force: bool) -> Iterator[str]:
-    """Remove all of it, and say each step. Begun again after a crash, it finishes.
+def destroy_issue(client: Client, resources: IssueResources, *, force: bool) -> Iterator[str]:
+    """Remove all of it, yielding a line for each step. After a crash, another call finishes the work.
 
     Args:
-        force: stop the agent, remove the worktree in spite of every objection, and go on where the agent's program does not
-            delete the session.
+        force: stop the agent, override all objections against removing the worktree, and continue if the agent's program does
+            not delete the session.
 
     Raises:
-        AlreadySo: the issue has an agent, or something speaks against removing its worktree by now.
-        KugetsuError: read-only, or git or the agent's program refused; what was not said is still there.
+        Conflict: the issue has an agent, or there is an objection against removing its worktree.
+        KugetsuError: read-only, or git or the agent's program failed; the steps that were not yielded are not done.
     """
     client.refuse_if_read_only()
-    with _issue_locked(client, remains, force):
-        worktree = remains.worktree
+    with _hold_issue(client, resources, force):
+        worktree = resources.worktree
         if worktree is not None and os.path.lexists(worktree.path):
-            worktree, against = _inspect(worktree.path, remains.branch)
-            if against and not force:
-                raise Conflict("; ".join(one.text for one in against), "--force does it all the same")
-        yield from _session(client, remains, force)
+            worktree, objections = _inspect(worktree.path, resources.branch)
+            if objections and not force:
+                raise Conflict("; ".join(objection.text for objection in objections), "use --force to override")
+        yield from _delete_session(client, resources, force)
         if worktree is not None and os.path.lexists(worktree.path):
-            yield _remove(client, remains, worktree, force)
-        yield _forget(client, remains.issue_ref)
+            yield _remove_worktree(client, resources, worktree, force)
+        yield _forget(client, resources.issue_ref)
 
 
 @contextmanager
-def _issue_locked(client: Client, remains: IssueResources, force: bool) -> Iterator[None]:
-    path = client.paths.issue_lock(issue_names.name_of(client.paths, remains.issue_ref))
-    # An agent that an older kugetsu started may hold the issue under another name; its task it holds in any case.
-    tasks = [client.paths.task_lock(task.id) for task in remains.active]
+def _hold_issue(client: Client, resources: IssueResources, force: bool) -> Iterator[None]:
+    path = client.paths.issue_lock(issue_names.name_of(client.paths, resources.issue_ref))
+    # An agent that an older kugetsu started may hold the issue under another name, but always holds its task.
+    tasks = [client.paths.task_lock(task.id) for task in resources.active]
     fd = try_lock(path)
     try:
         if fd is None or any(map(is_held, tasks)):
             if not force:
-                raise Conflict(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
-            # As one act: a task of the issue that waits would else take the place of the agent.
-            waiting = [Request("cancel", task.id) for task in remains.waiting]
-            client.send_requests([*waiting, *(Request("kill", task.id) for task in remains.active)])
+                raise Conflict(f"{resources.issue_ref} has an agent", "stop it with kugetsu kill, or use --force")
+            # In one request: else a waiting task of the issue would start as soon as the agent ends.
+            waiting = [Request("cancel", task.id) for task in resources.waiting]
+            client.send_requests([*waiting, *(Request("kill", task.id) for task in resources.active)])
         deadline = time.monotonic() + loader.load_settings(client.paths, client.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
-                raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
+                raise KugetsuError(f"the agent of {resources.issue_ref} has not ended", "kugetsu status shows it")
             pause(POLL_S)
         yield
     finally:
@@ -170,39 +169,41 @@ def _issue_locked(client: Client, remains: IssueResources, force: bool) -> Itera
             unlock(fd)
 
 
-def _session(client: Client, remains: IssueResources, force: bool) -> Iterator[str]:
+def _delete_session(client: Client, resources: IssueResources, force: bool) -> Iterator[str]:
     """Delete the agent's own conversation."""
-    session = remains.session
+    session = resources.session
     if session is None or session.session_id is None:
         return
     settings = loader.load_settings(client.paths, client.environ)[0]
-    places = (session.worktree, remains.worktree.path if remains.worktree else None)
+    places = (session.worktree, resources.worktree.path if resources.worktree else None)
     folder = next((path for path in places if path and os.path.isdir(path)), client.paths.root)
     environ: Mapping[str, str] = dict(client.environ)
     try:
         gone = registry.delete_session(
             session.agent or "opencode", settings, session.session_id, folder, environ, client.paths.root
         )
-        told = "deleted" if gone else f"forgotten; {session.agent} keeps it in its own way"
-        yield f"session {session.session_id} {told}"
+        fate = "deleted" if gone else f"forgotten; {session.agent} keeps its own copy"
+        yield f"session {session.session_id} {fate}"
     except AttemptFailed as error:
         if not force:
-            raise KugetsuError(f"the session stays, and so does all else: {error.message}", "--force goes on without") from None
-        yield f"session {session.session_id} is forgotten, but may still be there: {error.message}"
+            raise KugetsuError(
+                f"the session was not deleted, so nothing was: {error.message}", "use --force to continue without"
+            ) from None
+        yield f"session {session.session_id} is forgotten, but may still exist: {error.message}"
 
 
-def _remove(client: Client, remains: IssueResources, worktree: InspectedWorktree, force: bool) -> str:
+def _remove_worktree(client: Client, resources: IssueResources, worktree: InspectedWorktree, force: bool) -> str:
     done = removal.remove_worktree(
         client.paths, worktree, Facts(), frozenset(Reason) if force else MAY_OVERRIDE, with_branch=True
     )
-    rest = f"; {done.left}" if done.left else ""
+    rest = f"; {done.fault}" if done.fault else ""
     if worktree.state is None or worktree.state.issue_branch is None:
         return f"worktree {worktree.path} removed{rest}"
-    return f"worktree {worktree.path} removed, branch {remains.branch} {'removed' if done.branch_gone else 'kept'}{rest}"
+    return f"worktree {worktree.path} removed, branch {resources.branch} {'removed' if done.branch_gone else 'kept'}{rest}"
 
 
 def _forget(client: Client, issue_ref: str) -> str:
-    """Have the engine forget the issue; it may have to enter first how the agent ended."""
+    """Have the engine forget the issue; wait until it has recorded how the agent ended."""
     deadline = time.monotonic() + WAIT_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The care of worktrees: what each one holds, which may go without any loss, and removing those."""
+"""Lists worktrees, says which can be removed without losing work, and removes those."""
 
 import os
 import time
@@ -25,13 +25,13 @@ from . import removal
 from .removal import Facts, InspectedWorktree, Reason, hold_lock
 
 MAY_OVERRIDE = frozenset({Reason.ONLY_HERE})
-"""Objections that do not count here: the branch stays, so its commits do. There is no option to override another one."""
+"""The branch is kept, and so are its commits. No option overrides another objection."""
 _STATES = {
     Reason.AGENT: "live", Reason.TASK: "waiting", Reason.UNREADABLE: "unknown", Reason.UNCOMMITTED: "dirty",
     Reason.UNDER_WAY: "dirty", Reason.LOCKED: "dirty", Reason.REPOSITORY_INSIDE: "dirty", Reason.FOREIGN: "unknown",
     Reason.ON_NO_BRANCH: "unpushed", Reason.NOT_ARRIVED: "unpushed",
 }  # fmt: skip
-"""The state of a worktree by what counts most against its removal; where a process is in it, it is that of its work."""
+"""The state that is shown, by the first objection. A process in the worktree does not change it."""
 
 
 class Worktree(msgspec.Struct, frozen=True):
@@ -40,18 +40,18 @@ class Worktree(msgspec.Struct, frozen=True):
     path: str
     slug: str
     issue_ref: str | None
-    """None where no task is known that worked in it."""
+    """None if no task is known that worked in it."""
     branch: str | None
     repository: str | None
     size_bytes: int
     last_used: float
-    """Seconds since 1970: when git, or an agent by way of git, last wrote in it."""
+    """Seconds since 1970: when git last wrote in it."""
     state: str
     """`live`, `waiting`, `dirty`, `unpushed`, `merged`, `pushed`, `empty` or `unknown`."""
     why: str
-    """Why it may go, or why it stays."""
+    """Why it can be removed, or why not."""
     safe: bool
-    """Whether removing it loses nothing: all of it is elsewhere, and nobody works in it."""
+    """Whether removing it loses no work and disturbs nobody."""
     dirty: int = 0
     ahead: int = 0
     unpushed: int | None = None
@@ -60,7 +60,7 @@ class Worktree(msgspec.Struct, frozen=True):
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """What became of one worktree."""
+    """What `remove_safe` did with one worktree."""
 
     worktree: Worktree
     removed: bool
@@ -68,7 +68,7 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 class WorktreeInventory:
-    """Looks after the worktrees of one state directory."""
+    """The worktrees of one state directory."""
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time, *, read_only: bool = False
@@ -79,64 +79,64 @@ class WorktreeInventory:
         self._environ = environ
         self._client = Client(paths.root, environ, LocalEngine(paths, environ), read_only=read_only)
         snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
-        tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
+        tasks = (*(active.task for active in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
         self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
         self._pulls = pull_requests.load_pull_requests(paths).issues
         self._working = removal.WorkingDirectories()
 
     def list_worktrees(self, sized: bool = True) -> list[Worktree]:
-        """Every worktree, the one that was used longest ago first."""
+        """Return all worktrees, the least recently used first."""
         try:
             entries = list(os.scandir(self._paths.worktrees))
         except FileNotFoundError:
             return []
         slugs = [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)]
-        return sorted((self.inspect_worktree(slug, sized) for slug in slugs), key=lambda one: one.last_used)
+        return sorted((self.inspect_worktree(slug, sized) for slug in slugs), key=lambda worktree: worktree.last_used)
 
     def inspect_worktree(self, slug: str, sized: bool = True) -> Worktree:
-        """One worktree.
+        """Describe one worktree.
 
         Args:
-            sized: whether its size is added up.
+            sized: whether to compute its size.
         """
         reference = self._refs.get(slug)
-        state = self._inspect(slug)
-        facts = self._facts(slug, state.state, locks.is_held(self._paths.issue_lock(slug)))
-        against = removal.list_objections(state, facts, MAY_OVERRIDE)
-        name, why = ("unknown", "") if state.state is None else _work(state.state, facts)
-        if against:
-            name, why = _STATES.get(against[0].reason, name), against[0].text
-        shown = Worktree(
-            state.path, slug, reference, None, None, _size(state.path) if sized else 0, _last_used(state.path), name, why,
-            not against,
+        inspected = self._inspect(slug)
+        facts = self._collect_facts(slug, inspected.state, locks.is_held(self._paths.issue_lock(slug)))
+        objections = removal.list_objections(inspected, facts, MAY_OVERRIDE)
+        name, why = ("unknown", "") if inspected.state is None else _describe_work(inspected.state, facts)
+        if objections:
+            name, why = _STATES.get(objections[0].reason, name), objections[0].text
+        worktree = Worktree(
+            inspected.path, slug, reference, None, None, _measure_size(inspected.path) if sized else 0,
+            _last_used(inspected.path), name, why, not objections,
         )  # fmt: skip
-        if (found := state.state) is None:
-            return shown
+        if (state := inspected.state) is None:
+            return worktree
         return msgspec.structs.replace(
-            shown, branch=found.branch, repository=found.repository, dirty=found.dirty, ahead=found.ahead,
-            unpushed=found.unpushed, merged=found.merged or facts.merged_as, upstream_gone=found.upstream_gone,
+            worktree, branch=state.branch, repository=state.repository, dirty=state.dirty, ahead=state.ahead,
+            unpushed=state.unpushed, merged=state.merged or facts.merged_as, upstream_gone=state.upstream_gone,
         )  # fmt: skip
 
     def fetch_remotes(self) -> list[str]:
-        """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
+        """Fetch the remotes of all repositories; return a sentence for each that failed."""
         self._client.refuse_if_read_only()
         set_remote_variables({name: self._environ[name] for name in self._settings.pass_env if name in self._environ})
         faults = []
-        known: dict[str, set[str]] = {}
-        for one in self.list_worktrees(sized=False):
-            if one.repository:
-                known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
-        for repository, branches in sorted(known.items()):
-            with hold_lock(self._paths.repository_lock(discovery.resolve_main_folder(repository))) as quiet:
-                fault = self._refresh(repository, branches) if quiet else "git works in it"
+        branches_of: dict[str, set[str]] = {}
+        for worktree in self.list_worktrees(sized=False):
+            if worktree.repository:
+                branches_of.setdefault(worktree.repository, set()).update([worktree.branch] if worktree.branch else [])
+        for repository, branches in sorted(branches_of.items()):
+            with hold_lock(self._paths.repository_lock(discovery.resolve_main_folder(repository))) as held:
+                fault = self._fetch(repository, branches) if held else "git is in use in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
         return faults
 
-    def remove_safe(self, dry_run: bool, told: Callable[[Removal], None]) -> list[Removal]:
-        """Remove what may go without any loss, and say of each what became of it."""
-        made = []
+    def remove_safe(self, dry_run: bool, report: Callable[[Removal], None]) -> list[Removal]:
+        """Remove the worktrees that are safe to remove; report each worktree and what was done with it."""
+        removals = []
         if not dry_run:
             self._client.refuse_if_read_only()
             folder_removal.finish_removals(self._paths.worktrees)
@@ -144,52 +144,52 @@ class WorktreeInventory:
             removal = Removal(worktree, False, worktree.why)
             if worktree.safe and not dry_run:
                 removal = self._remove(worktree)
-            told(removal)
-            made.append(removal)
-        return made
+            report(removal)
+            removals.append(removal)
+        return removals
 
-    def _refresh(self, repository: str, branches: set[str]) -> str | None:
+    def _fetch(self, repository: str, branches: set[str]) -> str | None:
         try:
             return start_point.fetch_start_point(repository, self._settings.base_branch, branches)
         except AttemptFailed as error:
             return error.message
 
     def _is_own(self, repository: str) -> bool:
-        """Whether kugetsu made a clone."""
+        """Whether a repository is a clone that kugetsu made."""
         return f"{repository}/".startswith(f"{os.path.realpath(self._paths.repositories)}/")
 
     def _remove(self, worktree: Worktree) -> Removal:
-        """Remove one worktree under the locks of its issue and its repository, after another look."""
-        with hold_lock(self._paths.issue_lock(worktree.slug)) as alone:
-            if not alone:
-                return Removal(worktree, False, "an agent begins in it")
-            state = self._inspect(worktree.slug)
+        """Inspect one worktree again under its issue's lock, and remove it."""
+        with hold_lock(self._paths.issue_lock(worktree.slug)) as held:
+            if not held:
+                return Removal(worktree, False, "an agent is starting in it")
+            inspected = self._inspect(worktree.slug)
             try:
-                facts = self._facts(worktree.slug, state.state, agent=False)
-                done = removal.remove_worktree(self._paths, state, facts, MAY_OVERRIDE, with_branch=False, wait=False)
+                facts = self._collect_facts(worktree.slug, inspected.state, agent=False)
+                done = removal.remove_worktree(self._paths, inspected, facts, MAY_OVERRIDE, with_branch=False, wait=False)
             except KugetsuError as error:
                 return Removal(worktree, False, error.message)
-        return Removal(worktree, True, f"{worktree.why}; {done.left}" if done.left else worktree.why)
+        return Removal(worktree, True, f"{worktree.why}; {done.fault}" if done.fault else worktree.why)
 
     def _inspect(self, slug: str) -> InspectedWorktree:
         path = self._paths.worktree(slug)
         return removal.inspect_worktree(path, target=self._target(path, self._refs.get(slug)))
 
-    def _facts(self, slug: str, found: WorktreeState | None, agent: bool) -> Facts:
+    def _collect_facts(self, slug: str, state: WorktreeState | None, agent: bool) -> Facts:
         task = self._open.get(slug)
-        waiting = f"{task.shown} is to work in it ({task.state})" if task is not None else None
-        by_pull = self._merged_by_pull(self._refs.get(slug), found) if found is not None else None
+        waiting = f"{task.shown} will work in it ({task.state})" if task is not None else None
+        by_pull = self._merged_by_pull(self._refs.get(slug), state) if state is not None else None
         return Facts(agent, waiting, self._working.find_process(self._paths.worktree(slug)), by_pull)
 
-    def _merged_by_pull(self, reference: str | None, found: WorktreeState) -> str | None:
-        """What a forge said: the pull request with exactly this commit at its head was merged."""
+    def _merged_by_pull(self, reference: str | None, state: WorktreeState) -> str | None:
+        """The merged pull request whose head is this very commit, as the forge last reported it."""
         known = self._pulls.get(key_of(reference or ""))
         pull = known.pull if known else None
-        merged = pull is not None and pull.state == "merged" and pull.head == found.head
+        merged = pull is not None and pull.state == "merged" and pull.head == state.head
         return f"merged as PR #{pull.number}" if merged and pull is not None else None
 
     def _target(self, path: str, reference: str | None) -> str | None:
-        """The commit that the work is to arrive in, as the repository knows it now."""
+        """The commit that the work is to be merged into, without asking a remote."""
         repository = repository_of(reference) if reference else None
         own = self._settings.repos.get(repository) if repository else None
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
@@ -200,24 +200,24 @@ class WorktreeInventory:
             return None
 
 
-def _work(found: WorktreeState, facts: Facts) -> tuple[str, str]:
-    """Where the commits of a worktree are, as a state and in words."""
-    if not found.ahead:
+def _describe_work(state: WorktreeState, facts: Facts) -> tuple[str, str]:
+    """The state that is shown for a worktree's commits, and a description."""
+    if not state.ahead:
         return "empty", "no commits of its own"
-    if found.merged or facts.merged_as:
+    if state.merged or facts.merged_as:
         how = {"merged": "merged", "rebased": "merged by rebase", "squashed": "merged by squash"}
-        return "merged", how.get(found.merged or "", facts.merged_as or "")
-    return ("pushed", "all of it is on the remote") if found.unpushed == 0 else ("unpushed", "")
+        return "merged", how.get(state.merged or "", facts.merged_as or "")
+    return ("pushed", "all commits are on the remote") if state.unpushed == 0 else ("unpushed", "")
 
 
-def _size(folder: str) -> int:
-    """What it takes on the disk; a file with several names counts once."""
+def _measure_size(folder: str) -> int:
+    """Bytes used on the disk; a file with several hard links counts once."""
     total = 0
     seen: set[tuple[int, int]] = set()
-    for place, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
         for name in (*folders, *names):
             try:
-                status = os.lstat(f"{place}/{name}")
+                status = os.lstat(f"{parent}/{name}")
             except OSError:
                 continue
             if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in seen:

@@ -58,10 +58,10 @@ def test_without_room_nothing_starts_and_it_says_why_until_there_is_room(fleet: 
     """`why`, an alert and one notification; then it starts by itself, and the alert is gone."""
     task = fleet.enqueue()
     machine, _ = on_machine(410 * MIB)
-    assert wait_until(lambda: alert(fleet), 5, "the alert") == "nothing new starts: only 410M memory free, 600M wanted"
+    assert wait_until(lambda: alert(fleet), 5, "the alert") == "nothing new starts: only 410M memory free, 600M needed"
     seen = picture(fleet)
     why = seen.explain_wait(seen.pending[0])
-    assert (why.code, why.text) == ("pressure", "only 410M memory free, 600M wanted")
+    assert (why.code, why.text) == ("pressure", "only 410M memory free, 600M needed")
     machine.looks = 0
     wait_until(lambda: machine.looks >= 2, 3 * CHECK_AGAIN_S + 5, "two more looks")
     assert fleet.starts() == []

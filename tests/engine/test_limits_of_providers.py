@@ -66,7 +66,7 @@ def test_a_rate_limit_lets_the_agents_tasks_wait_and_the_others_go_on(fleet: Fle
     for waiting in (limited, waits):
         why = seen.explain_wait(fleet.task(waiting))
         assert why.code == "rate_limit"
-        assert why.text.startswith("scripted: rate limit, goes on in ")
+        assert why.text.startswith("scripted: rate limit, resumes in ")
         assert why.until is not None
         assert 3000 < why.until - seen.taken_at <= 3600
     assert [alert.code for alert in seen.alerts] == ["rate_limit"]
@@ -140,7 +140,7 @@ def test_a_refused_key_ends_the_task_at_once_and_keeps_the_queue_from_burning(fl
     assert (task.state, task.attempt, task.attempts[0].failure) == ("error", 1, "credentials")
     assert task.error == "credentials: exit code 1: API Error: 401 Unauthorized (not retried)"
     wait_for_rest(fleet)
-    assert picture(fleet).explain_wait(fleet.task(waits)).text.startswith("scripted: credentials, goes on in ")
+    assert picture(fleet).explain_wait(fleet.task(waits)).text.startswith("scripted: credentials, resumes in ")
     assert fleet.starts() == [refused]
 
 
@@ -178,7 +178,7 @@ def test_patterns_of_the_settings_come_before_the_drivers_own(fleet: Fleet) -> N
     fleet.configure()
     wait_until(lambda: any(alert.code == "config" for alert in picture(fleet).alerts), 8, "the alert")
     (alert,) = (alert for alert in picture(fleet).alerts if alert.code == "config")
-    assert "[failures] out of (: 'out of (' is no regular expression" in alert.text
+    assert "[failures] out of (: 'out of (' is not a valid regular expression" in alert.text
     three = fleet.enqueue(say="out of luck: 429 Too Many Requests", exit=1)
     assert fleet.wait_for_end([three])[0].attempts[0].failure == "disk"
 

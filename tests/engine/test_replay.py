@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine.client.replay import Replay
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.domain.history.task_history import UNKNOWN_WORDS
+from kugetsu_engine.domain.history.task_history import UNKNOWN_MESSAGE
 from kugetsu_engine.errors import KugetsuError
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
@@ -112,7 +112,7 @@ def test_the_past_is_as_it_was_seen_live(fleet: Fleet) -> None:
     for number, live in enumerate(camera.pictures):
         then = replay.snapshot_at(live.taken_at)
         assert essence(then) | {"tasks": 0} == essence(live) | {"tasks": 0}, f"picture {number}, with tasks that were removed"
-        assert {task.title for task in (*then.pending, *then.done)} <= {"(removed since)", UNKNOWN_WORDS}
+        assert {task.title for task in (*then.pending, *then.done)} <= {"(removed)", UNKNOWN_MESSAGE}
     assert replay.timeline.first is not None
     with pytest.raises(KugetsuError, match="nothing is recorded before"):
         replay.check_time(replay.timeline.first - 1)

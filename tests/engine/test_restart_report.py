@@ -104,7 +104,7 @@ def test_after_a_power_cut_the_attempts_count_and_nothing_starts_until_the_opera
     next_boot(fleet)
     wait_until(lambda: fleet.notices("engine_recovered"), 5, "the report")
     told = fleet.notices("engine_recovered")[0]
-    assert "found 3 lost; machine restarted, so the queue is paused: kugetsu resume goes on" in told.text
+    assert "found 3 lost; machine restarted, so the queue is paused: kugetsu resume continues it" in told.text
     assert told.level == "warning"
     for task_id in running:
         task = fleet.task(task_id)
@@ -152,7 +152,7 @@ def test_resume_goes_on_at_once(fleet: Fleet) -> None:
     next_boot(fleet, resume=True)
     ended = fleet.wait_for_end([task])[0]
     assert (ended.state, [attempt.outcome for attempt in ended.attempts]) == ("completed", ["lost", "ok"])
-    assert "machine restarted, and the queue goes on, as you asked" in fleet.notices("engine_recovered")[0].text
+    assert "machine restarted, and the queue continues, as you asked" in fleet.notices("engine_recovered")[0].text
 
 
 def test_resume_lifts_the_engines_own_pause_and_never_the_operators(fleet: Fleet) -> None:

@@ -86,7 +86,7 @@ def test_tasks_of_a_repository_with_a_silent_remote_leave_their_slots_to_others(
         holder = next(one for one in silent if fleet.state(one) == "notified")
         for one in {*silent} - {holder}:
             reason = why(fleet, one)
-            assert (reason.code, reason.text) == ("preparing", f"git is busy for #{holder[2:]} in its repository")
+            assert (reason.code, reason.text) == ("preparing", f"git is busy in the repository for #{holder[2:]}")
             assert (fleet.task(one).attempt, fleet.task(one).attempts) == (0, [])
         assert fleet.operator.send_request("stop_all", now=True).ok
         fleet.wait_for_end([holder])

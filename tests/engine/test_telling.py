@@ -161,7 +161,7 @@ def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> N
     assert operator.mute("all", 3600.0).startswith("everything is muted until ")
     assert notification_mutes.read_mutes(paths, NOW + 3599).covers(None)
     assert not notification_mutes.read_mutes(paths, NOW + 3601).covers(None)
-    assert operator.mute("all", 0.0) == "everything is told again"
+    assert operator.mute("all", 0.0) == "everything is no longer muted"
     assert not os.path.exists(paths.notifications_mute)
 
 

@@ -55,8 +55,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the slot's descriptor is not passed on",
         "kugetsu_engine/scheduler/dispatcher.py",
-        "self._launcher.launch(job, entered.fds)",
-        "self._launcher.launch(job, entered.fds[1:])",
+        "self._launcher.launch(job, lease.fds)",
+        "self._launcher.launch(job, lease.fds[1:])",
         "tests/model/test_gate.py",
     ),
     Bug(

@@ -71,8 +71,8 @@ def test_s19_so_many_tasks_may_be_open_and_not_one_more(fleet: Fleet, monkeypatc
     with pytest.raises(QueueFull) as refused:
         enqueue.main("enqueue", ["--file", str(fleet.folder / "tasks.jsonl")])
     assert refused.value.exit_code == 2
-    assert str(refused.value) == "line 6: 5 tasks are open, no more are taken: 5 were enqueued before it, q_1 to q_5"
-    with pytest.raises(QueueFull, match="5 tasks are open, no more are taken"):
+    assert str(refused.value) == "line 6: there are 5 open tasks, which is the limit: 5 were enqueued before it, q_1 to q_5"
+    with pytest.raises(QueueFull, match="there are 5 open tasks, which is the limit"):
         fleet.enqueue()
     assert sorted(os.listdir(fleet.paths.items)) == [f"q_{number}.json" for number in range(1, 6)]
     fleet.operator.do("cancel", "q_1")

@@ -112,7 +112,7 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Client
         await here.until(lambda: "is muted until" in here.said, "the answer")
         assert notification_mutes.read_mutes(operator.paths, 0).covers(task_id)
         await type_command(here, "notify unmute all")
-        await here.until(lambda: "everything is told again" in here.said, "the answer")
+        await here.until(lambda: "everything is no longer muted" in here.said, "the answer")
         await type_command(here, "notify test")
         await here.shows("which of these reached you?")
         await here.shows("/nonexistent/program could not be run")

@@ -82,8 +82,8 @@ class Tour:
             await self.press("escape")
             await self.here.pilot.pause()
         assert isinstance(self.here.app.screen, HomeScreen)
-        if self.here.app.replay.on:
-            self.here.app.replay.leave()
+        if self.here.app.replay.is_on:
+            self.here.app.replay.action_past_leave()
         self.home.drop_marks()
         self.home.queue.set_filter("")
         self.log.clear_search()
@@ -573,14 +573,14 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("space")
-    assert [task.id for task in tour.home.list_targets()] == ["q_1"]
+    assert [task.id for task in tour.home.list_target_tasks()] == ["q_1"]
 
 
 @pilot("mark.range")
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("g", "v", "j", "v")
-    assert len(tour.home.list_targets()) == 2
+    assert len(tour.home.list_target_tasks()) == 2
 
 
 # the queue

@@ -39,7 +39,7 @@ def test_what_a_start_found_is_said_once() -> None:
 
 def test_a_machine_without_room_is_in_the_banner_and_in_the_why_of_the_queue() -> None:
     """The same words in both."""
-    words = "only 410M memory free, 600M wanted"
+    words = "only 410M memory free, 600M needed"
     view = EngineView(True, 812, "console", iso(NOW - 1), 0.1, pressure=words)
     waiting = task(1)
     shown = snapshot(engine=view, pending=(waiting,), alerts=(Alert("pressure", f"nothing new starts: {words}", ""),))

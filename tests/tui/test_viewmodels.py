@@ -112,7 +112,7 @@ def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
     waits = task(1, agent="opencode")
     row = words(QueueView(ConsoleState(snapshot(pending=(waits, task(2, agent="mine")), cooldowns=rests))).row(0).cells)
     assert f"opencode: rate limit, {format_moment(NOW + 300.0, NOW, seconds=True)}" in row
-    assert snapshot(cooldowns=rests).explain_wait(waits).text == "opencode: rate limit, goes on in 5:00"
+    assert snapshot(cooldowns=rests).explain_wait(waits).text == "opencode: rate limit, resumes in 5:00"
     assert snapshot(cooldowns=rests).explain_wait(task(2, agent="mine")).code == "next"
 
 

@@ -37,7 +37,7 @@ def test_every_class_of_the_tables_exists_and_is_short_enough_for_a_list() -> No
     """No pattern, exit code or word of git names a class that has no policy."""
     named = {failure for _, failure in (*OPENCODE, *failures.GIT)} | set(failures.EXIT_CODES.values())
     assert named <= failures.CLASSES.keys()
-    assert all(0 < len(known.words) <= 11 for known in failures.CLASSES.values())
+    assert all(0 < len(known.label) <= 11 for known in failures.CLASSES.values())
 
 
 def test_what_is_paused_for_is_what_a_provider_can_refuse() -> None:
@@ -182,8 +182,8 @@ def test_a_full_disk_is_named() -> None:
     ("patterns", "wrong"),
     [
         ({"slow down": "rate_limit"}, None),
-        ({"(": "rate_limit"}, "no regular expression"),
-        ({"x": "tuesday"}, "'tuesday' is no class"),
+        ({"(": "rate_limit"}, "not a valid regular expression"),
+        ({"x": "tuesday"}, "'tuesday' is not a class"),
         ({"": "exit"}, "1 to 500"),
         ({"x" * 501: "exit"}, "1 to 500"),
     ],

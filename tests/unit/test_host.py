@@ -27,15 +27,15 @@ def machine(free: int, total: int) -> HostFacts:
 @pytest.mark.parametrize(
     ("facts", "floors", "running", "words"),
     [
-        (machine(410 * MIB, 8 * GIB), Floors(600 * MIB), 1, "only 410M memory free, 600M wanted"),
-        (machine(410 * MIB, 8 * GIB), Floors(), 1, "only 410M memory free, 800M wanted"),
-        (machine(410 * MIB, 8 * GIB), Floors(600 * MIB), 0, "only 410M memory free, 600M wanted"),
-        (HostFacts(disks=(Disk("/d", 700 * MIB, 100 * GIB),)), Floors(), 0, "only 700M disk free at /d, 1G wanted"),
-        (HostFacts(disks=(Disk("/d", GIB, 10 * GIB, 7, 10**6),)), Floors(), 0, "only 7 inodes free at /d, 20000 wanted"),
-        (HostFacts(memory_pressure=35.2), Floors(), 1, "memory pressure 35%, at most 20% wanted"),
-        (HostFacts(cpu_pressure=35.2), Floors(max_cpu_pressure=30), 1, "cpu pressure 35%, at most 30% wanted"),
-        (HostFacts(io_pressure=35.2), Floors(max_io_pressure=30), 1, "io pressure 35%, at most 30% wanted"),
-        (HostFacts(load_per_core=9.04), Floors(), 1, "load 9.0 per core, at most 8 wanted"),
+        (machine(410 * MIB, 8 * GIB), Floors(600 * MIB), 1, "only 410M memory free, 600M needed"),
+        (machine(410 * MIB, 8 * GIB), Floors(), 1, "only 410M memory free, 800M needed"),
+        (machine(410 * MIB, 8 * GIB), Floors(600 * MIB), 0, "only 410M memory free, 600M needed"),
+        (HostFacts(disks=(Disk("/d", 700 * MIB, 100 * GIB),)), Floors(), 0, "only 700M disk free at /d, 1G needed"),
+        (HostFacts(disks=(Disk("/d", GIB, 10 * GIB, 7, 10**6),)), Floors(), 0, "only 7 inodes free at /d, 20000 needed"),
+        (HostFacts(memory_pressure=35.2), Floors(), 1, "memory pressure 35%, limit 20%"),
+        (HostFacts(cpu_pressure=35.2), Floors(max_cpu_pressure=30), 1, "cpu pressure 35%, limit 30%"),
+        (HostFacts(io_pressure=35.2), Floors(max_io_pressure=30), 1, "io pressure 35%, limit 30%"),
+        (HostFacts(load_per_core=9.04), Floors(), 1, "load 9.0 per core, limit 8"),
     ],
 )
 def test_what_is_missing_is_said_with_both_numbers(facts: HostFacts, floors: Floors, running: int, words: str) -> None:
@@ -53,8 +53,8 @@ def test_a_small_healthy_machine_runs_its_first_agent() -> None:
         memory_pressure=60.0, cpu_pressure=99.0, io_pressure=99.0, load_per_core=30.0,
     )  # fmt: skip
     assert find_shortage(small, Floors(), 0) is None
-    assert find_shortage(small, Floors(), 1) == "only 450M memory free, 800M wanted"
-    assert find_shortage(machine(60 * MIB, 970 * MIB), Floors(), 0) == "only 60M memory free, 97M wanted"
+    assert find_shortage(small, Floors(), 1) == "only 450M memory free, 800M needed"
+    assert find_shortage(machine(60 * MIB, 970 * MIB), Floors(), 0) == "only 60M memory free, 97M needed"
 
 
 def test_what_is_not_known_is_no_obstacle() -> None:

@@ -70,7 +70,7 @@ def test_what_operators_set_is_as_it_was() -> None:
     past = Timeline(tasks, [], acts)
     assert [task.id for task in past.at(START + 5).pending] == ["q_1", "q_2"]
     first, second = past.at(START + 15).pending
-    assert (first.id, first.priority, first.held, first.message) == ("q_2", 9, False, "(its words of that time are not kept)")
+    assert (first.id, first.priority, first.held, first.message) == ("q_2", 9, False, "(the earlier message was not recorded)")
     assert second.message == "Do it"
     assert past.at(START + 25).pending[0].held
     assert past.at(START + 35).pending[0] == tasks[1]
@@ -107,7 +107,7 @@ def test_removed_tasks_are_there_until_they_were_removed() -> None:
     ]
     past = Timeline([], told + waiting, acts)
     assert (past.at(START + 20).active[0].task.id, past.at(START + 20).active[0].task.attempt) == ("q_1", 1)
-    assert past.at(START + 59).done[0].title == "(removed since)"
+    assert past.at(START + 59).done[0].title == "(removed)"
     assert past.at(START + 60).done_count == 0
     assert [len(past.at(START + when).pending) for when in (54, 56)] == [1, 0]
 

@@ -30,7 +30,7 @@ from kugetsu_engine.storage.locks import try_lock
 from tests.support.fleet import NO_FLOORS_ENVIRON
 
 NOW = 1_700_000_000.0
-BUSY = "git is busy for #7 in its repository"
+BUSY = "git is busy in the repository for #7"
 HAND = ManualSession("q_9", "github.com/o/a#9", iso(NOW - 60))
 
 
@@ -49,7 +49,7 @@ def waiting(number: int = 1, **fields: Any) -> Task:
         ({}, {"limit": 1, "by_hand": (HAND,)}, "slots", "slots 1/1, 1 by hand"),
         ({}, {"limit": 4, "used": 2, "by_hand": (HAND, HAND)}, "slots", "slots 4/4, 2 by hand"),
         ({}, {"limit": 1, "obstacles": Obstacles(slots=1)}, "slots", "slots 1/1, 1 by another program"),
-        ({}, {"obstacles": Obstacles(issues=["github.com/o/a#1"])}, "issue_busy", "someone else is at work on the issue"),
+        ({}, {"obstacles": Obstacles(issues=["github.com/o/a#1"])}, "issue_busy", "another program is working on the issue"),
         ({}, {"obstacles": Obstacles(trouble="no locks available")}, "pressure", "no locks available"),
         ({}, {"obstacles": Obstacles(preparing={"github.com/o/a": "q_7"})}, "preparing", BUSY),
         ({"repo": "/r"}, {"obstacles": Obstacles(preparing={"/r": "q_7"})}, "preparing", BUSY),
@@ -156,7 +156,7 @@ class Ground:
         engine = open_engine(self.paths, self.environ, "headless")
         self.engine = engine
 
-        def launch(task: Task, entered: slots.SlotLease) -> bool:
+        def launch(task: Task, lease: slots.SlotLease) -> bool:
             self.started.append(task.id)
             engine.store.change(task, "notified", attempt=1, token="t")
             return True

@@ -77,7 +77,7 @@ def test_a_holder_that_says_nothing_is_waited_for_as_long_as_any(lock: str, note
     assert fd is not None
     os.write(fd, note.encode())
     clock = Clock()
-    with pytest.raises(GitBusy, match="git is busy for"):
+    with pytest.raises(GitBusy, match="git is busy in the repository for"):
         repository_lock.acquire_repository_lock(lock, "q_2", clock)
     assert repository_lock.GIVE_UP_S <= clock.now - 1000.0 < repository_lock.GIVE_UP_S + 2.0
     unlock(fd)

@@ -150,9 +150,9 @@ def test_a_merge_with_a_change_of_its_own_has_not_arrived_with_its_parents(
         ("changed", "dirty", "1 file not committed"), ("staged", "dirty", "1 file not committed"),
         ("untracked", "dirty", "2 files not committed"), ("unpushed", "unpushed", "1 commit not pushed"),
         ("detached", "unpushed", "1 commit on no branch"), ("locked", "dirty", "it is locked: git worktree unlock"),
-        ("merging", "dirty", "a merge is under way in it"), ("live", "live", "an agent works in it"),
-        ("waiting", "waiting", "#1 is to work in it (pending)"), ("foreign", "unknown", "kugetsu did not make it"),
-        ("broken", "unknown", "git cannot tell"), ("visited", "empty", "is in it"),
+        ("merging", "dirty", "a merge is in progress in it"), ("live", "live", "an agent works in it"),
+        ("waiting", "waiting", "#1 will work in it (pending)"), ("foreign", "unknown", "kugetsu did not make it"),
+        ("broken", "unknown", "git cannot read it"), ("visited", "empty", "is in it"),
     ],
 )  # fmt: skip
 def test_what_holds_something_stays_and_says_why(
@@ -216,7 +216,7 @@ def test_pushed_work_and_a_worktree_without_any_may_go(paths: StatePaths, home: 
     run_git(worktree, "commit", "--quiet", "-m", "ignore")
     run_git(worktree, "push", "--quiet", "--set-upstream", "origin", BRANCH)
     found = _look(paths)
-    assert (found.state, found.why, found.safe, found.unpushed) == ("pushed", "all of it is on the remote", True, 0)
+    assert (found.state, found.why, found.safe, found.unpushed) == ("pushed", "all commits are on the remote", True, 0)
     assert found.size_bytes > 100_000
     assert found.last_used > 0
     assert _clean(paths, dry_run=True).removed is False

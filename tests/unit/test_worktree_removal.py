@@ -140,11 +140,11 @@ def _not_git(place: Place) -> None:
 
 KINDS: dict[str, tuple[Callable[[Place], None], str]] = {
     "locked": (_locked, "locked"),
-    "rebase": (_rebase, "a rebase is under way"),
-    "merge": (_merge, "a merge is under way"),
-    "cherry-pick": (_cherry_pick, "a cherry-pick is under way"),
-    "cherry-pick of two": (_cherry_pick_between_two, "is under way"),
-    "bisect": (_bisect, "a bisection is under way"),
+    "rebase": (_rebase, "a rebase is in progress"),
+    "merge": (_merge, "a merge is in progress"),
+    "cherry-pick": (_cherry_pick, "a cherry-pick is in progress"),
+    "cherry-pick of two": (_cherry_pick_between_two, "is in progress"),
+    "bisect": (_bisect, "a bisection is in progress"),
     "uncommitted": (_uncommitted, "1 file not committed"),
     "on no branch": (_on_no_branch, "1 commit on no branch"),
     "unpushed": (_unpushed, "1 commit not pushed"),

@@ -1,4 +1,4 @@
-"""What an ended attempt makes of its task: one change, decided from the task, the attempt and the settings."""
+"""How an ended attempt changes its task, decided from the task, the attempt and the settings."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from .scheduling import Timing, decide_next_state
 
 
 def make_attempt(task: Task, result: Result, log: str) -> Attempt:
-    """The attempt as its task keeps it. One that the operator stopped did not fail, unless it had ended well before."""
+    """Make the task's record of an attempt. A stopped attempt counts as cancelled, unless it had already succeeded."""
     attempt = result.as_attempt(log)
     if task.stop is not None and attempt.outcome != "ok":
         return msgspec.structs.replace(attempt, outcome="cancelled", failure=None, reason="stopped by you")
@@ -20,11 +20,11 @@ def make_attempt(task: Task, result: Result, log: str) -> Attempt:
 
 
 def make_end_change(task: Task, attempt: Attempt, timing: Timing, now: float, spread: float) -> TaskChange:
-    """The task's next state, and what else changes with it.
+    """Make the change that follows from an ended attempt: the task's next state and fields.
 
     Args:
         now: seconds since 1970.
-        spread: what the delay of a retry is multiplied with, so that many do not start at once.
+        spread: factor for the delay of a retry, so that many retries do not start at once.
     """
     after = decide_next_state(task, attempt, timing)
     fields: dict[str, Any] = {
@@ -42,10 +42,10 @@ def make_end_change(task: Task, attempt: Attempt, timing: Timing, now: float, sp
 
 
 def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) -> TaskChange:
-    """Back to the queue from an attempt that never began: it does not count.
+    """Return a task to the queue after an attempt that never began and does not count.
 
     Args:
-        retry_at: not before this time, in seconds since 1970; None: at once.
+        retry_at: earliest time of the next attempt, in seconds since 1970; None: at once.
     """
     fields: dict[str, Any] = {
         "attempt": attempt_before(task), "retry_at": iso(retry_at) if retry_at is not None else None, "token": None,
@@ -55,5 +55,5 @@ def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) 
 
 
 def attempt_before(task: Task) -> int:
-    """Number of the attempt before the one that never began; the bash kugetsu's `notified` items know no attempts."""
+    """The number of the attempt before one that never began; tasks of the bash kugetsu may have none."""
     return max(task.attempt - 1, 0)

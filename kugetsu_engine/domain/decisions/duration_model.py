@@ -1,4 +1,4 @@
-"""How long agents work, learned from attempts that went well: the ground of every estimate."""
+"""How long attempts take, learned from successful ones; the basis of all estimates."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,9 +11,9 @@ from ..refs import repository_of
 from ..task import Task
 
 KEPT = 20
-"""Run times that are kept of one repository and agent; older ones say little about the next."""
+"""Run times kept per repository and agent; older ones say little about the next."""
 MOST_PAIRS = 200
-"""Pairs of repository and agent that are kept; the one that was not heard of for longest goes first."""
+"""Pairs of repository and agent that are kept; the least recently used goes first."""
 
 Ground = Literal["repository", "agent", "all"]
 
@@ -32,19 +32,19 @@ class Expected(msgspec.Struct, frozen=True):
 
     seconds: float
     runs: int
-    """Number of attempts it was learned from."""
+    """The number of attempts behind the estimate."""
     ground: Ground
-    """`repository`: of this agent in this repository; `agent`: of this agent anywhere; `all`: of any agent."""
+    """Learned from this agent in this repository, from this agent anywhere, or from any agent."""
 
 
 class RunTimes(msgspec.Struct, frozen=True, dict=True):
-    """Everything that was learned; the pair that was heard of last stands last."""
+    """All known run times; the most recently used pair is last."""
 
     schema: int = 1
     runs: tuple[PairTimes, ...] = ()
 
     def learn(self, repository: str, agent: str, seconds: float) -> "RunTimes":
-        """Return what is known with one more attempt."""
+        """Return the run times with one more attempt added."""
         if not (isfinite(seconds) and seconds > 0):
             return self
         known = self._pairs.get((repository, agent), PairTimes(repository, agent))
@@ -53,7 +53,7 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
         return RunTimes(self.schema, (*others, known)[-MOST_PAIRS:])
 
     def estimate(self, repository: str, agent: str) -> Expected | None:
-        """How long an attempt will take, by the median of what is nearest to it; None when nothing is known."""
+        """Estimate how long an attempt takes, by the median of the most similar ones; None when nothing is known."""
         known = self._pairs.get((repository, agent))
         if known is not None and known.seconds:
             return self._of("repository", known.seconds)
@@ -61,7 +61,7 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def overall(self) -> Expected | None:
-        """The median of everything; None when nothing is known."""
+        """The median of all run times; None when nothing is known."""
         return self._of("all", [seconds for one in self.runs for seconds in one.seconds])
 
     @cached_property
@@ -82,13 +82,13 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
 
 
 def _median(numbers: Sequence[float]) -> float:
-    """The middle of some numbers. The module `statistics` would cost `queue list` a tenth of its time to load."""
+    """The median. Loading the module `statistics` would take a tenth of the time of `queue list`."""
     ordered, half = sorted(numbers), len(numbers) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def learn_from_tasks(tasks: Sequence[Task], default_agent: str) -> RunTimes:
-    """What ended tasks teach; they come with the newest first."""
+    """Learn run times from ended tasks, given newest first."""
     known = RunTimes()
     for task in reversed(tasks):
         for attempt in task.attempts:

@@ -1,7 +1,7 @@
-"""Who starts when, if all goes as it mostly did: a simulation over the very functions the engine decides with.
+"""A forecast of when tasks start: a simulation that uses the engine's own decision functions.
 
-It counts with one attempt for each task, which takes as long as they mostly took, and which goes well. What nobody knows, such
-as when an operator releases a held task, stays unknown.
+It assumes one successful attempt of median duration per task. What depends on an operator, such as when a held task is
+released, stays unknown.
 """
 
 import heapq
@@ -20,25 +20,25 @@ from .duration_model import Expected
 from .scheduling import SchedulingFacts, Waiting, WaitingReason, find_own_reason, find_queue_reason, find_waiting_reason
 
 HORIZON = 200
-"""Starts that are simulated for the estimates of a list; further down the queue its pace is carried on."""
+"""Starts that are simulated for the estimates in a list; further down the queue their average pace is extrapolated."""
 OVERDUE = 0.5
-"""An agent that has worked longer than expected is taken to need this share of the expected time again."""
+"""An agent that has worked longer than expected is assumed to need this share of the expected time more."""
 
 
 Task = TypeVar("Task", bound=Waiting)
 
 
 class Busy(msgspec.Struct, frozen=True):
-    """An agent that works now."""
+    """A running agent."""
 
     task_id: str
     issue_ref: str
     ends_at: float | None
-    """Seconds since 1970; None when nobody knows."""
+    """Seconds since 1970; None when unknown."""
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What the plan says of one waiting task."""
+    """The forecast for one waiting task."""
 
     task_id: str
     place: int
@@ -46,54 +46,54 @@ class Start(msgspec.Struct, frozen=True):
     why: WaitingReason
     """Why it waits now."""
     start: float | None = None
-    """Seconds since 1970; None when it does not start by itself, or nobody knows."""
+    """Seconds since 1970; None when unknown, or when it does not start by itself."""
     end: float | None = None
     expected: Expected | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, dict=True):
-    """Who starts when."""
+    """A forecast of all starts."""
 
     now: float
     limit: int
     blocked: WaitingReason | None
-    """Why nothing starts now, whatever is free; the plan then tells what would happen were that over at once."""
+    """Why nothing starts now even with free slots; the forecast then assumes that this ends at once."""
     busy: tuple[Busy, ...]
     starts: tuple[Start, ...]
-    """In the order in which they start."""
+    """In the order of their start."""
     rest: tuple[tuple[int, Waiting], ...]
-    """The tasks that do not start by themselves, or of which nobody knows when, with their places; none if it ended early."""
+    """The other tasks with their places: start unknown, or not by themselves; empty if the simulation was cut short."""
     facts: SchedulingFacts
-    """What they wait for is told by."""
+    """The facts that `others` is explained by."""
 
     @cached_property
     def others(self) -> tuple[Start, ...]:
-        """The rest with what each waits for; made when someone asks, as lists of ten thousand do not."""
+        """The rest with the reason each waits for; computed on demand, as lists of ten thousand tasks do not need it."""
         return tuple(Start(task.id, place, find_waiting_reason(task, self.facts, self.now)) for place, task in self.rest)
 
     @cached_property
     def by_id(self) -> dict[str, Start]:
-        """Every task that starts."""
-        return {one.task_id: one for one in self.starts}
+        """The starts by task id."""
+        return {start.task_id: start for start in self.starts}
 
-    def waits_for_a_slot(self, one: Start) -> bool:
-        """Whether nothing keeps the task but the slots, and what keeps every task."""
-        return one.why.code in ("next", "slots") or (self.blocked is not None and one.why.code == self.blocked.code)
+    def waits_for_a_slot(self, start: Start) -> bool:
+        """Whether a task waits only for a slot, or for what blocks the whole queue."""
+        return start.why.code in ("next", "slots") or (self.blocked is not None and start.why.code == self.blocked.code)
 
     @property
     def unknown(self) -> bool:
-        """Whether tasks wait for a slot and nobody knows when one is free, as no agent has ended well yet."""
-        return any(self.waits_for_a_slot(one) for one in self.others)
+        """Whether tasks wait for a slot of unknown time, as no attempt has succeeded yet."""
+        return any(map(self.waits_for_a_slot, self.others))
 
     @property
     def ends_at(self) -> float | None:
-        """When the last of all agents has ended; None when that is not known."""
-        ends = [one.end for one in self.starts] + [one.ends_at for one in self.busy]
+        """When the last agent ends; None when unknown."""
+        ends = [start.end for start in self.starts] + [agent.ends_at for agent in self.busy]
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
 
 def estimate_end(elapsed_s: float, timeout_s: float, expected: Expected | None, now: float) -> float | None:
-    """Seconds since 1970 at which a running agent probably ends; None when nothing is known."""
+    """Estimate when a running agent ends, in seconds since 1970; None when unknown."""
     if expected is None:
         return None
     left = expected.seconds - elapsed_s if elapsed_s < expected.seconds else expected.seconds * OVERDUE
@@ -104,20 +104,20 @@ def simulate_queue(
     waiting: Sequence[Task], busy: Sequence[Busy], facts: SchedulingFacts, expected: Callable[[Task], Expected | None],
     now: float, most: int | None = None,
 ) -> Plan:  # fmt: skip
-    """Simulate who starts when.
+    """Simulate when the waiting tasks start.
 
     Args:
-        waiting: the pending tasks in their order; each has an `id`.
-        busy: the agents that work now.
-        facts: as the engine decides by; `limit` may be another one, to ask what would be.
+        waiting: the pending tasks in their order.
+        busy: the running agents.
+        facts: what the engine decides by, perhaps with another `limit`.
         expected: how long an attempt of a task takes.
         now: seconds since 1970.
-        most: starts after which it ends; None for all.
+        most: number of starts to simulate; None for all.
     """
     blocked = find_queue_reason(msgspec.structs.replace(facts, used=0, by_hand=(), obstacles=_passing(facts, slots=0)))
     run = _Simulation(waiting, busy, facts, expected, now)
     run.go(len(waiting) if most is None else most)
-    started = {one.task_id for one in run.starts}
+    started = {start.task_id for start in run.starts}
     full = msgspec.structs.replace(facts, used=max(facts.used, len(busy)))
     rest = [] if most is not None and len(run.starts) >= most else [
         (place, task) for place, task in enumerate(waiting, 1) if task.id not in started
@@ -126,12 +126,12 @@ def simulate_queue(
 
 
 def estimate_start(task: Waiting, place: int, plan: Plan, facts: SchedulingFacts) -> float | None:
-    """Seconds since 1970 at which a waiting task probably starts; None when nobody knows.
+    """Estimate when a waiting task starts, in seconds since 1970; None when unknown.
 
     Args:
         place: in the queue, from 1.
-        plan: simulated over the same queue, perhaps not to its end.
-        facts: as the plan was made with.
+        plan: simulated for the same queue, perhaps not to its end.
+        facts: those that the plan was made with.
     """
     if plan.blocked is not None:
         return None
@@ -148,12 +148,12 @@ def estimate_start(task: Waiting, place: int, plan: Plan, facts: SchedulingFacts
 
 
 def _passing(facts: SchedulingFacts, **over: Any) -> Obstacles:
-    """The obstacles without those that are soon over, or that are looked at otherwise."""
+    """The obstacles without those that end soon or are simulated in another way."""
     return msgspec.structs.replace(facts.obstacles, **over)
 
 
 class _Simulation(Generic[Task]):
-    """One run through time: agents end, tasks become ready, free slots take the first that may start."""
+    """One simulated run: agents end, tasks become ready, and free slots take the first task that may start."""
 
     def __init__(
         self, waiting: Sequence[Task], busy: Sequence[Busy], facts: SchedulingFacts,
@@ -169,7 +169,7 @@ class _Simulation(Generic[Task]):
         self._running: list[tuple[float, str, str]] = [
             (max(one.ends_at, now) if one.ends_at is not None else inf, one.task_id, key_of(one.issue_ref)) for one in busy
         ]
-        self._running += [(inf, hand.task_id, hand.issue_key) for hand in facts.by_hand]  # nobody knows how long
+        self._running += [(inf, hand.task_id, hand.issue_key) for hand in facts.by_hand]  # their end is unknown
         self._running += [(inf, "", "")] * facts.obstacles.slots
         self._busy_refs |= {hand.issue_key for hand in facts.by_hand}
         heapq.heapify(self._running)
@@ -180,14 +180,14 @@ class _Simulation(Generic[Task]):
             states=ChainMap(self._states, facts.states),  # type: ignore[arg-type]
         )  # fmt: skip
         self._seen = 0
-        """Tasks before this index were looked at; those that had to wait are in one of the following."""
+        """Tasks before this index were examined; those that had to wait are in one of the following."""
         self._ready: list[int] = []
         self._due: list[tuple[float, int]] = []
         self._after: dict[str, list[int]] = {}
         self._by_issue: dict[str, list[int]] = {}
 
     def go(self, most: int) -> None:
-        """Go through time until nothing more happens."""
+        """Run until nothing more happens."""
         at = self._now
         while len(self.starts) < most:
             self._fill(at, most)
@@ -200,7 +200,7 @@ class _Simulation(Generic[Task]):
             self._end(at)
 
     def _fill(self, at: float, most: int) -> None:
-        """Start what may start now."""
+        """Start the tasks that may start now."""
         while len(self._running) < self._facts.limit and len(self.starts) < most and (place := self._next(at)) is not None:
             task = self._waiting[place]
             expected = self._expected(task)
@@ -212,7 +212,7 @@ class _Simulation(Generic[Task]):
             self._set_busy(task.issue_key, True)
 
     def _end(self, at: float) -> None:
-        """Take in the ends of agents up to now."""
+        """Process the agents that have ended by now."""
         while self._running and self._running[0][0] <= at:
             _, task_id, issue_key = heapq.heappop(self._running)
             self._states[task_id] = COMPLETED
@@ -222,7 +222,7 @@ class _Simulation(Generic[Task]):
             self._wake_one_of(issue_key)
 
     def _wake_one_of(self, issue_key: str) -> None:
-        """Only the first of an issue, as it makes the others wait again."""
+        """Wake only the first task of an issue, as its start makes the others wait again."""
         if same := self._by_issue.get(issue_key):
             heapq.heappush(self._ready, heapq.heappop(same))
 
@@ -231,11 +231,11 @@ class _Simulation(Generic[Task]):
         self._facts = msgspec.structs.replace(self._facts, busy_refs=frozenset(self._busy_refs))
 
     def _next(self, at: float) -> int | None:
-        """Index of the first task that may start; those that must wait for something are noted with it."""
+        """Find the index of the first task that may start; the others are parked with what they wait for."""
         while self._due and self._due[0][0] <= at:
             heapq.heappush(self._ready, heapq.heappop(self._due)[1])
         while True:
-            if self._ready:  # these all stand before those not yet looked at
+            if self._ready:  # all of these come before the unexamined ones
                 place = heapq.heappop(self._ready)
             elif self._seen < len(self._waiting):
                 place, self._seen = self._seen, self._seen + 1
@@ -255,7 +255,7 @@ class _Simulation(Generic[Task]):
             return
         elif why.code == "after":
             states = self._facts.states
-            earlier = next(one for one in task.after if states.get(one, COMPLETED) != COMPLETED)
+            earlier = next(task_id for task_id in task.after if states.get(task_id, COMPLETED) != COMPLETED)
             if states[earlier] not in FINAL:
                 self._after.setdefault(earlier, []).append(place)
         if task.issue_key not in self._busy_refs:

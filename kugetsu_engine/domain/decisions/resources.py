@@ -1,22 +1,22 @@
-"""Whether the machine has room for one more agent: a pure decision over what was read and the operator's floors."""
+"""Whether the machine has resources for one more agent, decided from measured values and the operator's limits."""
 
 import msgspec
 
 from ..text.quantities import format_size
 
 AUTO_MEMORY = 800 << 20
-"""What one agent may need: an opencode takes about 600 MB, its tools something on top."""
+"""Memory that one agent may need: opencode takes about 600 MB, its tools some more."""
 AUTO_DISK = 1 << 30
 INODES = 20_000
-"""Names that a worktree and its dependencies may take, where the disk counts them."""
+"""Inodes that a worktree and its dependencies may need."""
 FIRST_SHARE = 10
-"""The first agent is never asked for more than this part of the machine's memory, so a small machine works too."""
+"""The first agent needs at most one tenth of the machine's memory free, so that a small machine works too."""
 DISK_SHARE = 20
-"""No disk is asked for more than this part of it: what ext4 keeps for root is as much."""
+"""At most one twentieth of a disk must be free; ext4 reserves as much for root."""
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """Room on the file system of a folder; 0 in total where the system does not count."""
+    """Free space on the file system of a folder; a total of 0 means unknown."""
 
     folder: str
     free: int
@@ -26,26 +26,27 @@ class Disk(msgspec.Struct, frozen=True):
 
 
 class HostFacts(msgspec.Struct, frozen=True):
-    """What was read of the machine; None is not known, and never an obstacle."""
+    """Measured values of the machine; None is unknown and never prevents a start."""
 
     memory_free: int | None = None
-    """Bytes that can be had without swapping: the machine's, or what the cgroup's limit leaves of it."""
+    """Bytes available without swapping, on the machine or within the cgroup's limit."""
     memory_total: int | None = None
     disks: tuple[Disk, ...] = ()
     memory_pressure: float | None = None
-    """Percent of the last ten seconds in which some process waited for memory (PSI `some avg10`)."""
+    """Percentage of the last ten seconds in which some process waited for memory (PSI `some avg10`)."""
     cpu_pressure: float | None = None
     io_pressure: float | None = None
     load_per_core: float | None = None
-    """Load average of the last minute by the number of processors."""
+    """Load average of the last minute, divided by the number of processors."""
 
 
 class Floors(msgspec.Struct, frozen=True):
-    """What must be left for an agent to start; None of a size means that kugetsu chooses, 0 that it does not matter."""
+    """The limits within which an agent may start; 0 switches a limit off."""
 
     min_free_memory: int | None = None
+    """In bytes; None: kugetsu chooses."""
     min_free_disk: int | None = None
-    """So for `min_free_memory`; the rest are upper limits, and the pressures percent of time."""
+    """In bytes; None: kugetsu chooses."""
     max_load_per_core: float = 8.0
     max_memory_pressure: float = 20.0
     max_cpu_pressure: float = 0.0
@@ -53,13 +54,13 @@ class Floors(msgspec.Struct, frozen=True):
 
 
 def find_shortage(facts: HostFacts, floors: Floors, running: int, settling: int = 0) -> str | None:
-    """Why no agent may start now, in words; None when one may.
+    """Say which resource is short, so that no agent may start now; None when one may.
 
-    With nothing running, load and pressure do not count: what keeps the machine busy is not ours and may never end.
+    With no agent running, load and pressure do not count: other programs cause them, and they might never end.
 
     Args:
-        running: agents that run.
-        settling: those of them that started a moment ago and have not taken their memory yet.
+        running: the number of running agents.
+        settling: those of them that started a moment ago and have not allocated their memory yet.
     """
     reason = _memory(facts, floors, running, settling)
     for disk in facts.disks:
@@ -75,13 +76,13 @@ def _memory(facts: HostFacts, floors: Floors, running: int, settling: int) -> st
         floor = AUTO_MEMORY
         if not running and facts.memory_total is not None:
             floor = min(floor, facts.memory_total // FIRST_SHARE)
-    wanted = floor * (1 + min(settling, running))
-    if free >= wanted:
+    needed = floor * (1 + min(settling, running))
+    if free >= needed:
         return None
     if free >= floor:
-        why = "agents that just started have not taken theirs yet"
-        return f"{format_size(free)} memory free, {format_size(wanted)} wanted: {why}"
-    return f"only {format_size(free)} memory free, {format_size(floor)} wanted"
+        why = "agents that just started have not allocated theirs yet"
+        return f"{format_size(free)} memory free, {format_size(needed)} needed: {why}"
+    return f"only {format_size(free)} memory free, {format_size(floor)} needed"
 
 
 def _disk(disk: Disk, floors: Floors) -> str | None:
@@ -91,10 +92,10 @@ def _disk(disk: Disk, floors: Floors) -> str | None:
     if floor is None:
         floor = min(AUTO_DISK, disk.total // DISK_SHARE)
     if disk.free < floor:
-        return f"only {format_size(disk.free)} disk free at {disk.folder}, {format_size(floor)} wanted"
-    wanted = min(INODES, disk.inodes // DISK_SHARE)
-    if disk.free_inodes < wanted:
-        return f"only {disk.free_inodes} inodes free at {disk.folder}, {wanted} wanted"
+        return f"only {format_size(disk.free)} disk free at {disk.folder}, {format_size(floor)} needed"
+    needed = min(INODES, disk.inodes // DISK_SHARE)
+    if disk.free_inodes < needed:
+        return f"only {disk.free_inodes} inodes free at {disk.folder}, {needed} needed"
     return None
 
 
@@ -105,8 +106,8 @@ def _busy(facts: HostFacts, floors: Floors) -> str | None:
         ("io", facts.io_pressure, floors.max_io_pressure),
     ):
         if most and value is not None and value > most:
-            return f"{what} pressure {value:.0f}%, at most {most:g}% wanted"
+            return f"{what} pressure {value:.0f}%, limit {most:g}%"
     load, most = facts.load_per_core, floors.max_load_per_core
     if most and load is not None and load > most:
-        return f"load {load:.1f} per core, at most {most:g} wanted"
+        return f"load {load:.1f} per core, limit {most:g}"
     return None

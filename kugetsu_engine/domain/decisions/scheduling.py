@@ -29,7 +29,7 @@ WhyCode = Literal[
 
 
 class Waiting(Protocol):
-    """What the decisions look at in a task; a whole `Task` has it, and so has the engine's slim index entry."""
+    """The fields of a task that decisions use; both `Task` and the engine's index entry have them."""
 
     @property
     def id(self) -> str: ...
@@ -64,13 +64,13 @@ class WaitingReason(msgspec.Struct, frozen=True):
     code: WhyCode
     text: str
     until: float | None = None
-    """Seconds since 1970 at which the reason ends, where that is known."""
+    """Seconds since 1970 at which the reason ends, if known."""
     without_time: str = ""
-    """`text` without its countdown, for who shows `until` instead; empty where the code says as much."""
+    """`text` without its countdown, for displays that show `until` instead; empty where the code is enough."""
 
 
 class Cooldown(msgspec.Struct, frozen=True):
-    """A provider that nothing is asked of for a while, as it would refuse."""
+    """A provider in cooldown after a rate limit, or a host that did not answer."""
 
     provider: str
     until: float
@@ -79,47 +79,47 @@ class Cooldown(msgspec.Struct, frozen=True):
 
 
 class SchedulingFacts(msgspec.Struct, frozen=True):
-    """What the decisions need to know beside the tasks."""
+    """What decisions depend on besides the tasks."""
 
     limit: int
     used: int
-    """Slots that agents have."""
+    """Slots in use by agents."""
     paused: bool = False
     draining: bool = False
     engine_runs: bool = True
     engine_answers: bool = True
-    """Whether it shows that it lives; one that holds its lock may be stopped, or hang."""
+    """Whether its heartbeat is recent; an engine that holds its lock may still be stopped or hang."""
     busy_refs: frozenset[str] = frozenset()
     """Keys of issues that have an agent."""
     pause: PauseReason = PauseReason.OPERATOR
     pause_reason: str = ""
-    """Why the queue is paused, in a sentence, where it was not the operator."""
+    """Why the queue is paused, in a sentence, unless the operator did it."""
     pressure: str = ""
-    """What the machine lacks for another agent; empty when it has room, or was not asked."""
+    """The resource that is short for another agent; empty when none is, or it was not checked."""
     states: Mapping[str, str] = {}
-    """States of tasks that others come after; a missing one counts as ended long ago and completed."""
+    """States of tasks that others wait for; a missing one counts as completed long ago."""
     cooldowns: Mapping[str, Cooldown] = {}
-    """Rests of providers, by the agent that must wait for their end."""
+    """Cooldowns of providers, by the agent that has to wait."""
     default_agent: str = ""
     """The agent of tasks that name none."""
     edited: frozenset[str] = frozenset()
-    """Ids of tasks that someone edits right now."""
+    """Ids of tasks that are being edited."""
     gaps: Gaps = Gaps()
-    """Which settings are not whole."""
+    """Settings that are missing or invalid."""
     by_hand: tuple[ManualSession, ...] = ()
-    """Who works by hand: each holds a slot, and keeps agents from the issue."""
+    """Manual sessions: each holds a slot and keeps agents from its issue."""
     hosts: Mapping[str, Cooldown] = {}
-    """Hosts that did not answer when a clone was to be made, until they do; a rest that is over is still to be tried."""
+    """Hosts that did not answer when cloning; after its cooldown a host is tried by one task first."""
     own_repositories: frozenset[str] = frozenset()
-    """The repositories for which the settings name a folder, so that no host is needed to work in them."""
+    """Repositories for which the settings name a folder, so that no host is needed."""
     probes: Mapping[str, str] = {}
-    """The task that is being prepared, by the host it asks."""
+    """By host, the task whose preparation tries it."""
     obstacles: Obstacles = Obstacles()
-    """What the engine found in its way."""
+    """Obstacles the engine has found."""
 
     @property
     def taken(self) -> int:
-        """Slots that are taken by anyone."""
+        """Slots in use by anyone."""
         return self.used + len(self.by_hand) + self.obstacles.slots
 
 
@@ -131,11 +131,11 @@ class Timing(msgspec.Struct, frozen=True):
     retry_delay_max: float
     queue_expiry: float | None
     budget_per_task: float = 0.0
-    """What the attempts of a task may cost together; 0: does not matter."""
+    """What the attempts of a task may cost together; 0: no limit."""
 
 
 class NextState(msgspec.Struct, frozen=True):
-    """What becomes of a task after an attempt."""
+    """The state of a task after an attempt."""
 
     state: Literal["completed", "error", "cancelled", "pending"]
     reason: str
@@ -146,7 +146,7 @@ class NextState(msgspec.Struct, frozen=True):
 
 
 def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
-    """Why the task itself may not start, whatever the slots say; None when it may."""
+    """Say why this task may not start, apart from slots and queue; None when it may."""
     if task.id in facts.edited:
         return WaitingReason("edited", "being edited")
     if task.held:
@@ -159,14 +159,14 @@ def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> Waitin
                 "after", f"after {format_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else "")
             )
     gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
-    if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
+    if gap and not facts.gaps.everything:  # a fault that stops everything is the queue's reason
         return WaitingReason("config", gap)
     if (why := _not_prepared(task, facts, now)) is not None:
         return why
     rest = facts.cooldowns.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
-        what = f"{rest.provider}: {failures.describe_failure(rest.failure)}"
-        return WaitingReason("rate_limit", f"{what}, goes on in {format_clock(rest.until - now)}", rest.until, what)
+        text = f"{rest.provider}: {failures.describe_failure(rest.failure)}"
+        return WaitingReason("rate_limit", f"{text}, resumes in {format_clock(rest.until - now)}", rest.until, text)
     retry_at = epoch(task.retry_at)
     if retry_at is not None and retry_at > now:
         return WaitingReason("retry_at", f"retry in {format_clock(retry_at - now)}", retry_at)
@@ -179,12 +179,12 @@ def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> Waitin
     if task.issue_key in facts.busy_refs:
         return WaitingReason("issue_busy", "the issue has an agent already")
     if task.issue_key in facts.obstacles.issues:
-        return WaitingReason("issue_busy", "someone else is at work on the issue")
+        return WaitingReason("issue_busy", "another program is working on the issue")
     return None
 
 
 def find_clone_host(task: Waiting, own_repositories: frozenset[str]) -> str | None:
-    """The host that a task's repository is cloned from; None where its work lies in a repository of the operator."""
+    """The host that a task's repository is cloned from; None when it works in a local repository."""
     if task.repo is not None or task.repository in own_repositories:
         return None
     host = task.repository.partition("/")[0]
@@ -192,7 +192,7 @@ def find_clone_host(task: Waiting, own_repositories: frozenset[str]) -> str | No
 
 
 def _not_prepared(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
-    """Why its worktree cannot be made now: its host does not answer, or git is busy for long in its repository."""
+    """Say why a worktree cannot be made now: the host does not answer, or git is busy in the repository for long."""
     host = find_clone_host(task, facts.own_repositories) if facts.hosts else None
     rest = facts.hosts.get(host) if host is not None else None
     if rest is not None and host is not None:
@@ -202,17 +202,17 @@ def _not_prepared(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingR
             return WaitingReason("network", f"{host} did not answer: {format_id(facts.probes[host])} tries it first")
     other = facts.obstacles.preparing.get(task.repo or task.repository) if facts.obstacles.preparing else None
     if other is not None:
-        return WaitingReason("preparing", f"git is busy for {format_id(other)} in its repository")
+        return WaitingReason("preparing", f"git is busy in the repository for {format_id(other)}")
     return None
 
 
 def find_probes(
     preparing: Iterable[Waiting], hosts: Mapping[str, Cooldown], own_repositories: frozenset[str]
 ) -> dict[str, str]:
-    """The first task that is being prepared, by each host that did not answer and that it asks.
+    """Find, for each host that did not answer, the first task whose preparation tries it.
 
     Args:
-        preparing: the tasks that have a supervisor and no agent yet.
+        preparing: tasks that have a supervisor but no agent yet.
     """
     found: dict[str, str] = {}
     for task in preparing if hosts else ():
@@ -223,7 +223,7 @@ def find_probes(
 
 
 def find_queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
-    """Why nothing at all may start; None when something may."""
+    """Say why no task at all may start; None when some may."""
     if facts.gaps.everything:
         return WaitingReason("config", facts.gaps.everything)
     if not facts.engine_runs:
@@ -247,21 +247,21 @@ def find_queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
 
 
 def find_waiting_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason:
-    """Why the task waits; `next` when it starts at the next turn."""
+    """Say why a task waits; `next` when it starts at the next turn."""
     return find_own_reason(task, facts, now) or find_queue_reason(facts) or WaitingReason("next", "starts next")
 
 
 def choose_next(in_order: Iterable[AnyWaiting], facts: SchedulingFacts, now: float) -> AnyWaiting | None:
-    """The first task that may start, given the pending ones in their order; None when there is none."""
+    """Choose the first of the pending tasks, given in their order, that may start; None when none may."""
     if find_queue_reason(facts):
         return None
     return next((task for task in in_order if find_own_reason(task, facts, now) is None), None)
 
 
 def compute_expiry(task: Waiting, timing: Timing) -> float | None:
-    """Seconds since 1970 at which the waiting task expires; None when it never does.
+    """Compute when a waiting task expires, in seconds since 1970; None: never.
 
-    A task that an operator holds or has timed does not grow old before it may start.
+    While a task is held, or before its `not_before`, `queue_expiry` does not count.
     """
     own = epoch(task.expires_at)
     if own is not None or timing.queue_expiry is None or task.held:
@@ -271,12 +271,12 @@ def compute_expiry(task: Waiting, timing: Timing) -> float | None:
 
 
 def compute_retry_delay(failures: int, timing: Timing) -> float:
-    """Seconds to wait after that many failures in a row, without jitter: doubles up to the maximum."""
+    """Compute the seconds to wait after so many failures in a row, without jitter; doubles up to the maximum."""
     return min(timing.retry_delay * 2.0 ** min(max(failures - 1, 0), 40), timing.retry_delay_max)
 
 
 def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
-    """Decide what becomes of a task whose attempt has ended."""
+    """Decide the state of a task whose attempt has ended."""
     reason = ended.reason or ended.outcome
     if ended.outcome == "ok":
         return NextState("completed", reason)
@@ -291,24 +291,24 @@ def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
     if failures.was_unreachable(ended.outcome, ended.failure):
         attempts = [*task.attempts, ended]
         tries = sum(1 for _ in takewhile(lambda one: failures.was_unreachable(one.outcome, one.failure), reversed(attempts)))
-        if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
+        if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry allows as many again
             return NextState("error", f"{reason} ({tries} times in a row)")
-        return NextState("pending", f"attempt {ended.number} did not begin: {reason}", 0.0, counts=False)
+        return NextState("pending", f"attempt {ended.number} did not start: {reason}", 0.0, counts=False)
     known = failures.get_policy(ended.failure)
     if failures.was_refused(ended.outcome, ended.failure):
         in_a_row = 1 + sum(
             1 for _ in takewhile(lambda one: failures.was_refused(one.outcome, one.failure), reversed(task.attempts))
         )
         return NextState(
-            "pending", f"attempt {ended.number} did not begin: {reason}", compute_retry_delay(in_a_row, timing), counts=False
+            "pending", f"attempt {ended.number} did not start: {reason}", compute_retry_delay(in_a_row, timing), counts=False
         )
     if not known.retried:
         return NextState("error", f"{reason} (not retried)", counts=known.counts)
     if not known.counts:
         in_a_row = failures.count_uncounted([*(one.failure for one in task.attempts), ended.failure])
-        if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
+        if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry allows as many again
             return NextState("error", f"{reason} ({in_a_row} times in a row)")
-        delay = 0.0 if known.pause else compute_retry_delay(in_a_row, timing)  # a provider's rest is long enough
+        delay = 0.0 if known.pause else compute_retry_delay(in_a_row, timing)  # the provider's cooldown is long enough
         return NextState("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
     if used >= timing.max_attempts:
         return NextState("error", f"{reason} (attempt {used} of {timing.max_attempts})")

@@ -1,4 +1,4 @@
-"""What operators asked for and what it changed, as the journal keeps it: one line each, oldest first."""
+"""The entries of the journal: what operators requested and what it changed, one line each, oldest first."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,50 +9,50 @@ from ..decisions.scheduling import Cooldown
 from ..task import Task
 
 CUT = 100
-"""Characters of a text that are kept; items of a list."""
+"""Characters kept of a text, and items kept of a list."""
 CHANGES_IN_LINE = 40
-"""Changes in one line; more go into lines of their own, so that a line stays short."""
+"""Changes per line; more go into further lines, so that lines stay short."""
 
 STARTED = "engine_started"
 ENDED = "engine_ended"
 CHANGED = "changed"
-"""What no request asked for: by the engine itself, or by hand in a file."""
+"""A change without a request: by the engine itself, or by a file edited by hand."""
 REMOVED = "removed"
-"""Tasks that are no longer there."""
+"""Tasks that were removed."""
 
 TRACKED = (
     "priority", "position", "held", "after", "not_before", "retry_at", "expires_at", "tags", "timeout_s", "stop", "expect",
     "agent", "repo", "attempts_before", "reason",
 )  # fmt: skip
-"""Fields of a task whose changes are kept; moves from state to state are told by notifications."""
+"""Fields of a task whose changes are recorded; changes of state are recorded by notifications."""
 BETWEEN_STATES = ("held", "retry_at", "stop", "attempts_before")
-"""Those of them that may change together with the state; the others are changed on their own."""
+"""Those of them that may change together with the state."""
 OF_ENTRIES = ("priority", "position", "held", "after", "not_before", "retry_at", "expires_at", "agent")
-"""Those of them that the engine has in mind of every task, and so sees when a file is edited by hand."""
+"""Those of them that the engine's index contains, so that it notices when a file is edited by hand."""
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a task, or the fleet as a whole, was before and is since."""
+    """The fields of a task, or of the whole fleet, before and after a change."""
 
     was: dict[str, Any]
     now: dict[str, Any]
     task: str | None = None
-    """None: it is about the fleet; the fields are those of `Flow`."""
+    """None: the whole fleet; the fields are those of `Flow`."""
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """What decides for the whole queue whether something may start."""
+    """What decides whether anything in the queue may start."""
 
     limit: int = 1
     paused: bool = False
     draining: bool = False
     pause_reason: str = ""
     pressure: str = ""
-    """What the machine lacked when it began to lack something; empty when it has room."""
+    """The resource that was first found short; empty when none is."""
     rests: tuple[Cooldown, ...] = ()
-    """Of providers that refuse for a while."""
+    """Cooldowns of providers and hosts."""
     pause_code: str = ""
-    """The same for the program, see `pause.PauseReason`."""
+    """`pause_reason` as a `pause.PauseReason`."""
 
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,34 +60,34 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
 
     time: str
     verb: str
-    """That of the request; or `engine_started`, `engine_ended`, `changed`, `removed`."""
+    """The verb of the request; or `engine_started`, `engine_ended`, `changed`, `removed`."""
     task: str | None = None
     args: dict[str, Any] = {}
-    """Without long texts."""
+    """Long texts are shortened."""
     ok: bool = True
     text: str = ""
-    """What was answered."""
+    """The answer."""
     changes: tuple[Change, ...] = ()
     engine: dict[str, Any] = {}
-    """Of one that started: `pid`, `mode`, `flow`; `last_alive` of one before it that did not end in an orderly way."""
+    """For `engine_started`: `pid`, `mode`, `flow`, and `last_alive` of a previous engine that did not stop properly."""
 
 
 def find_differences(before: object, after: object, fields: Iterable[str] = TRACKED) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields in which two records differ, with the values of each."""
+    """Find the fields in which two records differ, with the values of each record."""
     changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
     return {name: getattr(before, name) for name in changed}, {name: getattr(after, name) for name in changed}
 
 
 def find_task_change(before: Task, after: Task, fields: Iterable[str] = TRACKED) -> Change | None:
-    """What has changed in a task; None when nothing has that is kept."""
+    """Find what has changed in a task; None when no recorded field has."""
     was, now = find_differences(before, after, fields)
     if before.message != after.message:
-        was["message"] = now["message"] = None  # that it was changed; not its words
+        was["message"] = now["message"] = None  # only that it changed
     return Change(was, now, after.id) if was else None
 
 
 def shorten_arguments(args: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a request as the journal keeps them: no message, and no long text."""
+    """Shorten the arguments of a request for the journal: no message, no long texts."""
     return {name[:CUT]: _short(value, name) for name, value in list(args.items())[:CUT]}
 
 

@@ -1,6 +1,6 @@
-"""Reads the text of notifications that earlier versions wrote, which had no fields for state, reason and stall.
+"""Reads the texts of notifications by earlier versions, which had no fields for state, reason and stall.
 
-The words here stand in old files: they are not to follow when a sentence is reworded.
+These wordings are those of old files: do not change them when a message is reworded.
 """
 
 import re
@@ -17,21 +17,21 @@ _VERBS: dict[str, tuple[str, ...]] = {
 
 
 def read_reason(notice: Notice, state: State) -> str | None:
-    """Why a task came into a state: what follows the verb, or the whole sentence where the reason has it already."""
-    said = _without_name(notice)
+    """Read why a task came into a state: the text after the verb, or the whole sentence without one."""
+    text = _without_name(notice)
     for verb in _VERBS[state]:
-        if said == verb:
+        if text == verb:
             return None
-        said = said.removeprefix(f"{verb}: ")
-    return said
+        text = text.removeprefix(f"{verb}: ")
+    return text
 
 
 def read_stall(notice: Notice) -> tuple[str, float | None]:
-    """The evidence of a stall, and for how many seconds it held; None where the text does not say it."""
-    found = _STALLED.search(notice.text)
-    if found is None:
+    """Read the evidence of a stall and its duration in seconds; None where the text does not contain it."""
+    match = _STALLED.search(notice.text)
+    if match is None:
         return _without_name(notice), None
-    return found[1], _seconds_of(found[2]) if found[2] else None
+    return match[1], _seconds_of(match[2]) if match[2] else None
 
 
 def _without_name(notice: Notice) -> str:

@@ -1,4 +1,4 @@
-"""What became of one task, moment by moment, as far as notifications, the journal and its own file tell."""
+"""The history of one task, rebuilt from notifications, the journal and its own file."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from . import old_notices
 from .journal_entries import TRACKED, Change
 
 SLACK_S = 0.002
-"""Times are kept in milliseconds: what happened together may differ by this."""
+"""Times are stored in milliseconds, so simultaneous events may differ by this."""
 STATES = {event: cast(State, state) for state, event in EVENTS.items()} | {RETRY_EVENT: cast(State, PENDING)}
-"""The state that the type of a notification tells."""
+"""The state that each type of notification announces."""
 KEPT_FIELDS = {*TRACKED, "message"} - {"reason"}
-"""Fields that are known at any time from what changes were written down; the reason comes with each state."""
-UNKNOWN_WORDS = "(its words of that time are not kept)"
-REMOVED_WORDS = "(removed since)"
+"""Fields that recorded changes restore; the reason comes with each state."""
+UNKNOWN_MESSAGE = "(the earlier message was not recorded)"
+REMOVED_MESSAGE = "(removed)"
 
 
 class Move(NamedTuple):
-    """A task comes into a state."""
+    """The move of a task into a state."""
 
     time: float
     state: State
@@ -33,38 +33,38 @@ class Move(NamedTuple):
 
 
 class Span(NamedTuple):
-    """How long a task stayed in a state."""
+    """A period that a task spent in one state."""
 
     begin: float
     end: float
-    """`inf` for the last one."""
+    """`inf` for the current one."""
     state: State
     reason: str | None
 
 
 class Stall(NamedTuple):
-    """That an agent was stalled at a moment."""
+    """A stalled agent at one moment."""
 
     evidence: str
     silent_s: float | None
-    """For how long it had shown no sign of life; None where nobody wrote that down."""
+    """For how long it had shown no activity; None where this was not recorded."""
 
 
 class History:
-    """One task through time."""
+    """One task over time."""
 
     def __init__(
         self, task: Task, kept: bool, moves: Sequence[Move], changes: Sequence[tuple[float, Change]],
         stalls: Sequence[tuple[float, Stall | None]], gone_at: float = inf,
     ) -> None:  # fmt: skip
-        """Bring together what is known of a task.
+        """Combine everything known of a task.
 
         Args:
-            task: as its file has it; where there is none, what notifications tell.
-            kept: whether there is a file.
+            task: from its file, or rebuilt from notifications.
+            kept: whether its file still exists.
             moves: in order of time.
-            changes: what the journal tells, in order of time.
-            stalls: when its agent was stalled, and None when it was no longer.
+            changes: from the journal, in order of time.
+            stalls: when its agent stalled; None stands for the end of a stall.
             gone_at: when it was removed.
         """
         self.task = task
@@ -79,7 +79,7 @@ class History:
         self._made: dict[tuple[int, int], Task] = {}
 
     def at(self, index: int, when: float) -> Task:
-        """The task as it was in one of its spans."""
+        """The task at a time within one of its spans."""
         applied = bisect_right(self._changed_at, when)
         if self.kept and index == len(self.spans) - 1 and applied == len(self._changes):
             return self.task
@@ -89,7 +89,7 @@ class History:
         return made
 
     def stalled(self, when: float, began: float) -> Stall | None:
-        """What spoke for a stall then of the attempt that began at a time; None when there was none."""
+        """The stall at a time, of the attempt that began at `began`; None when there was none."""
         last = next(((time, stall) for time, stall in reversed(self.stalls) if began <= time <= when), None)
         if last is None or last[1] is None:
             return None
@@ -104,7 +104,7 @@ class History:
             one.state: iso(one.begin) for one in self.spans[: index + 1]
         }
         number = ended[-1].number if ended else 0
-        if not self.kept:  # by the agents that ran
+        if not self.kept:  # count the agents that ran
             number = sum(1 for one in self.spans[:index] if one.state == RUNNING)
         fields |= {
             "state": span.state, "reason": span.reason, "attempts": ended, "token": None, "pid": None,
@@ -123,7 +123,7 @@ class History:
         return msgspec.structs.replace(self.task, **fields)
 
     def _fields(self, applied: int) -> dict[str, Any]:
-        """What the operator could change, as it stood after so many changes."""
+        """The recorded fields after the first `applied` changes."""
         fields: dict[str, Any] = {}
         if not self.kept:
             for _, change in self._changes[:applied]:
@@ -131,44 +131,44 @@ class History:
         for _, change in reversed(self._changes[applied:]):
             fields |= change.was
         if "message" in fields:
-            fields["message"] = UNKNOWN_WORDS
+            fields["message"] = UNKNOWN_MESSAGE
         return {name: value for name, value in fields.items() if name in KEPT_FIELDS}
 
 
 def build_history(
     task: Task | None,
-    told: Sequence[Notice],
+    notices: Sequence[Notice],
     changes: Sequence[tuple[float, Change]],
     gone_at: float | None,
     recorded_from: float,
 ) -> History | None:
-    """The history of one task; None when nothing is known of it.
+    """Build the history of one task; None when nothing is known of it.
 
     Args:
-        task: its file, if there is still one.
-        told: its notifications, in order of time.
-        changes: what the journal tells of it, in order of time.
-        gone_at: when the journal says that it was removed; None when it does not.
-        recorded_from: where the journal begins: what was removed later, it tells.
+        task: from its file, if that still exists.
+        notices: its notifications, in order of time.
+        changes: its changes in the journal, in order of time.
+        gone_at: when it was removed, according to the journal; None: not recorded.
+        recorded_from: when the journal begins; later removals are in it.
     """
-    moves, stalls = _moves_told(told), _stalls(told)
+    moves, stalls = _read_moves(notices), _read_stalls(notices)
     if task is not None:
-        return History(task, True, _completed(task, moves), changes, stalls)
-    first = next((notice for notice in told if notice.issue_ref), None)
+        return History(task, True, _complete_moves(task, moves), changes, stalls)
+    first = next((notice for notice in notices if notice.issue_ref), None)
     if first is None or first.id is None or not moves:
         return None
     last = moves[-1]
-    if gone_at is None:  # an ended one was removed before there was a journal; a waiting one was taken away by hand
+    if gone_at is None:  # an ended task was removed before the journal began, a waiting one was deleted by hand
         gone_at = max(last.time, recorded_from) if last.state in FINAL else last.time
     digits = format_bare_id(first.id)
-    place = float(digits) if digits.isdigit() else 0.0  # as every task stands at first
-    made = Task(first.id, first.issue_ref or "", REMOVED_WORDS, state=last.state, position=place)
+    position = float(digits) if digits.isdigit() else 0.0  # the position of every new task
+    made = Task(first.id, first.issue_ref or "", REMOVED_MESSAGE, state=last.state, position=position)
     return History(made, False, moves, changes, stalls, max(gone_at, last.time))
 
 
-def _moves_told(told: Sequence[Notice]) -> list[Move]:
+def _read_moves(notices: Sequence[Notice]) -> list[Move]:
     moves: list[Move] = []
-    for notice in told:
+    for notice in notices:
         state, time = notice.state if notice.state in ALL else STATES.get(notice.type), epoch(notice.time)
         if state is not None and time is not None:
             known = cast(State, state)
@@ -176,28 +176,28 @@ def _moves_told(told: Sequence[Notice]) -> list[Move]:
     return moves
 
 
-def _stalls(told: Sequence[Notice]) -> list[tuple[float, Stall | None]]:
-    found: list[tuple[float, Stall | None]] = []
-    for notice in told:
+def _read_stalls(notices: Sequence[Notice]) -> list[tuple[float, Stall | None]]:
+    stalls: list[tuple[float, Stall | None]] = []
+    for notice in notices:
         if notice.type in ("task_stalled", "task_moves") and (time := epoch(notice.time)) is not None:
-            found.append((time, _stall(notice) if notice.type == "task_stalled" else None))
-    return found
+            stalls.append((time, _stall(notice) if notice.type == "task_stalled" else None))
+    return stalls
 
 
 def _stall(notice: Notice) -> Stall:
     return Stall(*old_notices.read_stall(notice)) if notice.reason is None else Stall(notice.reason, notice.silent_s)
 
 
-def _completed(task: Task, told: list[Move]) -> list[Move]:
-    """The moves of a task that has a file: what notifications do not tell, or do not any more, its own times do."""
+def _complete_moves(task: Task, noted: list[Move]) -> list[Move]:
+    """The moves of a task with a file: its own time stamps fill in what notifications do not contain."""
     own = _moves_of_file(task)
-    if not told:
+    if not noted:
         return own
-    moves = told
-    if told[0].state != PENDING:  # the beginning is no longer kept
-        moves = [move for move in own if move.time < told[0].time] + told
-    if told[-1].state != task.state:
-        moves = moves + [move for move in own if move.state == task.state and move.time > told[-1].time][-1:]
+    moves = noted
+    if noted[0].state != PENDING:  # older notifications are gone
+        moves = [move for move in own if move.time < noted[0].time] + noted
+    if noted[-1].state != task.state:
+        moves = moves + [move for move in own if move.state == task.state and move.time > noted[-1].time][-1:]
     return moves
 
 

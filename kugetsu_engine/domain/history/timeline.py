@@ -1,7 +1,4 @@
-"""The past of a fleet: what ran, what waited and what had ended at any moment, from what was written down meanwhile.
-
-Pure: it is given the tasks, the notifications and the journal. What none of them tells is left out.
-"""
+"""The past of a fleet: what was running, waiting and ended at any moment, from tasks, notifications and the journal."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -19,9 +16,9 @@ from .journal_entries import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
 from .task_history import History, Stall, build_history
 
 BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
-"""Fields that change with what notifications tell."""
+"""Fields that change along with a state, which a notification announces already."""
 DONE_KEPT = 500
-"""Ended tasks in a picture of the past, newest first; older ones are counted."""
+"""Ended tasks listed in a moment of the past, newest first; older ones are only counted."""
 NOTICES_KEPT = 200
 
 
@@ -29,7 +26,7 @@ One = TypeVar("One")
 
 
 class EngineThen(msgspec.Struct, frozen=True):
-    """Who ran the engine at a moment."""
+    """The engine at a moment."""
 
     running: bool
     pid: int | None = None
@@ -38,7 +35,7 @@ class EngineThen(msgspec.Struct, frozen=True):
 
 
 class ActiveThen(NamedTuple):
-    """A task that had an agent."""
+    """A task with a running agent."""
 
     task: Task
     since: float
@@ -47,7 +44,7 @@ class ActiveThen(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """How everything stood."""
+    """The state of the fleet at a moment."""
 
     active: tuple[ActiveThen, ...]
     pending: tuple[Task, ...]
@@ -55,15 +52,15 @@ class Moment(NamedTuple):
     done_count: int
     notices: tuple[Notice, ...]
     flow: Flow | None
-    """None: nothing tells how the queue was set."""
+    """None: not recorded."""
     engine: EngineThen | None
-    """None: nothing tells whether an engine ran."""
+    """None: not recorded."""
     earlier: Mapping[str, str]
-    """States of ended tasks that waiting ones came after, where `done` does not reach back to them."""
+    """States of ended tasks that waiting ones depend on, if they are too old for `done`."""
 
 
 class Event(NamedTuple):
-    """Something that happened, in a line."""
+    """An event, described in one line."""
 
     time: float
     level: Level
@@ -73,21 +70,21 @@ class Event(NamedTuple):
 
 
 class Timeline:
-    """Everything that was written down, ready to be asked for any moment."""
+    """All records, indexed by time."""
 
     def __init__(
         self, tasks: Sequence[Task], notices: Sequence[Notice], acts: Sequence[Act], last_alive: float | None = None
     ) -> None:
-        """Bring everything into order.
+        """Sort and index the records.
 
         Args:
-            last_alive: when the engine that started last was still seen; None when it runs, or ended in an orderly way.
+            last_alive: when the last engine was seen alive; None when it is running or stopped properly.
         """
         self._notices = _in_order([(time, one) for one in notices if (time := epoch(one.time)) is not None])
         self._notice_times = [time for time, _ in self._notices]
         self._acts = _in_order([(time, one) for one in acts if (time := epoch(one.time)) is not None])
         self.recorded_from: float | None = self._acts[0][0] if self._acts else None
-        """Where the journal begins, in seconds since 1970: what operators did before is not known."""
+        """When the journal begins, in seconds since 1970; earlier actions of operators are unknown."""
         self._histories = self._write_histories(tasks)
         spans = [(span.begin, span.end, one, index) for one in self._histories for index, span in enumerate(one.spans)]
         spans.sort(key=lambda span: (span[0], span[2].task.id))
@@ -108,7 +105,7 @@ class Timeline:
 
     @property
     def first(self) -> float | None:
-        """When the first of all was written down; None when nothing was."""
+        """The time of the first record; None when there is none."""
         return self.moments[0] if self.moments else None
 
     def before(self, when: float) -> float | None:
@@ -122,7 +119,7 @@ class Timeline:
         return self.moments[place] if place < len(self.moments) else None
 
     def at(self, when: float) -> Moment:
-        """How everything stood at a time, in seconds since 1970; what happened in that very moment has happened."""
+        """The state of the fleet at a time, in seconds since 1970; events of that very moment are included."""
         seen = bisect_right(self._begins, when)
         active: list[ActiveThen] = []
         pending: list[Task] = []
@@ -141,23 +138,23 @@ class Timeline:
         pending.sort(key=lambda task: task.order)
         done = [one.at(index, when) for one, index in ended[-DONE_KEPT:]]
         done.sort(key=lambda task: (task.completed_at or "", task.id), reverse=True)
-        told = bisect_right(self._notice_times, when)
-        notices = tuple(notice for _, notice in self._notices[max(told - NOTICES_KEPT, 0) : told])
-        wanted = {earlier for task in pending for earlier in task.after}
-        older = {one.task.id: one.spans[index].state for one, index in ended[:-DONE_KEPT] if one.task.id in wanted}
+        end = bisect_right(self._notice_times, when)
+        notices = tuple(notice for _, notice in self._notices[max(end - NOTICES_KEPT, 0) : end])
+        waited_for = {earlier for task in pending for earlier in task.after}
+        older = {one.task.id: one.spans[index].state for one, index in ended[:-DONE_KEPT] if one.task.id in waited_for}
         return Moment(
             tuple(active), tuple(pending), tuple(done), len(ended), notices, self._flow_at(when), self._engine_at(when), older
         )
 
     def events(self, since: float = 0.0, until: float = inf) -> list[Event]:
-        """What happened in some time, in order: notifications, and what operators did."""
-        found = [Event(time, one.level, one.text, one.id) for time, one in _between(self._notices, since, until)]
+        """The events of a period in order: notifications and actions of operators."""
+        events = [Event(time, one.level, one.text, one.id) for time, one in _between(self._notices, since, until)]
         for time, act in _between(self._acts, since, until):
             if (text := describe_entry(act)) is not None:
                 asked = act.verb not in (STARTED, ENDED, REMOVED, CHANGED)
-                found.append(Event(time, "info" if act.ok else "warning", text, act.task, asked))
-        found.sort(key=lambda event: event.time)
-        return found
+                events.append(Event(time, "info" if act.ok else "warning", text, act.task, asked))
+        events.sort(key=lambda event: event.time)
+        return events
 
     def _flow_at(self, when: float) -> Flow | None:
         place = bisect_right(self._flows, when, key=lambda flow: flow[0])
@@ -173,10 +170,10 @@ class Timeline:
 
     def _write_histories(self, tasks: Sequence[Task]) -> list[History]:
         files = {task.id: task for task in tasks}
-        told: dict[str, list[Notice]] = {}
+        notices: dict[str, list[Notice]] = {}
         for _, notice in self._notices:
             if notice.id is not None:
-                told.setdefault(notice.id, []).append(notice)
+                notices.setdefault(notice.id, []).append(notice)
         changes: dict[str, list[tuple[float, Change]]] = {}
         gone: dict[str, float] = {}
         for time, act in self._acts:
@@ -185,52 +182,52 @@ class Timeline:
                     continue
                 if act.verb == REMOVED:
                     gone[change.task] = time
-                elif _makes_sense(change):
+                elif _is_valid(change):
                     changes.setdefault(change.task, []).append((time, change))
         removals = [(time, before) for time, act in self._acts if (before := _removed_before(time, act)) is not None]
-        found = []
-        for task_id in files.keys() | told.keys():
-            own = told.get(task_id, ())
+        histories = []
+        for task_id in files.keys() | notices.keys():
+            own = notices.get(task_id, ())
             gone_at = gone.get(task_id)
             if task_id not in files and gone_at is None and own:
                 gone_at = _cleared_at(epoch(own[-1].time) or 0.0, removals)
             one = build_history(files.get(task_id), own, changes.get(task_id, ()), gone_at, self.recorded_from or inf)
             if one is not None:
-                found.append(one)
-        return found
+                histories.append(one)
+        return histories
 
 
 def describe_entry(act: Act) -> str | None:
-    """An act in a line; None for one that says nothing by itself."""
+    """Describe a journal entry in a line; None for one that is not an event of its own."""
     if act.verb == STARTED:
         flow = act.engine.get("flow")
         limit = flow.get("limit") if isinstance(flow, dict) else None
         agents = format_count(limit, "agent") if isinstance(limit, int) else "an unknown number of agents"
         return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {agents}"
     if act.verb == ENDED:
-        return "the engine ends"
+        return "the engine stops"
     if act.verb == REMOVED and not act.changes:
         return f"{act.args.get('count')} ended tasks are removed by age"
     if act.verb in (REMOVED, CHANGED):
-        worth = [change for change in act.changes if change.now.keys() - BY_THE_WAY]
-        return "; ".join(_words(change) for change in worth[:3]) or None
+        shown = [change for change in act.changes if change.now.keys() - BY_THE_WAY]
+        return "; ".join(_describe_change(change) for change in shown[:3]) or None
     if act.verb == "edit" and act.ok:
         return "; ".join([f"you: {act.text}", *map(_fields, act.changes[:3])])
     return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
 
 
-def _words(change: Change) -> str:
-    who = format_id(change.task) if change.task else "queue"
+def _describe_change(change: Change) -> str:
+    subject = format_id(change.task) if change.task else "queue"
     if change.now.get("state", "") is None:
-        return f"{who} was taken away by hand"
-    return f"{who}: {_fields(change)}"
+        return f"{subject}: its file was deleted by hand"
+    return f"{subject}: {_fields(change)}"
 
 
 def _fields(change: Change) -> str:
     parts = [
         name if name == "message" else f"{name} {_value(change.was.get(name))} → {_value(value)}"
         for name, value in change.now.items()
-        if name != "pause_code"  # its sentence is there too
+        if name != "pause_code"  # `pause_reason` says the same
     ]
     return ", ".join(parts)
 
@@ -252,14 +249,14 @@ def _between(found: list[tuple[float, One]], since: float, until: float) -> list
 
 
 def _attempt_began(one: History, index: int) -> float:
-    """When the attempt began whose agent a task has in a span: with the notice before the start."""
+    """When the attempt began that is active in a span."""
     while index and one.spans[index - 1].state in ACTIVE:
         index -= 1
     return one.spans[index].begin
 
 
-def _makes_sense(change: Change) -> bool:
-    """Whether the fields of a change could be those of a task; someone may have written into the journal."""
+def _is_valid(change: Change) -> bool:
+    """Whether the fields of a change are valid for a task; the journal may have been edited by hand."""
     try:
         for fields in (change.was, change.now):
             msgspec.convert({"id": "q_1", "issue_ref": "", **fields, "message": ""}, Task)
@@ -269,7 +266,7 @@ def _makes_sense(change: Change) -> bool:
 
 
 def _removed_before(time: float, act: Act) -> float | None:
-    """The end before which ended tasks were removed by an act; None when it removed none."""
+    """The time before which tasks must have ended to be removed by an entry; None when it removed none."""
     if act.verb == "clear" and act.ok:
         older = act.args.get("older_than_s", 0.0)
         return time - older if isinstance(older, int | float) else None
@@ -283,13 +280,13 @@ def _cleared_at(ended: float, removals: Sequence[tuple[float, float]]) -> float 
 
 
 def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
-    """How the queue was set since when; the first one also before."""
+    """The settings of the queue over time; the first also holds before."""
     found: list[tuple[float, Flow]] = []
     known: dict[str, Any] = {}
     for time, act in acts:
         flow_then = act.engine.get("flow")
         news: dict[str, Any] = {"pause_code": ""} | flow_then if act.verb == STARTED and isinstance(flow_then, dict) else {}
-        if act.verb == ENDED:  # what ends with an engine
+        if act.verb == ENDED:  # these end with the engine
             news = {"draining": False, "pressure": ""}
         for change in act.changes:
             if change.task is None:
@@ -299,7 +296,7 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
             continue
         if not found and act.verb != STARTED and (before := _flow(known)) is not None:
             found.append((-inf, before))
-        if (flow := _flow(known | news)) is not None:  # what someone else wrote there may be anything
+        if (flow := _flow(known | news)) is not None:  # a journal edited by hand may contain anything
             known |= news
             found.append((time, flow))
     return found
@@ -313,10 +310,10 @@ def _flow(fields: Mapping[str, Any]) -> Flow | None:
 
 
 def _engines(acts: Sequence[tuple[float, Act]], last_alive: float | None) -> list[tuple[float, float, EngineThen]]:
-    """The engines that ran: from when, until when, and who."""
+    """The engines that ran, with start and end."""
     turns = [(time, act) for time, act in acts if act.verb in (STARTED, ENDED)]
     found: list[tuple[float, float, EngineThen]] = []
-    if turns and turns[0][1].verb == ENDED:  # its start is no longer kept
+    if turns and turns[0][1].verb == ENDED:  # its start is not recorded any more
         found.append((-inf, turns[0][0], EngineThen(True)))
     for place, (time, act) in enumerate(turns):
         if act.verb != STARTED:
