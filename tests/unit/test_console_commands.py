@@ -239,15 +239,15 @@ edit 3 priority  ->  write it like: edit
 edit 1 colour red  ->  write it like: edit
 edit 1 --colour red  ->  write it like: edit
 edit 16 expect much  ->  --expect: invalid choice: 'much'
-edit 16 timeout soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
-edit 16 timeout 0  ->  0 is no time limit: it leaves no time to work: write it like 90s, 30m or 2h
+edit 16 timeout soon  ->  'soon' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
+edit 16 timeout 0  ->  the timeout must be greater than 0: write it like 90s, 30m or 2h
 edit 16 --message say --now --priority=2  ->  write it like: edit
 edit 16 message  ->  write it like: edit
 edit x priority 3  ->  'x' is not a task id: write 41, #41 or q_41
-edit 16 at never  ->  'never' is no point in time: write it like 22:00, +2h or 2026-11-21T22:00
+edit 16 at never  ->  'never' is not a valid time: write it like 22:00, +2h or 2026-11-21T22:00
 edit 16 priority -1  ->  a priority is a number from 0 to 9
 edit 16 priority 12  ->  a priority is a number from 0 to 9
-edit 16 after x  ->  after: 'x' is no task id
+edit 16 after x  ->  after: 'x' is not a task id
 edit 16 17  ->  write it like: edit
 edit 16 --priority=1 x  ->  --priority: '1 x' is not a whole number: write it like: edit
 edit 16 priority 3 4  ->  --priority: '3 4' is not a whole number: write it like: edit
@@ -266,8 +266,8 @@ stop-all 3  ->  unrecognized arguments: 3: write it like: stop-all
 stop-all --hard  ->  unrecognized arguments: --hard: write it like: stop-all
 clear 7d  ->  unrecognized arguments: 7d: write it like: clear
 clear --older-than  ->  --older-than: expected one argument: write it like: clear
-clear --older-than soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
-clear --older-than --now  ->  '--now' is no length of time: write it like 90s, 10m, 1h30m or 2d
+clear --older-than soon  ->  'soon' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
+clear --older-than --now  ->  '--now' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
 start  ->  the following arguments are required: issue_ref, message: write it like: start
 start local/a#1  ->  the following arguments are required: message: write it like: start
 continue  ->  the following arguments are required: issue_ref, message: write it like: continue
@@ -316,7 +316,7 @@ queue nonsense  ->  unknown command 'nonsense'
 notify  ->  write it like: notify
 notify test 3  ->  unrecognized arguments: 3: write it like: notify
 notify mute --for  ->  --for: expected one argument: write it like: notify
-notify mute --for soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
+notify mute --for soon  ->  'soon' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
 notify unmute 3 --for 2h  ->  unrecognized arguments: --for: write it like: notify
 notify clear  ->  write it like: notify
 notify mute x  ->  'x' is not a task id: write 41, #41 or q_41
