@@ -28,12 +28,12 @@ class OrphanReaper:
         """Search now; returns how many processes were ended."""
         self._due_at = time.monotonic() + EVERY_S
         processes = orphans.find_orphans(self._context.paths)
-        ours = sorted({format_id(one.process.task_id) for one in processes if one.surely_ours})
+        ours = sorted({format_id(orphan.process.task_id) for orphan in processes if orphan.surely_ours})
         ended = orphans.end_orphans(self._context.paths, processes)
         if ended:
             text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
             self._context.notify(Notice(self._context.now(), "engine_leftovers", text, "warning"))
-        unsure = sorted(one.process.pid for one in processes if not one.surely_ours)
+        unsure = sorted(orphan.process.pid for orphan in processes if not orphan.surely_ours)
         if unsure:
             self._context.alerts.warn("leftovers", f"processes left by unknown attempts: pid {', '.join(map(str, unsure))}")
         else:
