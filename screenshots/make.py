@@ -26,7 +26,7 @@ async def shoot(
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
     environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
-    connection = StillConnection(local_client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
+    connection = StillConnection(local_client(scene.paths.root, environ), lambda: NOW)
     app = KugetsuApp(connection)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20
