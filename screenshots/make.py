@@ -88,7 +88,7 @@ async def undo_list(app: KugetsuApp) -> None:
     """Acts that can be taken back."""
     app.undo_log.add("moved #46 to the end of the queue", ())
     app.undo_log.add("hold of #49", ())
-    app.open_undo_list()
+    app.navigator.open_undo_list()
 
 
 async def main(folder: Path) -> None:
