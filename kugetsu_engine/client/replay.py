@@ -57,7 +57,7 @@ class Replay:
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
             active=tuple(self._active(active, when) for active in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
-            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._rests(then, when),
+            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._map_cooldowns(rests, when),
             default_agent=default,
             hosts={rest.provider: rest for rest in rests if rest.failure == NETWORK},
             own_repositories=list_own_repositories(self._settings),
