@@ -4,11 +4,14 @@ A process is surely ours if its mark has the random token of an attempt of this 
 its mark names this state directory but no attempt has its token, it is reported and left alone.
 """
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..domain.job import RunRecord
-from ..domain.new_task import parse_task_id
+from ..domain.new_task import format_id, parse_task_id
+from ..domain.task import Notice
+from ..domain.text.quantities import format_count
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from ..process import marks as marked
@@ -17,6 +20,10 @@ from ..process.marks import MarkedProcess
 from ..state import runs, tasks
 from ..storage import files
 from ..storage.locks import is_held
+from .engine_context import EngineContext
+
+EVERY_S = 60.0
+"""Seconds between two searches, which read every process."""
 
 
 class OrphanProcess(NamedTuple):
@@ -58,6 +65,35 @@ def end_orphans(paths: StatePaths, orphans: Iterable[OrphanProcess]) -> int:
     """End those that are surely ours, and what they have started; returns how many there were."""
     marks = {(orphan.process.task_id, orphan.process.token) for orphan in orphans if orphan.surely_ours}
     return sum(marked.kill_attempt(paths.root, task_id, token) for task_id, token in sorted(marks))
+
+
+class OrphanReaper:
+    """Ends processes that are surely ours, and warns of those that may be."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._due_at = 0.0
+
+    def end_orphans_if_due(self) -> None:
+        """Search if the last search is long enough ago."""
+        if time.monotonic() >= self._due_at:
+            self.end_orphans()
+
+    def end_orphans(self) -> int:
+        """Search now; returns how many processes were ended."""
+        self._due_at = time.monotonic() + EVERY_S
+        processes = find_orphans(self._context.paths)
+        ours = sorted({format_id(orphan.process.task_id) for orphan in processes if orphan.surely_ours})
+        ended = end_orphans(self._context.paths, processes)
+        if ended:
+            text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
+            self._context.notify(Notice(self._context.now(), "engine_leftovers", text, "warning"))
+        unsure = sorted(orphan.process.pid for orphan in processes if not orphan.surely_ours)
+        if unsure:
+            self._context.alerts.warn("leftovers", f"processes left by unknown attempts: pid {', '.join(map(str, unsure))}")
+        else:
+            self._context.alerts.clear("leftovers")
+        return ended
 
 
 def _attempt_of(paths: StatePaths, process: MarkedProcess) -> RunRecord | None:
