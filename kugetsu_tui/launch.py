@@ -124,7 +124,7 @@ def _replay(argv: list[str]) -> int:
 def _demo(argv: list[str]) -> int:
     from kugetsu_engine.cli.commands.demo import parser_of
     from kugetsu_engine.client import demo_setup
-    from kugetsu_engine.client.snapshot import SnapshotReader
+    from kugetsu_engine.client.snapshot_reader import SnapshotReader
 
     given = parser_of("demo").parse_args(argv)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.cli.commands.status import document
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.prompt_template import PromptFile
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.refs import make_slug

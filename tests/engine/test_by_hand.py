@@ -14,7 +14,8 @@ import pytest
 from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach as by_hand
 from kugetsu_engine.client import start
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.manual_session import ManualSession

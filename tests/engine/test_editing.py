@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client.edit import Edit, run_editor
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config import loader
 from kugetsu_engine.doctor import gather_evidence, run_checks
 from kugetsu_engine.errors import Conflict, KugetsuError, NoSuchTask, UsageError

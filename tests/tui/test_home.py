@@ -7,7 +7,7 @@ import pytest
 from textual.widgets import Input
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.task import Task
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.screens.task import TaskScreen

@@ -247,7 +247,7 @@ edit x priority 3  ->  'x' is no task id: write 41, #41 or q_41
 edit 16 at never  ->  'never' is no point in time: write it like 22:00, +2h or 2026-11-21T22:00
 edit 16 priority -1  ->  a priority is a number from 0 to 9
 edit 16 priority 12  ->  a priority is a number from 0 to 9
-edit 16 after x  ->  after: 'x' is no task id
+edit 16 after x  ->  after: 'x' is not a task id
 edit 16 17  ->  write it like: edit
 edit 16 --priority=1 x  ->  --priority: '1 x' is not a whole number: write it like: edit
 edit 16 priority 3 4  ->  --priority: '3 4' is not a whole number: write it like: edit

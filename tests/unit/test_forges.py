@@ -242,7 +242,7 @@ def test_the_helper_prints_one_document(
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert found[:3] == [{"title": "T", "body": "B"}, {"url": "https://forge.test/o/r/pulls/4"}, {}]
     assert "did not find it (404)" in found[3]["error"]
-    assert "is no issue reference" in found[4]["error"]
+    assert "is not a valid issue reference" in found[4]["error"]
     assert found[5] == {"asked": 0, "faults": []}
 
 
@@ -252,7 +252,7 @@ def test_what_cannot_be_asked_again_is_said_once(forge: FakeForge, asking: Cache
     wanted = {f"forge.test/o/r#{number}": BRANCH for number in range(1, 7)} | {"nonsense": BRANCH, "local/x#1": BRANCH}
     faults = asking.refresh_pull_requests(wanted)
     assert len(faults) == 2
-    assert faults[0].startswith("'nonsense' is no issue reference")
+    assert faults[0].startswith("'nonsense' is not a valid issue reference")
     assert "refuses the token" in faults[1]
 
 

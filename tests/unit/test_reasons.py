@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.decisions import forecast, scheduling
 from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.manual_session import ManualSession
