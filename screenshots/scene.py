@@ -330,7 +330,7 @@ async def found(app: KugetsuApp) -> None:
     from kugetsu_tui.widgets.bars import MessageBar
 
     deadline = time.monotonic() + 20
-    while app.active_screen is None or "hit " not in app.active_screen.query_one(MessageBar).said:
+    while app.active_screen is None or "match " not in app.active_screen.query_one(MessageBar).said:
         assert time.monotonic() < deadline, "nothing was found"
         await asyncio.sleep(0.05)
 
