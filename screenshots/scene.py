@@ -245,23 +245,23 @@ class Scene:
 
 
 class StillEngine(EngineHost):
-    """An engine that seems to run here."""
+    """An engine that seems to run here, so that leaving asks about it."""
 
     is_running = True
 
 
 class StillPoller(Poller):
-    """A poller on a machine whose load never changes."""
+    """Reads a machine that never changes."""
 
     def _make_state(self, snapshot: Snapshot) -> ConsoleState:
         return replace(super()._make_state(snapshot), load=0.6, free_bytes=4200 << 20, cpu=CURVES)
 
 
 class StillConnection(Connection):
-    """A connection whose machine never changes."""
+    """A connection to a machine that never changes; in the pictures the engine runs here."""
 
-    def __init__(self, client: Client, *, embed: bool, clock: Callable[[], float]) -> None:
-        super().__init__(client, embed=embed, clock=clock)
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        super().__init__(client, embed=False, clock=clock)
         self.engine = StillEngine(client, resume=False, post=self.post, on_change=self.poller.wake)
         self.poller = StillPoller(client, self.engine, self.post, clock)
 
