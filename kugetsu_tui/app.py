@@ -1,4 +1,4 @@
-"""The console's app: owns the link, the themes, the screens and the dialogs; screens own their layout."""
+"""The console's app: owns the connection, the themes, the screens and the dialogs; screens own their layout."""
 
 import logging
 import os
@@ -50,24 +50,27 @@ class KugetsuApp(App[None], inherit_bindings=False):
     TITLE = "kugetsu"
     COMMANDS = {ActionProvider}
     ENABLE_COMMAND_PALETTE = False
-    """The registry opens it, so that its key can be changed."""
+    """The registry binds its key, so that it can be changed."""
     BINDINGS = [Binding("ctrl+c", "help_quit", show=False, system=True)]
     """None of Textual's: ctrl+q stays with the terminal (XON), and q leaves."""
 
     def __init__(self, connection: Connection, replay: str | None = None) -> None:
-        """Begin; `replay`: the time in the past that is shown first, empty for an hour ago."""
-        # The variables of the theme are asked for in the base class's constructor.
-        # Without colours nothing is painted that has any: the terminal's own on its own, see `themes.MONO`.
+        """Create the app.
+
+        Args:
+            replay: the time at which a replay begins at once, empty for an hour ago; None: show the present.
+        """
+        # Set before the base class's constructor, which asks for the theme's variables.
         self.colourless = bool(os.environ.get("NO_COLOR"))
         super().__init__(driver_class=TerminalDriver, ansi_color=True if self.colourless else None)
         self.connection = connection
         self.external_program = ExternalProgram(self, lambda: self.driver)
         self.failed = False
-        """Whether it ends because its own code failed."""
+        """Whether it ends because of an error of its own."""
         self.end_code: int | None = None
-        """With what exit code it leaves, once it does."""
+        """Its exit code, once it leaves."""
         self.state: ConsoleState | None = None
-        """What the screens show: the present, or a moment of the past."""
+        """What the screens show: the present, or a moment of a replay."""
         self.live_state: ConsoleState | None = None
         self.replay = ReplayController(self)
         self._first_replay_time = replay
@@ -80,8 +83,8 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.preferences = Preferences(self)
         change_theme = partial(themes.change_theme, self, colourless=self.colourless)
         self.commands = CommandRunner(self, self.navigator, self.preferences, self.replay, self.quit_flow, change_theme)
-        self.action_targets: tuple[object, ...] = (self.navigator, self.replay, self.commands, self.quit_flow, self)
-        """What has actions that every screen knows."""
+        self.action_providers: tuple[object, ...] = (self.navigator, self.replay, self.commands, self.quit_flow, self)
+        """Objects whose `action_` methods every screen offers."""
         self._keys = {
             binding.key: key
             for key in {*self.registry.all_keys, *FIELD_EXIT_KEYS}
@@ -103,11 +106,11 @@ class KugetsuApp(App[None], inherit_bindings=False):
     # life
 
     def on_load(self) -> None:
-        """Hear signals before the terminal is taken."""
+        """Install signal handlers before the terminal is set up."""
         signals.install_handlers(self.external_program, self.leave, lambda: self.driver)
 
     def on_mount(self) -> None:
-        """Show an empty home at once, then read."""
+        """Show an empty home screen at once, then read."""
         self.set_class(is_ascii_only(), "-ascii")
         choose_scroll_bars(is_ascii_only())
         self.key_problems += themes.apply_first_theme(self, self.connection.settings.theme, self.colourless)
@@ -121,7 +124,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     @property
     def driver(self) -> Driver | None:
-        """What stands between the console and its terminal."""
+        """The driver of the terminal."""
         return self._driver
 
     def action_to_shell(self) -> None:
@@ -136,9 +139,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.exit(return_code=code)
 
     async def on_event(self, event: Event) -> None:
-        """Let go of keys and clicks that come while the console leaves: they would act on what is about to be gone.
+        """Ignore keys and clicks while the console leaves: they were meant for what is about to be gone.
 
-        A key that comes right behind one that opens something waits until that is open.
+        A key right after one that opens a screen waits until that is open.
         """
         if isinstance(event, Key | Paste) and not event.is_forwarded and self.screen_stack:
             await wait_until_open(self.screen)
@@ -148,9 +151,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
             await super().on_event(event)
 
     async def _press(self, name: str) -> bool:
-        """Do what a key of the registry means; False leaves it to what has the focus, see decision 20.
+        """Perform the action of a key; False leaves the key to the focused widget, see decision 20.
 
-        It is done before the next key is looked at: of keys that come in one burst each meets what the one before it led to.
+        It is finished before the next key is handled, so that in a burst each key meets the result of the one before.
         """
         key = self._keys.get(name)
         screen = self.screen if self.screen_stack else None
@@ -160,71 +163,71 @@ class KugetsuApp(App[None], inherit_bindings=False):
             self.app_focus = True
             await screen.press(key)
             return True
-        # A text that is being written keeps its own ctrl+z.
-        written = isinstance(self.focused, TextArea) or (
+        # A text field keeps its own ctrl+z.
+        in_text_field = isinstance(self.focused, TextArea) or (
             isinstance(screen, ConsoleScreen) and not isinstance(self.focused, Input)
         )
-        if key in self.registry["suspend"].keys and not written:
+        if key in self.registry["suspend"].keys and not in_text_field:
             self.action_to_shell()
             return True
         return False
 
     def on_unmount(self) -> None:
-        """However it ends, the engine's thread is asked to end too."""
+        """Ask the engine's thread to end too, however the app ends."""
         self.connection.close()
         self.replay.close()
 
     def _fatal_error(self) -> None:
-        """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
+        """Print one line, after the terminal is restored, instead of Textual's traceback with all local variables."""
         error = sys.exc_info()[1] or self._exception
-        if self.end_code is not None:  # a screen that was just being opened has no parts any more: it leaves all the same
+        if self.end_code is not None:  # such as a screen that was just being opened and lost its widgets
             log.warning("something failed while the console left", exc_info=error)
             self.panic()
             return
-        words = crash_report.report_crash(
+        text = crash_report.report_crash(
             error, self.connection.client.paths, self.connection.client.environ, keep=not self.connection.client.read_only
         )
-        if not self.failed:  # what fails in the wake of it would be more lines
+        if not self.failed:  # later failures are consequences of the first
             self.failed = True
-            self.panic(Text(words))
+            self.panic(Text(text))
 
-    # what the link tells
+    # messages of the backend
 
     @property
     def active_screen(self) -> ConsoleScreen | None:
-        """The screen that answers: the topmost one that can."""
+        """The topmost screen that is not a dialog."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None)
 
     def say(self, text: str, tone: str = "text") -> None:
-        """Answer the operator in one line."""
+        """Show a message in the message bar of the active screen."""
         screen = self.active_screen
         if screen is not None and screen.is_ready:
             screen.say(text, tone)
 
     def on_state_changed(self, event: StateChanged) -> None:
-        """Show what is known now, on every screen that is open."""
-        told = status_bar.format_start_report(self.live_state, event.state)
+        """Show the new state, unless a replay is shown."""
+        report = status_bar.format_start_report(self.live_state, event.state)
         self.live_state = event.state
         if self.quit_flow.is_due(event.state):
             self.leave()
             return
-        if not self.replay.on:
+        if not self.replay.is_on:
             self.show(event.state)
         if self._first_replay_time is not None and self.active_screen is not None and self.active_screen.is_ready:
             self.replay.open(self._first_replay_time)
             self._first_replay_time = None
-        if told is not None:
-            self.say(*told)
+        if report is not None:
+            self.say(*report)
 
     def show(self, state: ConsoleState) -> None:
-        """Show a state on every screen that is open."""
+        """Show a state on every open screen."""
         self.state = state
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.is_ready:
                 screen.show_state(state)
 
     def on_returned(self, event: Returned) -> None:
-        """Say what happened since the operator was last here."""
+        """Report what happened since the operator was last here."""
         self.say(event.text, event.tone)
 
     def on_attention_called(self, event: AttentionCalled) -> None:
@@ -236,31 +239,30 @@ class KugetsuApp(App[None], inherit_bindings=False):
         )
 
     def write(self, sequence: str) -> None:
-        """Send a sequence to the terminal, past the screen."""
+        """Send an escape sequence to the terminal directly."""
         driver = self.driver
         if sequence and driver is not None and not self.is_headless:
             driver.write(sequence)
             driver.flush()
 
     def note_key_press(self) -> None:
-        """A key was pressed: the operator is here, and if they come back they hear what happened."""
+        """Note that the operator is here; after a long absence, report what happened meanwhile."""
         now = self.connection.now()
-        left = self.presence.note_key_press(now)
+        left_at = self.presence.note_key_press(now)
         if self.presence.is_due_to_save(now):
             self.connection.requests.remember(self.connection.client.mark_seen)
-        cell = absence.format_absence(self.live_state, left) if left is not None and self.live_state is not None else None
+        cell = absence.format_absence(self.live_state, left_at) if left_at is not None and self.live_state is not None else None
         if cell is not None:
             self.say(*cell)
 
     def on_answered(self, event: Answered) -> None:
-        """Say what became of an act, and whether it can be taken back."""
-        words = event.text
+        """Show the answer to an act, and whether the act can be undone."""
+        text = event.text
         if event.undo:
             self.undo_log.add(event.text, event.undo)
-            words = f"{event.text} {glyph('dot')} {format_key(self.registry['undo'].keys[0])} undoes it"
-            # When its time is over the key must look so.
-            self.set_timer(KEPT_S + 0.1, self._refresh_keys)
-        self.say(words, "good" if event.good else "warning")
+            text = f"{event.text} {glyph('dot')} {format_key(self.registry['undo'].keys[0])} undoes it"
+            self.set_timer(KEPT_S + 0.1, self._refresh_keys)  # the key is dim again when its time is over
+        self.say(text, "good" if event.good else "warning")
         self._refresh_keys()
 
     def _refresh_keys(self) -> None:
@@ -269,42 +271,42 @@ class KugetsuApp(App[None], inherit_bindings=False):
             screen.refresh_keys()
 
     def action_undo(self, number: int | None = None) -> None:
-        """Take the last act back, or another one whose time is not over."""
+        """Undo the last act, or another one whose time is not over."""
         latest = self.undo_log.latest
-        act = self.undo_log.pop(number if number is not None else latest.number if latest is not None else 0)
-        if act is None:
-            self.say("too late to take that back: an act can be undone for 30 s", "warning")
+        entry = self.undo_log.pop(number if number is not None else latest.number if latest is not None else 0)
+        if entry is None:
+            self.say("too late to undo that: an act can be undone for 30 s", "warning")
             return
-        self.say(f"taking back: {act.text}")
-        self.connection.requests.undo(act)
+        self.say(f"undoing: {entry.text}")
+        self.connection.requests.undo(entry)
 
     def on_read_failed(self, event: ReadFailed) -> None:
-        """What is on the screen is old."""
+        """Report that the screen shows an old state."""
         self.say(f"! the state directory cannot be read, this is old: {event.text}", "danger")
 
     def on_engine_failed(self, event: EngineFailed) -> None:
-        """The engine's thread starts again by itself; agents did not notice."""
+        """Report it; the engine's thread starts again by itself, and agents are not affected."""
         self.say(f"! the engine failed and is started again, agents go on: {event.text}", "danger")
 
     def on_engine_taken(self, event: EngineTaken) -> None:
-        """The engine runs here now."""
+        """Report that the engine runs in this console now."""
         self.say("the other engine has ended; the engine runs here now", "good")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Something that was done beside the event loop has ended; if it failed it is said, in one place for all."""
-        failed = worker_errors.describe_worker_error(event)
-        if failed is not None:
-            self.say(*failed)
+        """Report the failure of a worker; the one place for all of them."""
+        message = worker_errors.describe_worker_error(event)
+        if message is not None:
+            self.say(*message)
 
     # dialogs
 
     def action_command_palette(self) -> None:
-        """Find an action by its words."""
+        """Open the palette of actions."""
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette.for_actions())
 
     def search_themes(self) -> None:
-        """Find a theme by its name."""
+        """Open the palette of themes."""
         self.push_screen(Palette.for_themes())
 
     def action_help_quit(self) -> None:

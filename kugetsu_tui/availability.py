@@ -1,4 +1,4 @@
-"""What the keys need to know about a moment, and what stands against doing something in it. Loads no user interface library."""
+"""Which actions are possible in a context, and why others are not. Loads no user interface library."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ REPLAY_REFUSAL = "this is the past: esc goes back to now"
 
 @dataclass(frozen=True)
 class ActionContext:
-    """What the keys need to know about the moment, as plain values."""
+    """What decides which actions are possible at a moment, as plain values."""
 
     pane: str = "agents"
-    """The pane that has the focus: `agents`, `queue`, `log`, `notices`, `done`, or `task` on a task's own screen."""
+    """The focused pane: `agents`, `queue`, `log`, `notices`, `done`, or `task` on a task's own screen."""
     read_only: bool = False
     task: str | None = None
     """Id of the selected task."""
@@ -23,46 +23,46 @@ class ActionContext:
     stopping: bool = False
     waits_for_retry: bool = False
     attempt: int = 0
-    """Attempt whose log is shown."""
+    """The attempt whose log is shown."""
     last_attempt: int = 0
     limit: int = 1
     searching: bool = False
-    """Whether a search of the log is on."""
+    """Whether lines of the log are being searched for."""
     has_log: bool = True
-    """Whether the pane of the log shows one: a task that never started has none."""
+    """Whether there is a log: a task that never started has none."""
     streams: bool = True
-    """Whether the log is there in two forms: as its agent printed it, and readable."""
+    """Whether the log exists in two forms: as the agent printed it, and readable."""
     marked: int = 0
-    """Number of marked tasks; acts on tasks are about them as long as there are any."""
+    """Number of marked tasks; while there are any, actions apply to them."""
     kinds: tuple["ActionContext", ...] = ()
-    """One situation for each kind of marked task."""
+    """One context for each kind of marked task."""
     in_replay: bool = False
-    """Whether a moment of the past is shown."""
+    """Whether a replay is shown."""
     needing: int = 0
-    """How many things wait for the operator."""
+    """How many things need the operator."""
     no_attach: str | None = None
-    """Why the selected task cannot be taken over by hand, beside what its state says."""
+    """Why the operator cannot attach to the selected task, apart from its state."""
     undo: str | None = None
-    """The act that can be taken back, in words."""
+    """The text of the act that can be undone."""
 
 
 WhyNot = Callable[[ActionContext], str | None]
 
 
 def allow_always(now: ActionContext) -> str | None:
-    """Nothing stands against it."""
+    """Refuse never."""
     return None
 
 
 def require_writable(now: ActionContext) -> str | None:
-    """Changing anything needs a console that may, and the present."""
+    """Refuse in a replay and in a read-only console."""
     if now.in_replay:
         return REPLAY_REFUSAL
     return "read-only: start without --read-only to change anything" if now.read_only else None
 
 
 def require_writable_task(now: ActionContext) -> str | None:
-    """It needs a task, and a console that may change it."""
+    """Refuse without a task that may be changed."""
     return require_writable(now) or (None if now.task else "no task is selected")
 
 
@@ -71,7 +71,7 @@ def _shown(now: ActionContext) -> str:
 
 
 def require_pending(verb: str) -> WhyNot:
-    """It needs a waiting task; `verb` is the participle of what is to be done."""
+    """Make a check that refuses unless the task waits; `verb` is the participle of the action."""
 
     def why_not(now: ActionContext) -> str | None:
         if (reason := require_writable_task(now)) is not None:
@@ -84,14 +84,14 @@ def require_pending(verb: str) -> WhyNot:
 
 
 def require_editable(now: ActionContext) -> str | None:
-    """It needs one waiting task."""
+    """Refuse unless it is one waiting task."""
     if now.marked > 1:
         return f"one task at a time: {now.marked} are marked, esc clears the marks"
     return require_pending("edited")(now.kinds[0] if now.marked and now.kinds else now)
 
 
 def require_stoppable(now: ActionContext) -> str | None:
-    """It needs a task that has not ended and is not being stopped."""
+    """Refuse for a task that has ended or is being stopped."""
     if (reason := require_writable_task(now)) is not None:
         return reason
     if now.state in FINAL:
@@ -100,14 +100,14 @@ def require_stoppable(now: ActionContext) -> str | None:
 
 
 def require_killable(now: ActionContext) -> str | None:
-    """It needs a task with an agent."""
+    """Refuse for a task without an agent."""
     if (reason := require_writable_task(now)) is not None:
         return reason
     return None if now.state in ACTIVE else f"{_shown(now)} has no agent to kill ({now.state})"
 
 
 def require_retryable(now: ActionContext) -> str | None:
-    """It needs a task that has ended, or waits for its retry."""
+    """Refuse unless the task has ended or waits for its retry."""
     if (reason := require_writable_task(now)) is not None:
         return reason
     if now.state in ACTIVE:
@@ -118,83 +118,81 @@ def require_retryable(now: ActionContext) -> str | None:
 
 
 def require_lowerable_limit(now: ActionContext) -> str | None:
-    """The limit is at least 1."""
+    """Refuse to lower the limit below 1."""
     return require_writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
 
 
 def require_undo(now: ActionContext) -> str | None:
-    """It needs an act that can be taken back."""
-    return require_writable(now) or (
-        None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them"
-    )
+    """Refuse while nothing can be undone."""
+    return require_writable(now) or (None if now.undo else "nothing to undo: an act can be undone for 30 s, :undo lists them")
 
 
 def require_need(now: ActionContext) -> str | None:
-    """It needs something that waits for the operator."""
+    """Refuse while nothing needs the operator."""
     return None if now.needing else "nothing needs you"
 
 
 def require_task(now: ActionContext) -> str | None:
-    """It needs a task."""
+    """Refuse without a task."""
     return None if now.task else "no task is selected"
 
 
 def require_copyable(now: ActionContext) -> str | None:
-    """It needs a task, or the lines of all agents."""
+    """Refuse without a task, except where the lines of all agents are shown."""
     return None if now.pane == "merged" else require_task(now)
 
 
 def require_live(now: ActionContext) -> str | None:
-    """It needs the present."""
-    return "that is kept as it is now, not as it was: esc goes back to now" if now.in_replay else None
+    """Refuse in a replay."""
+    return "this is not recorded, so a replay cannot show it: esc goes back to now" if now.in_replay else None
 
 
 def require_diffable(now: ActionContext) -> str | None:
-    """It needs a task, and the present."""
+    """Refuse without a task, and in a replay."""
     return require_task(now) or require_live(now)
 
 
 def require_replay(now: ActionContext) -> str | None:
-    """It needs the past."""
+    """Refuse except in a replay."""
     return None if now.in_replay else "this is now; , or :replay 03:00 shows the past"
 
 
 def is_replaying(now: ActionContext) -> bool:
-    """Whether the past is shown."""
+    """Whether a replay is shown."""
     return now.in_replay
 
 
 def require_worktree(now: ActionContext) -> str | None:
-    """It needs a task that has been worked on."""
+    """Refuse for a task without a worktree."""
     return require_writable_task(now) or (
         None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it"
     )
 
 
 def require_log(now: ActionContext) -> str | None:
-    """Of one task's log: it needs one."""
+    """Refuse where one task's log would be shown and there is none."""
     if now.pane not in ("log", "task") or (now.attempt and now.has_log):
         return None
     return require_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
 
 
 def require_two_log_forms(now: ActionContext) -> str | None:
-    """It needs a log in two forms."""
+    """Refuse where the log has one form only."""
     return require_log(now) or (
         None if now.streams else "this log has one form only: its agent prints lines, no stream of events"
     )
 
 
 def require_attachable(now: ActionContext) -> str | None:
-    """It needs a task that has been worked on, by an agent with a screen of its own."""
+    """Refuse for a task without a worktree, or whose agent has no screen of its own."""
     return require_worktree(now) or now.no_attach
 
 
 def require_older_attempt(now: ActionContext) -> str | None:
-    """It needs an attempt before the one that is shown."""
+    """Refuse at the first attempt."""
     return require_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
 
 
 def require_newer_attempt(now: ActionContext) -> str | None:
-    """It needs an attempt after the one that is shown."""
+    """Refuse at the last attempt."""
     return require_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")

@@ -1,6 +1,6 @@
-"""What a part of the console may ask of the app and of the screen that has the keys.
+"""Protocols: what controllers and dialogs may ask of the app and of the active screen.
 
-A part names these few methods and never the app or a screen itself, so that no two modules import each other.
+They depend on these and never on the app or a screen itself, so that modules do not import each other.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -24,33 +24,33 @@ Result = TypeVar("Result")
 
 
 class ActiveScreen(Protocol):
-    """The screen that has the keys, also while a dialog is open above it."""
+    """The screen that keys are for, also while a dialog is open above it."""
 
     @property
     def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
+        """The pane with the focus."""
 
     @property
     def state(self) -> ConsoleState | None:
-        """What it shows."""
+        """The state that it shows."""
 
     def say(self, text: str, tone: str = "text") -> None:
-        """Answer the operator in one line."""
+        """Show a message in the message bar."""
 
     def clear_message(self) -> None:
-        """Remove the last answer."""
+        """Remove the message."""
 
     def clear_failure(self) -> None:
-        """Remove the last answer if it was about a failure."""
+        """Remove the message if it is about a failure."""
 
-    def list_targets(self) -> Sequence[Task]:
-        """The tasks that an action is about: the marked ones, else the selected one."""
+    def list_target_tasks(self) -> Sequence[Task]:
+        """The tasks that actions apply to: the marked ones, else the selected one."""
 
     def perform(self, action: Action) -> None:
-        """Do an action, or say why it is not possible."""
+        """Perform an action, or report why it is not possible."""
 
     def drop_marks(self) -> None:
-        """Mark nothing any more."""
+        """Remove all marks."""
 
     def get_context(self) -> ActionContext:
         """What decides which actions are possible."""
@@ -60,7 +60,7 @@ class ActiveScreen(Protocol):
 
 
 class Console(Protocol):
-    """The app, for a part that runs something and says how it went."""
+    """The app, for what runs something and reports the result."""
 
     @property
     def connection(self) -> Connection:
@@ -72,14 +72,14 @@ class Console(Protocol):
 
     @property
     def active_screen(self) -> ActiveScreen | None:
-        """The screen that has the keys."""
+        """The screen that keys are for."""
 
     @property
     def size(self) -> Size:
         """Columns and lines of the terminal."""
 
     def say(self, text: str, tone: str = "text") -> None:
-        """Answer the operator in one line."""
+        """Show a message in the message bar."""
 
     def push_screen(
         self, screen: Screen[Result], callback: Callable[[Result | None], None] | None = None
@@ -89,7 +89,7 @@ class Console(Protocol):
     def run_worker(
         self, work: Coroutine[Any, Any, None], *, group: str = "default", exclusive: bool = False, exit_on_error: bool = True
     ) -> object:  # fmt: skip
-        """Run something beside the event loop; the app says what fails."""
+        """Run a coroutine as a worker; the app reports a failure."""
 
     def post_message(self, message: Message) -> bool:
         """Send the app a message."""
@@ -102,11 +102,11 @@ class Console(Protocol):
 
 
 class StateConsole(Console, Protocol):
-    """The app, for a part that depends on what is shown or changes it."""
+    """The app, for what depends on the shown state or changes it."""
 
     @property
     def state(self) -> ConsoleState | None:
-        """What the screens show: the present, or a moment of the past."""
+        """What the screens show: the present, or a moment of a replay."""
 
     @property
     def live_state(self) -> ConsoleState | None:
@@ -124,11 +124,11 @@ class StateConsole(Console, Protocol):
         """Show a state on every open screen."""
 
     def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
-        """Call something again and again."""
+        """Call a function at an interval."""
 
 
 class Views(Protocol):
-    """What opens screens and dialogs for the operator."""
+    """Opens screens and dialogs."""
 
     def open_task(self, task_id: str, attempt: int | None) -> None:
         """Show a task on the whole screen."""
@@ -146,10 +146,10 @@ class Views(Protocol):
         """Show what can be undone."""
 
     def jump(self, task_id: str) -> None:
-        """Go to a task in whichever list it is."""
+        """Select a task in whichever list it is."""
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task."""
 
     def attach_session(self, verb: str, task: Task) -> None:
-        """Work by hand on a task."""
+        """Run the agent's own screen or a shell in a task's worktree."""

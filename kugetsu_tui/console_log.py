@@ -1,4 +1,4 @@
-"""The log of the console: what went wrong in it while it went on, and what ended it. Secrets are masked in it."""
+"""The console's log: its warnings and errors, and what ended it. Secrets are masked."""
 
 import contextlib
 import logging
@@ -15,28 +15,28 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 
 LOGGERS = ("kugetsu_engine", "kugetsu_tui", "asyncio", "py.warnings")
-"""Whose records are kept. Others are let go: apprise, for one, writes addresses with what is secret in them."""
+"""Loggers whose records are kept; others may log secrets, as apprise does with addresses."""
 
 
-def write_log(paths: StatePaths, mask: Mask, seconds: float, words: str, error: BaseException | None = None) -> None:
-    """Add to the log; a long one is put away first.
+def write_log(paths: StatePaths, mask: Mask, seconds: float, text: str, error: BaseException | None = None) -> None:
+    """Append to the log; a long one is rotated first.
 
     Args:
         seconds: since 1970.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: it cannot be written.
     """
     os.makedirs(paths.logs, 0o700, exist_ok=True)
     files.rotate_log(paths.console_log)
-    story = "".join(traceback.format_exception(error)) if error is not None else ""
-    for line in (*f"{iso(seconds)} {words}".splitlines(), *story.splitlines()):
+    trace = "".join(traceback.format_exception(error)) if error is not None else ""
+    for line in (*f"{iso(seconds)} {text}".splitlines(), *trace.splitlines()):
         files.append_line(paths.console_log, mask(line).encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
 def keep_log(paths: StatePaths, environ: Mapping[str, str]) -> Iterator[None]:
-    """Keep warnings and errors of `LOGGERS` meanwhile; a thread writes them, so that no disk holds up who tells them."""
+    """Write warnings and errors of `LOGGERS` meanwhile, in a thread, so that a slow disk delays nothing."""
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler, writer = QueueHandler(records), QueueListener(records, _Writer(paths, environ))
     handler.setLevel(logging.WARNING)
@@ -58,9 +58,9 @@ class _Writer(logging.Handler):
         self._secrets = Secrets(paths, environ)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, which has its traceback in its text; one that cannot be written is let go: a print would show."""
+        """Write a record, whose text includes its traceback. One that cannot be written is dropped: a print would show."""
         try:
-            words = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
-            write_log(self._paths, self._secrets.mask(), record.created, words)
-        except Exception:  # the boundary of a log: it never ends what it tells of
+            text = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
+            write_log(self._paths, self._secrets.mask(), record.created, text)
+        except Exception:  # the boundary of the log: it never ends the console
             return

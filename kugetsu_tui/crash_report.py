@@ -1,4 +1,4 @@
-"""What is said and kept when the console itself fails: one line for the person, the rest in a log.
+"""What is printed and logged when the console itself fails: one line for the person, the rest in the log.
 
 Textual would print every local variable of every frame, settings and keys among them.
 """
@@ -15,18 +15,18 @@ from .formatting.cells import clean
 
 
 def report_crash(error: BaseException | None, paths: StatePaths, environ: Mapping[str, str], *, keep: bool) -> str:
-    """Return the line for the person; the whole story goes into the console's log.
+    """Return the line for the person; the traceback goes into the console's log.
 
     Args:
-        keep: whether anything may be written; a console that only looks writes nothing.
+        keep: whether anything may be written; a read-only console writes nothing.
     """
     mask = Secrets(paths, environ).mask()
-    words = mask(clean("".join(traceback.format_exception_only(error)).strip(), 300)) if error else "no reason known"
-    told = f"kugetsu: the console failed, agents go on: {words}"
+    reason = mask(clean("".join(traceback.format_exception_only(error)).strip(), 300)) if error else "no reason known"
+    line = f"kugetsu: the console failed, agents go on: {reason}"
     if not keep or error is None:
-        return told
+        return line
     try:
         console_log.write_log(paths, mask, time.time(), "the console failed", error)
     except OSError:
-        return told
-    return f"{told} (see {paths.console_log})"
+        return line
+    return f"{line} (see {paths.console_log})"

@@ -1,4 +1,4 @@
-"""Opening the console from the command line, and putting things in order after it."""
+"""Starts the console from the command line, and cleans up after it."""
 
 import contextlib
 import gc
@@ -13,34 +13,34 @@ from kugetsu_engine.errors import KugetsuError
 JOIN_S = 2.0
 CANNOT_DRAW = ("dumb", "unknown")
 GC_THRESHOLD = 10_000
-"""New objects after which Python looks for cycles. Its own 700 means a look at every few tasks that are read, and from time to
-time at all that was ever loaded; so what is there at the start is left out of it, too."""
+"""New objects after which Python collects garbage. Its own 700 means a collection for every few tasks that are read, and
+then one over everything loaded; so what exists at the start is frozen, too."""
 SWITCH_INTERVAL_S = 0.0005
-"""So soon a thread that reads ten thousand tasks gives way to a key; Python's own 5 ms come at each step of its way."""
+"""How soon a thread that reads ten thousand tasks yields to a key; Python's own 5 ms would add up at each step."""
 
 
-def launch_console(words: list[str]) -> int:
+def launch_console(argv: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    return join_error_lines(lambda: _start(words))
+    return join_error_lines(lambda: _start(argv))
 
 
-def _start(words: list[str]) -> int:
-    if words[:1] == ["replay"]:
-        return _replay(words[1:])
-    if words[:1] == ["demo"]:
-        return _demo(words[1:])
+def _start(argv: list[str]) -> int:
+    if argv[:1] == ["replay"]:
+        return _replay(argv[1:])
+    if argv[:1] == ["demo"]:
+        return _demo(argv[1:])
     from kugetsu_engine.paths import find_state_dir
 
-    return run_console(find_state_dir(os.environ), "--read-only" in words, resume="--resume" in words)
+    return run_console(find_state_dir(os.environ), "--read-only" in argv, resume="--resume" in argv)
 
 
 def run_console(
     state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ, resume: bool = False, replay: str | None = None
 ) -> int:
-    """Open the console on a state directory; returns when it was left.
+    """Run the console on a state directory; returns its exit code.
 
     Args:
-        replay: the time in the past that is shown first.
+        replay: the time at which a replay begins at once.
 
     Raises:
         KugetsuError: there is no terminal, or the state directory cannot be used.
@@ -51,7 +51,7 @@ def run_console(
         )
     if (term := os.environ.get("TERM")) in CANNOT_DRAW:
         raise KugetsuError(
-            f"the console needs a terminal that can draw, and TERM={term} says that this one cannot",
+            f"the console needs a terminal that can draw, and TERM={term} cannot",
             "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
         )
     from kugetsu_engine.client.api import Client
@@ -78,28 +78,27 @@ def run_console(
     finally:
         connection.close()
         connection.engine.join(JOIN_S)
-        if not read_only:
-            with contextlib.suppress(KugetsuError, OSError):
-                connection.client.mark_seen()
+        with contextlib.suppress(KugetsuError, OSError):
+            connection.client.mark_seen()
     if app.quit_flow.farewell:
         sys.stderr.write(f"{app.quit_flow.farewell}\n")
     if app.quit_flow.next_step is not None:
-        return _go_on_without(state_dir, environ, drain=app.quit_flow.next_step == "drain")
+        return _continue_in_background(state_dir, environ, drain=app.quit_flow.next_step == "drain")
     if app.failed:
         return 1
     return app.end_code if app.end_code is not None else app.return_code or 0
 
 
 def _folder() -> str | None:
-    """Where the console was started; None where that was removed since, as a worktree may be."""
+    """Where the console was started; None if it was removed since, as a worktree may be."""
     try:
         return os.getcwd()
     except FileNotFoundError:
         return None
 
 
-def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
-    """Start an engine in the background, now that the console's has ended."""
+def _continue_in_background(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
+    """Start an engine in the background after the console's has ended."""
     from kugetsu_engine.cli.commands.daemon import start_engine
     from kugetsu_engine.paths import StatePaths
 
@@ -108,26 +107,26 @@ def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> i
     return 0
 
 
-def _replay(words: list[str]) -> int:
-    """Show the past in a console that changes nothing and runs no engine."""
+def _replay(argv: list[str]) -> int:
+    """Start a replay in a console that changes nothing and runs no engine."""
     import time
 
     from kugetsu_engine.cli.commands.replay import parse
     from kugetsu_engine.domain.text.times import parse_past_moment
     from kugetsu_engine.paths import find_state_dir
 
-    wanted = " ".join(parse(words).time)
-    if wanted:
-        parse_past_moment(wanted, time.time())  # what is no time is said before the screen is taken
-    return run_console(find_state_dir(os.environ), read_only=True, replay=wanted)
+    start = " ".join(parse(argv).time)
+    if start:
+        parse_past_moment(start, time.time())  # fails before the terminal is set up
+    return run_console(find_state_dir(os.environ), read_only=True, replay=start)
 
 
-def _demo(words: list[str]) -> int:
+def _demo(argv: list[str]) -> int:
     from kugetsu_engine.cli.commands.demo import parser_of
     from kugetsu_engine.client import demo_setup
-    from kugetsu_engine.client.snapshot import SnapshotReader
+    from kugetsu_engine.client.snapshot_reader import SnapshotReader
 
-    given = parser_of("demo").parse_args(words)
+    given = parser_of("demo").parse_args(argv)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
     environ = demo_setup.without_settings(os.environ)
     try:

@@ -7,14 +7,14 @@ def main() -> int:
     """Run what the command line asks for; returns the exit code."""
     from kugetsu_engine.cli.main import wants_console
 
-    words = sys.argv[1:]
-    if wants_console(words):
+    argv = sys.argv[1:]
+    if wants_console(argv):
         from .launch import launch_console
 
-        return launch_console(words)
+        return launch_console(argv)
     from kugetsu_engine.cli.main import run
 
-    return run(words)
+    return run(argv)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The screens and dialogs that the operator opens."""
+"""Opens screens and dialogs, and moves between tasks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,41 +27,41 @@ from .viewmodels.event_text import describe_events
 
 
 class Navigator:
-    """Opens them; what was typed into a form and not sent is kept for the next one."""
+    """Opens screens and dialogs; keeps what was typed into a task form and not sent for the next one."""
 
     def __init__(self, app: ScreenConsole, program: ExternalProgram) -> None:
         self._app = app
         self._external_program = program
         self._draft = FormDraft()
         self._visited_needs: set[Need] = set()
-        """What needs the operator and was gone to already."""
+        """Those that `action_jump_need` has gone to."""
 
-    # what only shows something
+    # showing
 
     def action_view_merged(self) -> None:
-        """Follow all agents at once."""
+        """Follow the logs of all agents."""
         self._app.push_screen(MergedScreen())
 
     def action_view_history(self) -> None:
-        """Show what the slots did."""
+        """Show how the slots were used."""
         if self._app.state is not None:
             self._app.push_screen(UtilizationDialog(self._app.state.snapshot))
 
     def action_view_plan(self, limit: int | None = None) -> None:
-        """Show who starts when; with another number of slots, where one is asked for."""
+        """Show when each task starts, with another number of slots if one is given."""
         if self._app.state is not None:
             self._app.push_screen(ForecastDialog(self._app.state.snapshot, limit))
 
     def open_task(self, task_id: str, attempt: int | None) -> None:
-        """Give a task the whole screen."""
+        """Show a task on the whole screen."""
         self._app.push_screen(TaskScreen(task_id, attempt))
 
     def open_diff(self, task_id: str) -> None:
-        """Show what a task's worktree holds that its base does not."""
+        """Show the changes in a task's worktree."""
         self._app.push_screen(DiffScreen(task_id))
 
     def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
-        """Tell what happened to a task; where it can be tried again, by a key."""
+        """Show what happened to a task; `key` calls `again`."""
         state = self._app.state
         task = state.snapshot.find_task(task_id) if state is not None else None
         if task is not None and state is not None:
@@ -69,19 +69,19 @@ class Navigator:
             self._app.push_screen(TaskEventsDialog(title, describe_events(state, task), key, again))
 
     def open_undo_list(self) -> None:
-        """Show what can be taken back."""
+        """Show what can be undone."""
         log, now = self._app.undo_log, self._app.connection.now()
-        acts = log.entries[::-1]
-        if not acts:
-            self._app.say("nothing to take back: an act can be undone for 30 s")
+        entries = log.entries[::-1]
+        if not entries:
+            self._app.say("nothing to undo: an act can be undone for 30 s")
             return
-        rows = [(act.number, act.text, format_moment(now + log.seconds_left(act), seconds=True)) for act in acts]
+        rows = [(entry.number, entry.text, format_moment(now + log.seconds_left(entry), seconds=True)) for entry in entries]
         self._app.push_screen(UndoList(rows), lambda number: self._app.action_undo(int(number)) if number is not None else None)
 
     # going to a task
 
     def jump(self, task_id: str) -> None:
-        """Go to a task, wherever it is listed."""
+        """Select a task in whichever list it is, or open it."""
         state, screen = self._app.state, self._app.active_screen
         task = state.snapshot.find_task(task_id) if state is not None else None
         if task is None:
@@ -92,49 +92,51 @@ class Navigator:
             self.open_task(task_id, None)
 
     def action_jump_need(self) -> None:
-        """Go to the next task that needs the operator, each once, and say why; then begin again."""
+        """Go to the next task that needs the operator and report why; each once, then from the first again."""
         state, screen = self._app.state, self._app.active_screen
         if state is None or screen is None:
             return
-        found = find_next_need(state.snapshot, self._visited_needs)
-        if found is None:
+        following = find_next_need(state.snapshot, self._visited_needs)
+        if following is None:
             return
-        need, words = found
+        need, text = following
         if need.task is None:
-            self._app.say(words, "danger")
+            self._app.say(text, "danger")
         elif isinstance(screen, HomeScreen):
             screen.jump(need.task)
-            self._app.say(words, "danger")
+            self._app.say(text, "danger")
         else:
             after = TaskScreen(need.task)
             self._app.switch_screen(after) if isinstance(screen, TaskScreen) else self._app.push_screen(after)
-            after.call_later(after.say, words, "danger")
+            after.call_later(after.say, text, "danger")
 
-    # working on one
+    # working on a task
 
     def action_task_new(self) -> None:
-        """Ask for a new task."""
+        """Open the form for a new task."""
         connection = self._app.connection
 
         async def submit(draft: FormDraft) -> str:
             return await connection.requests.enqueue(draft.reference, draft.message, **draft.options())
 
-        def kept(draft: FormDraft) -> None:
+        def keep(draft: FormDraft) -> None:
             self._draft = draft
 
-        def left(told: str | None) -> None:
-            if told is not None:
-                self._app.say(told, "good")
+        def on_close(result: str | None) -> None:
+            if result is not None:
+                self._app.say(result, "good")
             elif not self._draft.empty:
                 self._app.say("nothing was queued; the text is kept for the next n")
 
-        known, check = partial(task_warnings.list_agents, connection), partial(task_warnings.list_warnings, connection)
-        self._app.push_screen(TaskForm(self._draft, submit, known, connection.settings.agent, kept, check=check), left)
+        list_agents, check = partial(task_warnings.list_agents, connection), partial(task_warnings.list_warnings, connection)
+        self._app.push_screen(
+            TaskForm(self._draft, submit, list_agents, connection.settings.agent, keep, check=check), on_close
+        )
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""
         self._app.run_worker(edit_by_hand(self._app, self._external_program, task_id), group="edit", exit_on_error=False)
 
     def attach_session(self, verb: str, task: Task) -> None:
-        """Let the operator work by hand where the agent works."""
+        """Run the agent's own screen or a shell in a task's worktree."""
         self._app.run_worker(attach.attach_by_hand(self._app, self._external_program, verb, task), exit_on_error=False)

@@ -1,4 +1,4 @@
-"""The palette: every action of the registry by its words, one line for each, in the looks of the other dialogs."""
+"""The palette: every action of the registry, one line for each, in the style of the other dialogs."""
 
 from functools import partial
 
@@ -14,25 +14,25 @@ KEY_CELLS = 10
 
 
 class Palette(CommandPalette):
-    """Textual's palette with signs that every terminal has."""
+    """Textual's palette with glyphs that every terminal has."""
 
     def on_mount(self) -> None:
-        """The sign of a search, as everywhere."""
+        """Use the console's own sign for a search."""
         self.query_one(SearchIcon).icon = "/"
 
     @classmethod
     def for_actions(cls) -> "Palette":
-        """One that finds actions."""
+        """Make a palette of actions."""
         return cls(placeholder="what to do, in words", id="--command-palette")
 
     @classmethod
     def for_themes(cls) -> "Palette":
-        """One that finds themes."""
+        """Make a palette of themes."""
         return cls(providers=[ThemeProvider], placeholder="a theme")
 
 
 class ActionProvider(Provider):
-    """Finds the actions that the screen knows how to do."""
+    """Finds the actions that the screen can perform."""
 
     def _all(self) -> list[tuple[str, Action]]:
         screen = self.screen
@@ -46,30 +46,30 @@ class ActionProvider(Provider):
         ]
 
     def _why_not(self, action: Action) -> str:
-        """What stands against an action right now, for the end of its line; empty if it can be done."""
+        """Why an action is not possible right now, for the end of its line; empty if it is."""
         screen = self.screen
         reason = action.refusal(screen.get_context()) if isinstance(screen, ConsoleScreen) else None
         return adapt_text(f"  ({reason})") if reason else ""
 
-    def _shown(self, words: Content, action: Action) -> Content:
+    def _format(self, text: Content, action: Action) -> Content:
         key = adapt_text(format_key(action.keys[0])).ljust(KEY_CELLS)
         reason = self._why_not(action)
         if reason:
-            return Content.assemble((key, "dim"), words.stylize("dim"), (reason, "dim"))
-        return Content.assemble((key, "bold $accent"), words)
+            return Content.assemble((key, "dim"), text.stylize("dim"), (reason, "dim"))
+        return Content.assemble((key, "bold $accent"), text)
 
     async def discover(self) -> Hits:
-        """Everything, before anything is typed."""
+        """List everything, before anything is typed."""
         for text, action in self._all():
-            yield DiscoveryHit(self._shown(Content(text), action), partial(self._perform, action), text)
+            yield DiscoveryHit(self._format(Content(text), action), partial(self._perform, action), text)
 
     async def search(self, query: str) -> Hits:
-        """What matches."""
+        """List what matches."""
         matcher = self.matcher(query)
         for text, action in self._all():
             score = matcher.match(text)
             if score > 0:
-                yield Hit(score, self._shown(matcher.highlight(text), action), partial(self._perform, action), text)
+                yield Hit(score, self._format(matcher.highlight(text), action), partial(self._perform, action), text)
 
     def _perform(self, action: Action) -> None:
         screen = self.screen

@@ -1,6 +1,6 @@
-"""The console's own colours: a moonlit night and its day, both in high contrast, the terminal's own sixteen, and none at all.
+"""The console's own themes: dark and light, both also in high contrast, the terminal's sixteen colours, and no colours.
 
-Every colour and every emphasis is a variable of the theme, so others can be used.
+Every colour and every emphasis is a variable of the theme, so other themes can be used.
 """
 
 import os
@@ -17,7 +17,7 @@ from .formatting.cells import clean
 COLOURED = {"k-cursor-style": "none", "k-faint-style": "none", "k-button-style": "bold"}
 """Emphasis where a background can show the cursor."""
 PLAIN = {"k-cursor-style": "reverse", "k-faint-style": "dim", "k-button-style": "bold reverse"}
-"""Emphasis where no background can be relied on: whatever the terminal's colours are, turned round they can be read."""
+"""Emphasis where the background colours are unknown: reversed text can be read with any colours."""
 
 DARK = Theme(
     name="kugetsu-dark",
@@ -131,7 +131,7 @@ _OWN = "ansi_default"
 
 
 def _of_terminal(name: str, dark: bool, accent: str, warning: str, error: str, success: str, info: str) -> Theme:
-    # Bright black is no colour to write in: common palettes make it the background.
+    # Bright black is not used: in common palettes it is the background.
     return Theme(
         name=name,
         ansi=True,
@@ -177,7 +177,7 @@ DEFAULT = DARK.name
 
 
 def get_fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
-    """Values of the console's own variables for a theme that does not know them."""
+    """Values of the console's own variables for a theme that lacks them."""
     if ansi:
         return dict((ANSI if dark else ANSI_LIGHT).variables)
     return dict(LIGHT.variables) if not dark else COLOURED | {
@@ -188,33 +188,33 @@ def get_fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
 
 
 def expand_name(name: str, known: Collection[str]) -> str:
-    """The name of a theme; the console's own may be given without `kugetsu-` before it, and go before others of that name."""
+    """The full name of a theme: the console's own may be given without `kugetsu-`, and win over others of that name."""
     return f"kugetsu-{name}" if f"kugetsu-{name}" in known else name
 
 
 def list_names(known: Collection[str]) -> list[str]:
-    """What can be asked for, the console's own first, by their short names."""
+    """All themes by their short names, the console's own first."""
     own = [theme.name for theme in ALL]
     return [*(name.removeprefix("kugetsu-") for name in own), *sorted(name for name in known if name not in own)]
 
 
-def apply_first_theme(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
-    """Put on the theme of the environment or of the settings; returns what is wrong with it, in words."""
+def apply_first_theme(app: App[Any], configured: str | None, colourless: bool) -> list[str]:
+    """Apply the theme of the environment or of the settings; returns what is wrong with it, at most one sentence."""
     for theme in ALL:
         app.register_theme(theme)
-    wanted = os.environ.get("TEXTUAL_THEME") or wanted or DEFAULT
+    name = os.environ.get("TEXTUAL_THEME") or configured or DEFAULT
     try:
-        app.theme = MONO.name if colourless else expand_name(wanted, app.available_themes)
+        app.theme = MONO.name if colourless else expand_name(name, app.available_themes)
     except InvalidThemeError:
         app.theme = DEFAULT
-        known = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
-        meant = suggest_name(wanted, [name.removeprefix("kugetsu-") for name in app.available_themes])
-        return [f"there is no theme {clean(wanted, 40)!r}{meant}; there are {known}, and more that :theme completes"]
+        own = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
+        meant = suggest_name(name, [known.removeprefix("kugetsu-") for known in app.available_themes])
+        return [f"there is no theme {clean(name, 40)!r}{meant}; there are {own}, and more that :theme completes"]
     return []
 
 
 def change_theme(app: App[Any], name: str, colourless: bool) -> tuple[str, str]:
-    """Put on another theme; returns the answer and its tone."""
+    """Apply another theme; returns a message and its tone."""
     if colourless:
         return "NO_COLOR is set: there are no colours to choose", "warning"
     try:

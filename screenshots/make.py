@@ -26,7 +26,7 @@ async def shoot(
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
     environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
-    connection = StillConnection(local_client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
+    connection = StillConnection(local_client(scene.paths.root, environ), lambda: NOW)
     app = KugetsuApp(connection)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20
@@ -69,7 +69,7 @@ async def shoot_doctor(scene: Scene, target: Path) -> None:
     os.chmod(scene.paths.notifications, 0o644)
 
     async def looked(app: KugetsuApp) -> None:
-        app.commands.typed("doctor")
+        app.commands.run_typed("doctor")
         deadline = time.monotonic() + 60
         while not isinstance(app.screen, OutputDialog):
             assert time.monotonic() < deadline, "the doctor never told anything"
@@ -88,7 +88,7 @@ async def undo_list(app: KugetsuApp) -> None:
     """Acts that can be taken back."""
     app.undo_log.add("moved #46 to the end of the queue", ())
     app.undo_log.add("hold of #49", ())
-    app.open_undo_list()
+    app.navigator.open_undo_list()
 
 
 async def main(folder: Path) -> None:

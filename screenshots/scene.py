@@ -3,11 +3,13 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
@@ -23,6 +25,7 @@ from kugetsu_engine.storage.engine_lock import EngineLock
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.connection import Connection
+from kugetsu_tui.backend.poller import Poller
 from kugetsu_tui.viewmodels.console_state import ConsoleState
 
 NOW = epoch("2026-11-21T14:02:31Z") or 0.0
@@ -240,17 +243,19 @@ class Scene:
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
+class StillPoller(Poller):
+    """Reads a machine that never changes."""
+
+    def _make_state(self, snapshot: Snapshot) -> ConsoleState:
+        return replace(super()._make_state(snapshot), here=True, load=0.6, free_bytes=4200 << 20, cpu=CURVES)
+
+
 class StillConnection(Connection):
-    """A link whose machine never changes."""
+    """A connection to a machine that never changes; in the pictures the engine runs here."""
 
-    @property
-    def runs_engine(self) -> bool:
-        """In the pictures the engine runs here."""
-        return True
-
-    def _picture(self, snapshot: Snapshot) -> ConsoleState:
-        still = super()._picture(snapshot)
-        return replace(still, load=0.6, free_bytes=4200 << 20, cpu=CURVES)
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        super().__init__(client, embed=False, clock=clock)
+        self.poller = StillPoller(client, self.engine, self.post, clock)
 
 
 AUTH = '''"""Who is logged in."""
@@ -307,7 +312,7 @@ async def diff_read(app: KugetsuApp) -> None:
     from kugetsu_tui.screens.diff import DiffScreen
 
     deadline = time.monotonic() + 20
-    while not (isinstance(app.screen, DiffScreen) and app.screen.ready):
+    while not (isinstance(app.screen, DiffScreen) and app.screen.has_diff):
         assert time.monotonic() < deadline, "the diff was never read"
         await asyncio.sleep(0.05)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ..agents import auto_approval, registry
 from ..agents.opencode import keeper_protocol
-from ..client.snapshot import SnapshotReader
+from ..client.snapshot_reader import SnapshotReader
 from ..config import env_files
 from ..config.loader import TOML, SettingsSource
 from ..domain.text.quantities import format_size

@@ -1,11 +1,10 @@
-"""Issue references: one parser, one canonical form, one injective name for files, one branch.
+"""Issue references: one parser, one canonical form, one unique file name, one branch.
 
-Accepted: `host/owner/repo#N`, the issue's or pull request's address, `owner/repo#N` (default server), the addresses git
+Accepted: `host/owner/repo#N`, the address of an issue or pull request, `owner/repo#N` (default server), the addresses git
 clones from with `#N` (`git@host:owner/repo.git#N`, `ssh://…`), and `local/<name>#N` for work without a forge.
 
-Two references are of one issue if they have the same `key`. Forges do not tell capitals apart in owners and repositories, so
-neither does the key; the reference itself keeps them, as it is what people read and what is cloned. Names of local
-repositories are this machine's own and are compared as they are.
+Two references with the same `key` mean the same issue. Forges ignore case in owners and repositories, so the key does too;
+the reference keeps it, for people and for cloning. Names of local repositories are compared as they are.
 """
 
 import re
@@ -16,7 +15,7 @@ from ..errors import UsageError
 MAX_LENGTH = 512
 LOCAL = "local"
 _SECURE_SHELL = frozenset({"ssh", "git+ssh", "ssh+git", "git"})
-"""Their ports say nothing about where the forge's pages are."""
+"""Their ports are not those of the forge's web pages."""
 _SCHEMES = frozenset({"https", "http", "git+https", "git+http", *_SECURE_SHELL})
 _WEB_PORTS = (80, 443)
 _PAGES = "(?:issues|pulls?|merge_requests|work_items)"
@@ -29,7 +28,7 @@ _CANONICAL = rf"(?:local(?:/{_NAME})+|{_HOST}(?:/{_NAME}){{2,}}(?<!\.[gG][iI][tT
 
 
 class IssueRef:
-    """One issue: `host`, the path of its repository on the host as it was written, and its number."""
+    """One issue: `host`, the repository's path on the host as written, and the number."""
 
     __slots__ = ("host", "number", "path")
 
@@ -52,12 +51,12 @@ class IssueRef:
 
     @property
     def key(self) -> str:
-        """The same for every way to write this issue; what locks, worktrees and comparisons go by."""
+        """The same for every way to write this issue; used for locks, worktrees and comparisons."""
         return key_of(str(self))
 
     @property
     def repository(self) -> str:
-        """`host/owner/repo`, as it was written."""
+        """`host/owner/repo`, as written."""
         return f"{self.host}/{self.path}"
 
     @property
@@ -67,7 +66,7 @@ class IssueRef:
 
     @property
     def short(self) -> str:
-        """What fits in a list: `repo#N`."""
+        """The short form for lists: `repo#N`."""
         return f"{self.path.rpartition('/')[2]}#{self.number}"
 
     @property
@@ -82,7 +81,7 @@ class IssueRef:
 
     @property
     def slug(self) -> str:
-        """A file name of this issue's own, also where the file system folds case."""
+        """The issue's unique file name, also on file systems that ignore case."""
         return make_slug(self.key)
 
 
@@ -93,7 +92,7 @@ def parse_reference(text: str, default_host: str | Callable[[], str] = "github.c
         default_host: the host of `owner/repo#N`; a function is called only for such a reference.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a valid reference.
     """
     text = text.strip()
     scheme, address = _without_scheme(text)
@@ -108,7 +107,7 @@ def parse_reference(text: str, default_host: str | Callable[[], str] = "github.c
     first, _, rest = path.rstrip("/").partition("/")
     owner, _, name = rest.partition("/")
     if not scheme and first.lower() != LOCAL and "@" in owner and _scp(owner):
-        first, rest = owner, name  # older versions took `git@host:owner` for an owner, and put the default server in front
+        first, rest = owner, name  # older versions put the default server in front of `git@host:owner`
     scp = not scheme and _scp(first)
     if scp:
         first, rest = scp[0], f"{scp[1]}/{rest}" if rest else scp[1]
@@ -127,10 +126,10 @@ def parse_reference(text: str, default_host: str | Callable[[], str] = "github.c
 
 
 def normalize_reference(text: str, default_host: str | Callable[[], str] = "") -> str:
-    """Write a reference of a file canonically; one that cannot be read is returned as it is.
+    """Write a stored reference in canonical form; one that is not valid is returned unchanged.
 
     Args:
-        default_host: the host of `owner/repo#N`; such a reference is returned as it is where nothing is given.
+        default_host: the host of `owner/repo#N`; without one such a reference is returned unchanged.
     """
     if len(text) <= MAX_LENGTH and re.fullmatch(_CANONICAL, text):
         return text
@@ -141,7 +140,7 @@ def normalize_reference(text: str, default_host: str | Callable[[], str] = "") -
 
 
 def repository_of(issue_ref: str) -> str:
-    """The repository of a canonical reference, the same for every way to write it."""
+    """The repository key of a canonical reference."""
     return key_of(issue_ref.rpartition("#")[0] or issue_ref)
 
 
@@ -151,10 +150,10 @@ def key_of(reference: str) -> str:
 
 
 def parse_repository_key(text: str, default_host: str | Callable[[], str] = "github.com") -> str:
-    """Read a repository in any form that a reference may have in front of its number, as a key of `[repos]`.
+    """Read a repository, in any form that a reference has before its `#`, as a key of `[repos]`.
 
     Raises:
-        UsageError: it is none, so it would match nothing.
+        UsageError: it is not a valid repository.
     """
     if "#" not in text and len(text) < MAX_LENGTH:
         try:
@@ -165,10 +164,10 @@ def parse_repository_key(text: str, default_host: str | Callable[[], str] = "git
 
 
 def parse_host(text: str) -> str:
-    """Write the name of a host canonically; an address without a path stands for its host.
+    """Read the name of a host, or an address without a path, and return it in canonical form.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a valid host.
     """
     scheme, address = _without_scheme(text.strip())
     try:
@@ -189,13 +188,13 @@ def _is_number(text: str) -> bool:
 
 
 def _scp(first: str) -> tuple[str, str] | None:
-    """Host and first folder of `git@host:owner`, as git writes addresses; None where the colon is that of a port."""
+    """Host and first folder of `git@host:owner`, as git writes addresses; None when the colon is that of a port."""
     host, colon, folder = first.rpartition(":")
     return (host, folder) if colon and folder and not folder.isdigit() and not folder.endswith("]") else None
 
 
 def _host(authority: str, scheme: str) -> str:
-    """Lower case, no user, no dot at the end, no `www.`, no usual port; raises `ValueError` if it is no host."""
+    """Return the host in lower case, without user, final dot, `www.` or usual port; `ValueError` if it is not valid."""
     name, port = authority.rpartition("@")[2].lower(), ""
     if name.startswith("["):
         import ipaddress  # few hosts are an IPv6 address
@@ -220,7 +219,7 @@ def _host(authority: str, scheme: str) -> str:
 
 
 def _names(path: str, host: str) -> list[str]:
-    """The parts of a repository's path; raises `ValueError` where one is no name."""
+    """Return the parts of a repository's path; `ValueError` if one is not a valid name."""
     if host != LOCAL:
         if "%" in path:
             path = re.sub(b"%([0-9A-Fa-f]{2})", lambda code: bytes.fromhex(code[1].decode()), path.encode()).decode()
@@ -237,14 +236,14 @@ def _names(path: str, host: str) -> list[str]:
 
 
 def _is_name(part: str) -> bool:
-    """Whether a part of a path is a name: printable, without a space, `#` or a backslash, and not `.` or `..`."""
+    """Whether a part of a path is valid: printable, without a space, `#` or backslash, and not `.` or `..`."""
     return part.isprintable() and part not in ("", ".", "..") and not {" ", "#", "\\"}.intersection(part)
 
 
 def make_slug(ref: str) -> str:
-    """Name files after any reference: readable, legal, at most 80 characters, and never the same for two references.
+    """Make a file name from any reference: readable, legal, at most 80 characters, and unique.
 
-    A part with anything but `a-z 0-9 . _` makes the name end in `--` and ten digits of a hash; no plain name has `--`.
+    If a part contains anything but `a-z 0-9 . _`, the name ends in `--` and ten digits of a hash; plain names have no `--`.
     """
     path, _, number = ref.rpartition("#")
     readable = f"{path.replace('/', '-')}-{number}"
@@ -262,6 +261,6 @@ def _shortened(text: str) -> str:
 
 def _not_a_reference(text: str) -> UsageError:
     return UsageError(
-        f"{_shortened(text)!r} is no issue reference",
+        f"{_shortened(text)!r} is not a valid issue reference",
         "write host/owner/repo#N, owner/repo#N, local/name#N or the issue's address",
     )

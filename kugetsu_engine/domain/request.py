@@ -1,4 +1,4 @@
-"""What an operator asks the engine for, and what it answers."""
+"""The operator's requests to the engine, and its answers."""
 
 from typing import Any, Literal, get_args
 
@@ -14,19 +14,19 @@ VERBS: tuple[Verb, ...] = get_args(Verb)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One wish of the operator."""
+    """One request of the operator."""
 
     verb: Verb | Literal["many"]
     task: str | None = None
-    """Id of the task it is about; None for what concerns the whole queue."""
+    """Id of the task; None: the whole queue."""
     args: dict[str, Any] = {}
     at: str | None = None
     parts: list["Request"] = []
-    """Of `many`: the requests that are one act. Nothing starts between them, and a crash among them repeats them all."""
+    """For `many`: the requests that are applied as one. No task starts between them, and after a crash all are repeated."""
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """The request that would take back what another one did."""
+    """The request that would undo another one."""
 
     verb: Verb
     task: str | None = None
@@ -34,15 +34,15 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a request."""
+    """The engine's answer to a request."""
 
     ok: bool
     text: str
     """One line for the operator."""
     hint: str = ""
     exit_code: int = 0
-    """What a command line returns: 0, or the code of the error."""
+    """The exit code for a command: 0, or that of the error."""
     undo: Undo | None = None
-    """None where nothing was done, or nothing can take it back."""
+    """None if nothing was done, or it cannot be undone."""
     parts: list["Answer"] = []
-    """Of `many`: what became of each part, in their order."""
+    """For `many`: the answer to each part, in order."""

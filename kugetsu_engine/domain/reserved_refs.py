@@ -1,8 +1,8 @@
-"""Two issues that are none: what new sessions are forked from, and the project manager's. They have a number no forge gives."""
+"""Two reserved references that are not issues: the base session and the project manager. No forge uses the number 0."""
 
 BASE = "local/base#0"
-"""The session that new ones are forked from."""
+"""The base session, which new sessions are forked from."""
 PM_AGENT = "local/pm-agent#0"
-"""The project manager: what is delegated without naming an issue goes to it, as an ordinary task."""
+"""The project manager, which gets tasks that name no issue."""
 SESSIONS = {BASE: "base", PM_AGENT: "pm-agent"}
-"""Names of their session files; every other slug ends in a number or in digits of a hash, so none is the same."""
+"""The names of their session files; other slugs end in a number or digits of a hash, so they differ."""

@@ -1,4 +1,4 @@
-"""The conversation of an agent program about an issue: what is kept of it, and what an attempt is to do with it."""
+"""The session of an issue: its record, and which session an attempt uses."""
 
 from typing import Literal
 
@@ -6,22 +6,22 @@ import msgspec
 
 SCHEMA = 1
 BASE = "base"
-"""Slugs of the sessions that belong to no issue: what new ones are forked from, and the project manager's."""
+"""Slug of the base session, which new ones are forked from."""
 
 Mode = Literal["new", "continue", "fork"]
 
 
 class Session(msgspec.Struct, frozen=True):
-    """`sessions/<slug>.json`. Fields that this version does not know are kept in the file."""
+    """`sessions/<slug>.json`. Unknown fields are kept in the file."""
 
     slug: str
     issue_ref: str = ""
-    """Empty for those that belong to no issue."""
+    """Empty for a session that belongs to no issue."""
     agent: str | None = None
-    """Name of the agent whose session it is; None in a file of the bash kugetsu, which knew opencode alone."""
+    """Name of the agent; None in files of the bash kugetsu, which knew only opencode."""
     session_id: str | None = None
     worktree: str | None = None
-    """The directory it belongs to; programs such as opencode work there, wherever they are started."""
+    """The session's directory; programs such as opencode work there, wherever they are started."""
     branch: str | None = None
     pr_url: str | None = None
     created_at: str | None = None
@@ -30,11 +30,11 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class WantedSession(msgspec.Struct, frozen=True):
-    """What an attempt is to do with a session."""
+    """The session that an attempt should use."""
 
     mode: Mode = "new"
     session_id: str | None = None
-    """The one to continue, or to fork; None for a new one."""
+    """The session to continue or fork; None for a new one."""
 
 
 NEW = WantedSession()

@@ -1,4 +1,4 @@
-"""The states of a task and the moves between them, as data. This module imports nothing.
+"""The states of a task and the moves between them. Imports nothing.
 
 `held` is a flag of a pending task, not a state.
 """
@@ -19,13 +19,13 @@ MOVES: dict[str, frozenset[str]] = {
     PENDING: frozenset({NOTIFIED, CANCELLED, EXPIRED, ERROR}),
     NOTIFIED: frozenset({RUNNING, PENDING, COMPLETED, ERROR, CANCELLED}),
     RUNNING: frozenset({PENDING, COMPLETED, ERROR, CANCELLED}),
-    # An ended task moves only when the operator asks for a retry.
+    # An ended task moves only by the operator's retry.
     COMPLETED: frozenset({PENDING}),
     ERROR: frozenset({PENDING}),
     CANCELLED: frozenset({PENDING}),
     EXPIRED: frozenset({PENDING}),
 }
-"""From each state the states a task may move to; `pending` from an active state is a retry."""
+"""The states that a task may move to from each state; `pending` from an active state is a retry."""
 
 EVENTS = {
     PENDING: "task_queued",
@@ -36,5 +36,5 @@ EVENTS = {
     CANCELLED: "task_cancelled",
     EXPIRED: "task_expired",
 }
-"""The notification that the move *into* a state emits; a retry emits `task_retry` instead of `task_queued`."""
+"""The type of the notification about a move into each state; for a retry it is `task_retry`, not `task_queued`."""
 RETRY_EVENT = "task_retry"

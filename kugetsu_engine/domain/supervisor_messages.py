@@ -1,4 +1,4 @@
-"""What a supervisor says to the engine that started it: one word a line over their socket.
+"""The messages of a supervisor to its engine: one word per line over their socket.
 
 Standard library only, as supervisors load it.
 """
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 
 class SupervisorMessage(StrEnum):
-    """What has just happened; the files of the run hold the rest."""
+    """An event; the files of the run contain the details."""
 
     STARTED = "started"
     SESSION = "session"
-    """The agent has told its session."""
+    """The agent's session is known."""
     STALLED = "stalled"
     MOVES = "moves"
     """The agent is no longer stalled."""
@@ -23,22 +23,22 @@ _REFUSED = "refused-"
 
 
 class Received(NamedTuple):
-    """What came over the socket since the last time."""
+    """The messages received since the last read."""
 
     messages: frozenset[SupervisorMessage] = frozenset()
     refusal: int | None = None
-    """The system's error for which the attempt could not begin."""
+    """The system error that kept the attempt from starting."""
     closed: bool = False
-    """Whether nothing more will come: the supervisor is gone."""
+    """Whether the supervisor is gone, so that no more will come."""
 
 
 def format_refusal(number: int) -> str:
-    """Write that the attempt cannot begin, for an error of the system."""
+    """Write the message that the attempt cannot start, because of a system error."""
     return f"{_REFUSED}{number}"
 
 
 def decode_messages(data: bytes, closed: bool) -> Received:
-    """Read what was received; words of another version are passed over."""
+    """Decode received messages; those of other versions are ignored."""
     words = data.decode("ascii", "replace").split()
     refusals = [word.removeprefix(_REFUSED) for word in words if word.startswith(_REFUSED)]
     numbers = [int(digits) for digits in refusals if digits.isdecimal()]

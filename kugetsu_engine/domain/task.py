@@ -1,4 +1,4 @@
-"""A task and its attempts, as typed records; the one function that changes a task's state."""
+"""A task and its attempts, and the one function that changes a task's state."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -21,51 +21,51 @@ Level = Literal["info", "good", "warning", "error"]
 
 
 Order = tuple[int, float, int, str]
-"""Sorts tasks into the order in which they start: priority (9 first), position, number, id."""
+"""A sort key for the order of starts: priority (9 first), position, number, id."""
 
 
 def make_order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
-    """Return the sort key of a task; one without a number in its id counts by its age."""
+    """Make the sort key of a task; one without a number in its id is sorted by its age."""
     digits = format_bare_id(task_id)
     number = int(digits) if digits.isdigit() else int(epoch(pending_since) or 0)
     return (-priority, position, number, task_id)
 
 
 class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
-    """What an attempt left on the issue's branch and in its worktree, measured from the attempt's own beginning."""
+    """What an attempt delivered: the changes of the issue's branch and worktree since the attempt began."""
 
     commits: int = 0
-    """Commits that it added to the branch; not those that a merge or a rebase brought along."""
+    """Commits added to the branch, without those that a merge or rebase brought in."""
     files: int = 0
     """Files those commits change."""
     insertions: int = 0
     deletions: int = 0
     dirty: int = 0
-    """Files that it changed and did not commit."""
+    """Files that it changed but did not commit."""
     pr: str | None = None
-    """Address of the pull request, where one is known."""
+    """Address of the pull request, if known."""
     unpushed: int | None = None
-    """How many commits of the branch no remote is known to have; None where the repository has no remote."""
+    """Commits of the branch that are on no remote; None when the repository has no remote."""
     dirty_before: int = 0
-    """Uncommitted files that were there when it began and are as they were."""
+    """Uncommitted files from before the attempt that it did not change."""
     brought: int = 0
-    """Commits that came onto the branch by a merge or a rebase, and are not its own."""
+    """Commits that a merge or rebase brought onto the branch."""
     removed: int = 0
-    """Commits that were on the branch and are no longer, as it was rewritten or reset."""
+    """Earlier commits that are no longer on the branch, as it was rewritten or reset."""
     elsewhere: int = 0
     """Commits made in the worktree that are not on the branch."""
     elsewhere_on: str | None = None
-    """The branch that has them; None: no branch has them."""
+    """The branch that contains them; None: no branch does."""
     total: int = 0
-    """Commits of the whole branch over its base."""
+    """Commits of the whole branch since its base."""
     task_commits: int = 0
-    """Commits of all attempts of the task, where this is a later one."""
+    """Commits of all attempts of the task, if this is not the first."""
     task_dirty: int = 0
-    """How many of `dirty_before` an earlier attempt of the task left."""
+    """Those of `dirty_before` that an earlier attempt of the task left."""
 
     @property
     def nothing(self) -> bool:
-        """Whether neither the attempt nor an earlier one of its task left anything where it belongs."""
+        """Whether neither this nor an earlier attempt of the task delivered anything."""
         return not (self.commits or self.dirty or self.pr or self.task_commits or self.task_dirty)
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What an attempt consumed, where the agent tells."""
+    """What an attempt consumed, if the agent reports it."""
 
     tokens: int | None = None
     cost: float | None = None
@@ -97,24 +97,24 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Base(msgspec.Struct, frozen=True):
-    """Where an attempt's work started, and how that was found. The fields of `git.base.Base` that outlive the attempt."""
+    """The starting point of an attempt's work. The fields of `git.base.Base` that are stored with the attempt."""
 
     commit: str
     ref: str = ""
     """Where the commit was found: `origin/main`, `main`, `HEAD`."""
     branch: str = "new"
-    """How the issue's branch came about: `new`, `kept`, `remote` or `moved`."""
+    """Origin of the issue's branch: `new`, `kept`, `remote` or `moved`."""
     age_s: float | None = None
-    """How old the commit was when the attempt began."""
+    """Age of the commit when the attempt began."""
     remote: str | None = None
     address: str | None = None
     fetched: bool = False
-    """Whether the remote was asked, and answered."""
+    """Whether the remote was fetched successfully."""
     unfetched: str | None = None
     """Why it was not."""
     note: str | None = None
     kept: bool = False
-    """Whether the worktree was there already, from an earlier attempt or task."""
+    """Whether the worktree existed already, from an earlier attempt or task."""
 
     def __str__(self) -> str:
         return describe_start_point(msgspec.structs.asdict(self))
@@ -136,22 +136,22 @@ class Attempt(msgspec.Struct, frozen=True):
     log: str | None = None
     session_id: str | None = None
     delivered: Delivered | None = None
-    """None where no agent ran, or nothing could be measured."""
+    """None if no agent ran, or nothing could be measured."""
     usage: Usage | None = None
     elapsed_s: float | None = None
     branch_before: str | None = None
     """Commit of the issue's branch when the attempt began."""
     not_measured: str | None = None
-    """What of its delivery could not be measured, and why, in a sentence; None where all was."""
+    """The part of its delivery that could not be measured, and why, in a sentence; None if all was."""
     base: Base | None = None
-    """Where its work started; None where it did not come to that, or was not recorded then."""
+    """The starting point of its work; None if it was not reached or not recorded."""
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One item of the queue: an issue reference, a message, and what became of it.
+    """One item of the queue: an issue reference, a message, and its state and attempts.
 
-    A file of the bash kugetsu (v0.2: id, issue_ref, message, state, pending_since, notified_at, completed_at, error, pid)
-    loads as one, as every other field has a default.
+    Files of the bash kugetsu (v0.2: id, issue_ref, message, state, pending_since, notified_at, completed_at, error, pid) can
+    be loaded too, as all other fields have defaults.
     """
 
     id: str
@@ -159,30 +159,30 @@ class Task(msgspec.Struct, frozen=True):
     message: str = ""
     schema: int = SCHEMA
     agent: str | None = None
-    """Name of the agent; None means the `agent` of the settings at the time of the start."""
+    """Name of the agent; None: the setting `agent` at the time of the start."""
     state: State = "pending"
     reason: str | None = None
     """Why the task is in this state, in a sentence."""
     priority: int = 5
     """0 to 9; 9 starts first."""
     position: float = 0.0
-    """Place among tasks of one priority; smaller starts first."""
+    """Place among tasks of the same priority; smaller starts first."""
     moved_by: str | None = None
-    """Number and time of the request that moved it last: applied again after a crash, that moves it no further."""
+    """Number and time of the last request that moved it, so that repeating it after a crash has no effect."""
     held: bool = False
     after: list[str] = []
     """Ids of tasks that must have completed before this one may start."""
     not_before: str | None = None
-    """The operator's earliest time of a start."""
+    """Earliest time of a start, set by the operator."""
     retry_at: str | None = None
-    """The engine's earliest time of the next attempt."""
+    """Earliest time of the next attempt, set by the engine."""
     attempt: int = 0
     """Number of the current or last attempt; 0 before the first."""
     attempts_before: int = 0
-    """Attempts that do not count against `max_attempts`, as the operator asked for a retry after them."""
+    """Attempts that do not count against `max_attempts`, such as those before the operator's retry."""
     attempts: list[Attempt] = []
     stop: str | None = None
-    """`stop` or `kill` from the time the operator asked for it until the attempt has ended."""
+    """`stop` or `kill`, from the operator's request until the attempt has ended."""
     pending_since: str | None = None
     notified_at: str | None = None
     started_at: str | None = None
@@ -190,20 +190,20 @@ class Task(msgspec.Struct, frozen=True):
     error: str | None = None
     exit_code: int | None = None
     expires_at: str | None = None
-    """Set by the operator; else `queue_expiry` counts from `pending_since`."""
+    """Set by the operator; otherwise `queue_expiry` counts from `pending_since`."""
     timeout_s: float | None = None
-    """Time limit of one attempt; None means the `task_timeout` of the settings."""
+    """Time limit of one attempt; None: the setting `task_timeout`."""
     repo: str | None = None
-    """Local repository to work in; None means `[repos]` or a clone."""
+    """Local repository to work in; None: `[repos]` or a clone."""
     session: Mode | None = None
-    """What its attempts do with a session: `continue` the issue's, `fork` the base, `new`. None: a new one at first, the same
-    again after an interruption."""
+    """The session its attempts use: `continue` the issue's, `fork` the base, or `new`. None: a new one, which is continued
+    after an interruption."""
     expect: Expect = "anything"
-    """What an attempt must leave: with `changes` or `commits` less is a failure, with `none` nothing is as it should be."""
+    """What an attempt must deliver: less than `changes` or `commits` is a failure; with `none`, delivering nothing is fine."""
     tags: list[str] = []
-    """Words of the operator to find it by."""
+    """The operator's labels to find it by."""
     token: str | None = None
-    """Random mark of the current attempt, carried by every process of its agent."""
+    """Random mark of the current attempt, in the environment of all its processes."""
     pid: int | None = None
     """Process of the current agent, for display only."""
 
@@ -214,22 +214,22 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def issue_key(self) -> str:
-        """The same for all tasks of one issue, however each writes it."""
+        """The issue's key, see `refs.key_of`."""
         return key_of(self.issue_ref)
 
     @property
     def repository(self) -> str:
-        """`host/owner/repo` of its issue."""
+        """The key of its repository, `host/owner/repo`."""
         return repository_of(self.issue_ref)
 
     @property
     def title(self) -> str:
-        """The first line of the message that says something."""
+        """The first line of the message that is not blank."""
         return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
 
     @property
     def order(self) -> "Order":
-        """Sorts tasks into the order in which they start."""
+        """The sort key for the order of starts."""
         return make_order(self.id, self.priority, self.position, self.pending_since)
 
     @property
@@ -248,7 +248,7 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def empty_handed(self) -> bool:
-        """Whether it completed and left nothing that can be seen, though its work should be: a person may want to look."""
+        """Whether it completed without delivering anything, although it should have; a person may want to check."""
         last = self.last_attempt
         if last is None or self.state != "completed" or not self.delivers:
             return False
@@ -256,17 +256,17 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def delivers(self) -> bool:
-        """Whether its work is to be seen in the repository: not that of the project manager, nor of the base session."""
+        """Whether it should deliver something to the repository, as all but the project manager and the base session do."""
         return self.expect != "none" and (self.issue_ref not in SESSIONS or self.expect != "anything")
 
     @property
     def failure(self) -> str | None:
-        """Class of the newest attempt's failure; None where it went well, or there is none."""
+        """Class of the last attempt's failure; None if it succeeded, or there is none."""
         return self.attempts[-1].failure if self.attempts else None
 
     @property
     def last_attempt(self) -> Attempt | None:
-        """The newest ended attempt."""
+        """The last ended attempt."""
         return self.attempts[-1] if self.attempts else None
 
 
@@ -275,21 +275,21 @@ class Notice(msgspec.Struct, frozen=True):
 
     time: str
     type: str
-    """`task_started` and the like, or `engine_…` for what is about the engine."""
+    """For example `task_started`; `engine_…` when it is about the engine."""
     text: str
     """A sentence for a person."""
     level: Level = "info"
-    """`error` is kept for what needs a person."""
+    """`error` only if it needs a person."""
     id: str | None = None
     issue_ref: str | None = None
     failure: str | None = None
     """Class of the failure it is about."""
     state: str | None = None
-    """The state that its task came into; None where it tells something else, and in lines of earlier versions."""
+    """The new state of its task; None if it is about something else, and in lines of earlier versions."""
     reason: str | None = None
-    """Why it came into the state; of an agent that is stalled, the evidence."""
+    """Why the task moved to that state; for a stalled agent, the evidence."""
     silent_s: float | None = None
-    """For how many seconds an agent that is stalled had shown no sign of life."""
+    """For how many seconds a stalled agent had shown no activity."""
 
 
 LEVELS: dict[str, Level] = {
@@ -301,24 +301,24 @@ class TaskChange(NamedTuple):
     """One change of an open task."""
 
     task: Task
-    """As it is before."""
+    """The task before the change."""
     fields: dict[str, Any]
-    """What changes beside the state."""
+    """The changed fields, apart from the state."""
     to: State | None = None
-    """The state it moves to; None: it stays where it is."""
+    """The state it moves to; None: the state does not change."""
     reason: str | None = None
     """Why it moves, in a sentence."""
     level: Level | None = None
-    """Of the notification, where it differs from the usual one."""
+    """The level of the notification; None: the usual one."""
     failure: str | None = None
     """Class of the failure that the notification is about."""
 
 
 def move_task(task: Task, to: State, now: str, reason: str | None = None, **changes: Any) -> tuple[Task, Notice]:
-    """Return the task in its new state and the one notification that tells it.
+    """Return the task in its new state, and the notification about the move.
 
     Args:
-        now: ISO 8601 UTC; becomes the time stamp that belongs to the new state.
+        now: ISO 8601 UTC; becomes the time stamp of the new state.
         reason: why, in a sentence.
         changes: further fields of the task.
 
@@ -335,9 +335,9 @@ def move_task(task: Task, to: State, now: str, reason: str | None = None, **chan
         changes = {stamps[to]: now, **changes}
     moved = msgspec.structs.replace(task, state=to, reason=reason, **changes)
     kind = RETRY_EVENT if to == PENDING else EVENTS[to]
-    said = VERBS[to] if not reason else reason if reason.startswith(VERBS[to]) else f"{VERBS[to]}: {reason}"
-    text = f"{task.shown} {task.issue_ref} {said}"
-    asked_for = to == PENDING and task.state in FINAL  # only the operator opens an ended task again
+    event = VERBS[to] if not reason else reason if reason.startswith(VERBS[to]) else f"{VERBS[to]}: {reason}"
+    text = f"{task.shown} {task.issue_ref} {event}"
+    asked_for = to == PENDING and task.state in FINAL  # only the operator reopens an ended task
     level: Level = "info" if asked_for else LEVELS.get(kind, "info")
     return moved, Notice(now, kind, text, level, task.id, task.issue_ref, state=to, reason=reason)
 
@@ -349,12 +349,10 @@ VERBS: dict[str, str] = {
 
 
 def make_no_worktree_error(task: Task) -> KugetsuError:
-    """Say why a task has no worktree: its first attempt makes it, and it can be removed afterwards."""
+    """Make the error for a task without a worktree: its first attempt makes one, and it may have been removed since."""
+    retry = f"kugetsu retry {format_bare_id(task.id)}"
     if task.attempts:
-        return KugetsuError(
-            f"the worktree of {task.shown} is gone", f"another attempt makes it anew: kugetsu retry {format_bare_id(task.id)}"
-        )
+        return KugetsuError(f"the worktree of {task.shown} is gone", f"another attempt makes a new one: {retry}")
     if task.ended:
-        hint = f"kugetsu retry {format_bare_id(task.id)} makes one"
-        return KugetsuError(f"{task.shown} never had a worktree: it is {task.state}", hint)
+        return KugetsuError(f"{task.shown} never had a worktree: it is {task.state}", f"{retry} makes one")
     return KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")

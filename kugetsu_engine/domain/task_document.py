@@ -1,4 +1,4 @@
-"""A waiting task as a text to be edited: its fields, a line of dashes, and the message as it is."""
+"""A waiting task as an editable text: its fields, a line of dashes, and the message."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags
 HELP = {
     "priority": "0 to 9, 9 starts first", "agent": "empty: the default agent",
     "after": "start only when these have completed: 41 42",
-    "at": "start not before: 22:00, +2h, 2026-11-21T22:00", "timeout": "of one attempt: 90s, 30m, 2h",
-    "repo": "path of a local repository; empty: as the settings say", "tags": "words to find it by",
-    "expect": "what an attempt must leave: anything, none, changes or commits",
+    "at": "earliest start: 22:00, +2h, 2026-11-21T22:00", "timeout": "of one attempt: 90s, 30m, 2h",
+    "repo": "path of a local repository; empty: as in the settings", "tags": "words to find it by",
+    "expect": "what an attempt must deliver: anything, none, changes or commits",
 }  # fmt: skip
 COMPLAINT = "# ! "
 
 
 def format_fields(task: Task) -> dict[str, str]:
-    """The fields of a task as a person writes them."""
+    """Write the fields of a task as a person would."""
     at = epoch(task.not_before)
     return {
         "priority": str(task.priority), "agent": task.agent or "", "after": " ".join(format_id(one)[1:] for one in task.after),
@@ -31,13 +31,13 @@ def format_fields(task: Task) -> dict[str, str]:
 
 
 def format_document(task: Task, note: str = "") -> str:
-    """Write a task as a text; `note` stands at its top."""
+    """Write a task as a text, with `note` at the top."""
     return compose_document(task, format_fields(task), task.message, note)
 
 
 def compose_document(task: Task, fields: Mapping[str, str], message: str, note: str = "") -> str:
-    """Write fields and a message as a text about a task."""
-    lines = [f"# {task.shown} {task.issue_ref}: save and leave to change it; as it is, nothing is changed."]
+    """Write a text from fields and a message."""
+    lines = [f"# {task.shown} {task.issue_ref}: edit, save and quit; an unchanged text changes nothing."]
     lines += [f"# {note}"] if note else []
     for name, value in fields.items():
         line = f"{name}: {' '.join(value.splitlines())}".rstrip()
@@ -45,23 +45,23 @@ def compose_document(task: Task, fields: Mapping[str, str], message: str, note: 
     return "\n".join([*lines, RULE, message.rstrip("\n"), ""])
 
 
-def add_complaint(text: str, words: str) -> str:
-    """The text with what is wrong with it at its top, in place of what was wrong before."""
+def add_complaint(text: str, complaint: str) -> str:
+    """Put a complaint at the top of a text, in place of the one before."""
     lines = text.splitlines(keepends=True)
-    # The message is left as it is. Where its rule is missing nobody knows where it begins: then only the first line may go.
+    # The message must not change. Without the rule above it its beginning is unknown, so only the first line may be removed.
     above = next((number for number, line in enumerate(lines) if line.strip() == RULE), 1)
     rest = [line for number, line in enumerate(lines) if number >= above or not line.startswith(COMPLAINT)]
-    return f"{COMPLAINT}{' '.join(words.split())}\n{''.join(rest)}"
+    return f"{COMPLAINT}{' '.join(complaint.split())}\n{''.join(rest)}"
 
 
 def parse_document(text: str) -> tuple[dict[str, str], str]:
     """Return the fields and the message of a text.
 
     Raises:
-        UsageError: a line makes no sense.
+        UsageError: a line is not valid.
     """
     fields: dict[str, str] = {}
-    if text.partition("\n")[0].endswith("\r"):  # the editor ends all lines so
+    if text.partition("\n")[0].endswith("\r"):  # an editor that writes CRLF
         text = text.replace("\r\n", "\n")
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
@@ -73,23 +73,23 @@ def parse_document(text: str) -> tuple[dict[str, str], str]:
         name, colon, value = written.partition(":")
         name = name.strip()
         if not colon or name not in FIELDS:
-            raise UsageError(f"line {number} is no field: {written[:60]}", f"one of {', '.join(FIELDS)}, then {RULE}")
+            raise UsageError(f"line {number} is not a valid field: {written[:60]}", f"use {', '.join(FIELDS)}, then {RULE}")
         if name in fields:
-            raise UsageError(f"line {number}: {name} stands there twice")
+            raise UsageError(f"line {number}: {name} is there twice")
         fields[name] = f"  {value}".split("  # ", 1)[0].strip()
-    raise UsageError(f"the line {RULE} above the message is missing", "put it back, the message follows below it")
+    raise UsageError(f"the line {RULE} above the message is missing", "put it back, with the message below it")
 
 
 def list_changes(task: Task, fields: dict[str, str], message: str, now: float) -> dict[str, Any]:
-    """What a text changes of a task, as the arguments of an `edit`; a field that was left out stays as it is.
+    """List what a text changes in a task, as arguments of an `edit`; fields left out do not change.
 
     Args:
         now: seconds since 1970, for times such as `22:00`.
 
     Raises:
-        UsageError: a value makes no sense.
+        UsageError: a value is not valid.
     """
-    before, _ = parse_document(format_document(task))  # as it is read, so that what cannot be written is no change
+    before, _ = parse_document(format_document(task))  # parsed too, so that values changed by writing do not count
     changed: dict[str, Any] = {}
     if message != task.message.rstrip("\n"):
         changed["message"] = message
@@ -100,10 +100,10 @@ def list_changes(task: Task, fields: dict[str, str], message: str, now: float) -
 
 
 def read_field(name: str, text: str, now: float) -> dict[str, Any]:
-    """Read what a person wrote for a field, as an argument of an `edit`; an empty text is for none.
+    """Read the text of a field as an argument of an `edit`; empty means none.
 
     Raises:
-        UsageError: it makes no sense.
+        UsageError: it is not valid.
     """
     match name:
         case "priority":
@@ -123,7 +123,7 @@ def read_field(name: str, text: str, now: float) -> dict[str, Any]:
 
 
 def _id(word: str) -> str:
-    found = parse_task_id(word)
-    if found is None:
-        raise UsageError(f"after: {word[:40]!r} is no task id", "write 41, #41 or q_41")
-    return found
+    task_id = parse_task_id(word)
+    if task_id is None:
+        raise UsageError(f"after: {word[:40]!r} is not a task id", "write 41, #41 or q_41")
+    return task_id

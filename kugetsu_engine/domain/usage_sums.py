@@ -1,4 +1,4 @@
-"""What agents consumed, added up. Days are those of the operator's own calendar."""
+"""Sums of what agents consumed. Days are local days."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,14 +11,14 @@ from .text.times import epoch
 
 
 class UsageSum(msgspec.Struct):
-    """Attempts and what they consumed."""
+    """The sum of what attempts consumed."""
 
     attempts: int = 0
     tokens: int = 0
     cost: float = 0.0
 
     def add(self, attempt: Attempt) -> None:
-        """Count one more; one whose agent tells nothing counts as an attempt only."""
+        """Add an attempt; if its agent reports nothing, only the number of attempts grows."""
         self.attempts += 1
         if attempt.usage is not None:
             self.tokens += attempt.usage.tokens or 0
@@ -37,19 +37,19 @@ def ended_on(attempt: Attempt) -> str | None:
 
 
 def sum_cost(attempts: Iterable[Attempt], before: int = 0) -> float:
-    """What attempts cost together, those after number `before`."""
+    """Add up the cost of the attempts after number `before`."""
     return sum(one.usage.cost or 0.0 for one in attempts if one.usage is not None and one.number > before)
 
 
 def sum_usage(attempts: Iterable[Attempt]) -> Usage:
-    """What attempts consumed together; None for what none of them told."""
-    told = [one.usage for one in attempts if one.usage is not None]
-    tokens = [one.tokens for one in told if one.tokens is not None]
-    costs = [one.cost for one in told if one.cost is not None]
+    """Add up what attempts consumed; None for what none of them reported."""
+    usages = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    tokens = [usage.tokens for usage in usages if usage.tokens is not None]
+    costs = [usage.cost for usage in usages if usage.cost is not None]
     return Usage(sum(tokens) if tokens else None, sum(costs) if costs else None)
 
 
 def format_usage(usage: Usage) -> str:
-    """`3,030 tokens, cost 0.0031`; what is not known is left out."""
+    """Write `3,030 tokens, cost 0.0031`; unknown parts are left out."""
     tokens = f"{usage.tokens:,} tokens" if usage.tokens is not None else ""
     return ", ".join(part for part in (tokens, f"cost {format_money(usage.cost)}" if usage.cost else "") if part)

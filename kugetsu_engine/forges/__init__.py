@@ -1,4 +1,4 @@
-"""Forges (GitHub, Gitea, Forgejo) by their REST APIs: issues for prompts, pull requests and their checks. All of it optional.
+"""Forges (GitHub, Gitea, Forgejo) by their REST APIs: issues for prompts, pull requests and their checks. All optional.
 
-Only `client` knows HTTP; it loads httpx, so whoever must start fast or stay small asks through `helper`, a process of its own.
+Only `client` speaks HTTP. It loads httpx, so engine and supervisors ask through `helper`, a separate process.
 """

@@ -1,4 +1,4 @@
-"""HTTP to one forge: short time limits, bounded answers, no redirect to another host, and each failure a sentence."""
+"""HTTP client for one forge, with short time limits, limited answers, and no redirects to other hosts."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from .hosts import Forge
 
 CONNECT_S = 3.0
 TOTAL_S = 8.0
-"""Of one request, however slowly the answer drips in."""
+"""Limit for one request, including a slow answer."""
 MAX_BYTES = 4 << 20
 MAX_REDIRECTS = 3
 MAX_PAGES = 5
@@ -24,17 +24,19 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class ForgeClient:
-    """Asks one forge; to be used in a `with`."""
+    """Sends requests to one forge; a context manager."""
 
     def __init__(self, forge: Forge) -> None:
         self.forge = forge
         address = urlsplit(forge.api)
         if address.scheme not in ("http", "https") or not address.hostname or address.username:
-            raise ForgeError(f"{forge.host}: {safe_line(forge.api, 200)} is no API's address", "see [forges] in config.toml")
+            raise ForgeError(
+                f"{forge.host}: {safe_line(forge.api, 200)} is not a valid API address", "see [forges] in config.toml"
+            )
         if forge.token and address.scheme == "http" and address.hostname not in LOOPBACK:
-            raise ForgeError(f"{forge.host}: a token is not sent without encryption", "use https:// in [forges]")
+            raise ForgeError(f"{forge.host}: refusing to send a token without encryption", "use https:// in [forges]")
         if forge.token and not (forge.token.isascii() and forge.token.isprintable() and " " not in forge.token):
-            raise ForgeError(f"{forge.host}: {forge.source} is no token", "mend the env file")
+            raise ForgeError(f"{forge.host}: {forge.source} is not a valid token", "correct it in the env file")
         headers = {"User-Agent": f"kugetsu/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
         if forge.kind == "github":
             headers |= {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
@@ -44,7 +46,7 @@ class ForgeClient:
         try:
             self._http = httpx.Client(headers=headers, timeout=limits, follow_redirects=False)
         except (ValueError, OSError):  # certificates or a proxy's address
-            raise ForgeError(f"{forge.host}: proxy or certificates of the environment cannot be used") from None
+            raise ForgeError(f"{forge.host}: the proxy or certificates set in the environment are not valid") from None
 
     def __enter__(self) -> "ForgeClient":
         return self
@@ -53,22 +55,22 @@ class ForgeClient:
         self._http.close()
 
     def get(self, path: str, **query: str | int) -> Any:
-        """The document at a path of the API.
+        """Return the document at a path of the API.
 
         Raises:
-            ForgeError: the forge did not give it; a sentence says why.
+            ForgeError: the forge did not return it, with the reason.
         """
         return self._get(self.forge.api + path, query)[0]
 
     def get_pages(self, path: str, **query: str | int) -> list[Any]:
-        """The documents of all pages of a list, at most `MAX_PAGES` of them."""
+        """Return the documents of a list's pages, up to `MAX_PAGES`."""
         address: str | None = self.forge.api + path
-        found: list[Any] = []
-        while address is not None and len(found) < MAX_PAGES:
+        documents: list[Any] = []
+        while address is not None and len(documents) < MAX_PAGES:
             document, address = self._get(address, query)
-            found.append(document)
+            documents.append(document)
             query = {}
-        return found
+        return documents
 
     def _get(self, address: str, query: dict[str, str | int]) -> tuple[Any, str | None]:
         deadline = time.monotonic() + TOTAL_S
@@ -78,13 +80,13 @@ class ForgeClient:
                 break
             address, query = self._same_host(address, response.headers.get("location", "")), {}
         else:
-            raise ForgeError(f"{self.forge.host} redirects again and again")
+            raise ForgeError(f"{self.forge.host} redirected more than {MAX_REDIRECTS} times")
         if response.status_code != 200:
             raise self._refusal(response)
         try:
             document = json.loads(data)
         except (ValueError, RecursionError):
-            raise ForgeError(f"{self.forge.host} answered something that is no JSON", "is it an API? see [forges]") from None
+            raise ForgeError(f"{self.forge.host} did not answer with JSON", "check the API address in [forges]") from None
         following = response.links.get("next", {}).get("url")
         return document, self._same_host(address, following) if following else None
 
@@ -101,19 +103,19 @@ class ForgeClient:
         except httpx.TimeoutException:
             raise ForgeError(f"{self.forge.host} did not answer in time", unreachable=True) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-            words = safe_line(str(error), 200)
+            reason = safe_line(str(error), 200)
             if self.forge.token:
-                words = words.replace(self.forge.token, "***")
-            raise ForgeError(f"{self.forge.host} cannot be reached: {words}", unreachable=True) from None
+                reason = reason.replace(self.forge.token, "***")
+            raise ForgeError(f"{self.forge.host} cannot be reached: {reason}", unreachable=True) from None
         return response, data
 
     def _same_host(self, address: str, target: str) -> str:
-        """Where a redirect or a next page leads; the token goes to no other host."""
-        wanted = urljoin(address, target)
-        if _origin(wanted) != _origin(address):
-            elsewhere = safe_line(urlsplit(wanted).hostname or wanted, 100)
-            raise ForgeError(f"{self.forge.host} points to another host ({elsewhere}), which is not asked")
-        return wanted
+        """Return the address of a redirect or next page. It must be on the same host, as the request has our token."""
+        url = urljoin(address, target)
+        if _origin(url) != _origin(address):
+            host = safe_line(urlsplit(url).hostname or url, 100)
+            raise ForgeError(f"{self.forge.host} points to another host ({host}), which is not followed")
+        return url
 
     def _refusal(self, response: httpx.Response) -> ForgeError:
         forge, code = self.forge, response.status_code
@@ -121,20 +123,20 @@ class ForgeClient:
         limited = _limited_until(response)
         if code == 429 or (code == 403 and limited is not None):
             until = limited if limited is not None else time.time() + 60.0
-            return ForgeError(f"{forge.host} has a rate limit that is reached ({code})", "it is asked again later", until=until)
+            return ForgeError(f"{forge.host} has reached its rate limit ({code})", "it will be asked again later", until=until)
         if code == 401:
             return ForgeError(f"{forge.host} refuses the token (401)", f"renew {whose} in the env files")
         if code == 403:
-            return ForgeError(f"{forge.host} does not let this be read (403)", f"look at the rights of {whose}")
+            return ForgeError(f"{forge.host} denies access (403)", f"check the permissions of {whose}")
         if code in (404, 410):
-            return ForgeError(f"{forge.host} knows nothing of it ({code})", f"or {whose} may not see it", missing=True)
+            return ForgeError(f"{forge.host} did not find it ({code})", f"or {whose} has no access to it", missing=True)
         if code >= 500:
-            return ForgeError(f"{forge.host} has trouble ({code})", "it is asked again later", unreachable=True)
+            return ForgeError(f"{forge.host} has a server error ({code})", "it will be asked again later", unreachable=True)
         return ForgeError(f"{forge.host} answered {code}")
 
 
 def quote_path(path: str) -> str:
-    """`owner/repo` as it stands in an address."""
+    """Quote `owner/repo` for a URL."""
     return "/".join(quote(part, safe="") for part in path.split("/"))
 
 
@@ -148,7 +150,7 @@ def _origin(address: str) -> tuple[str, str | None, int | None]:
 
 
 def _limited_until(response: httpx.Response) -> float | None:
-    """When a rate limit is over, in seconds since 1970; None where the answer speaks of none."""
+    """Return when a rate limit ends, in seconds since 1970; None if the answer names none."""
     after = response.headers.get("retry-after", "")
     if after:
         return time.time() + min(float(after), 86400.0) if after.isdecimal() else epoch(after) or time.time() + 60.0

@@ -1,7 +1,7 @@
-"""A short-lived process that asks forges for those who must start fast or stay small. One JSON document on its output.
+"""A short-lived process that asks forges, so that engine and supervisors load no HTTP client. It prints one JSON document.
 
-argv: `text STATE_DIR REF`, `pull STATE_DIR REF BRANCH`, or `refresh STATE_DIR`. Tokens are read here, from the env files:
-they are in nobody's argv.
+Arguments: `text STATE_DIR REF`, `pull STATE_DIR REF BRANCH`, or `refresh STATE_DIR`. It reads the tokens from the env files
+itself, so that they appear in no command line.
 """
 
 import json
@@ -16,13 +16,13 @@ from ..state import pull_requests
 from .cache import CachedForges
 
 
-def main(words: list[str]) -> int:
-    """Ask, print, and return the exit code."""
+def main(argv: list[str]) -> int:
+    """Print the answer as JSON and return the exit code."""
     try:
-        found = _answer(*words)
+        answer = _answer(*argv)
     except KugetsuError as error:
-        found = {"error": str(error)}
-    sys.stdout.write(json.dumps(found) + "\n")
+        answer = {"error": str(error)}
+    sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Which host is a forge that may be asked, of which kind, and with which token. Without a setting or a token none is."""
+"""Decides which hosts are forges that may be asked, of which kind, with which token. Each needs a setting or a token."""
 
 import re
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from ..errors import ForgeError, TransientReadError
 from ..paths import ENV_FORGES, StatePaths
 
 TOKEN_FILES = (*env_files.NAMES, ENV_FORGES)
-"""In the folder `env`; later ones win. `forges.env` is for kugetsu alone: agents do not get it."""
+"""In the folder `env`; later ones win. Agents do not get `forges.env`."""
 GITHUB_NAMES = ("GITHUB_TOKEN", "GH_TOKEN")
 GITEA_NAMES = ("FORGEJO_TOKEN", "GITEA_TOKEN")
-PUBLIC_KINDS = {"github.com": "github", "codeberg.org": "forgejo"}
-"""What is known without being told."""
+PUBLIC_KINDS = {"github.com": "github", "codeberg.org": "gitea"}
+"""Kind of well-known public forges."""
 
 
 class Forge(NamedTuple):
-    """A forge that may be asked."""
+    """A forge that may be asked, as the settings or a token enable it."""
 
     host: str
     kind: str
@@ -27,22 +27,22 @@ class Forge(NamedTuple):
     api: str
     token: str | None
     source: str
-    """Name of the variable the token comes from, for words about it."""
+    """Name of the variable that the token comes from, for messages."""
 
     def __repr__(self) -> str:
-        return f"Forge({self.host!r}, {self.kind!r}, {self.api!r})"  # a token belongs in no traceback
+        return f"Forge({self.host!r}, {self.kind!r}, {self.api!r})"  # no token in tracebacks
 
 
 def find_forge(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forge | None:
-    """The forge at a host; None when nobody asked for its use.
+    """Return the forge at a host; None if neither a setting nor a token enables it.
 
-    A token is only ever meant for one host: its own by name, GitHub's for github.com, Gitea's for the one such host there is.
+    A token is used for one host only: the one in its name, github.com for GitHub's, or the only Gitea host for Gitea's.
     """
-    told = settings.forges.get(host)
-    if told is not None and told.kind == "off":
+    setting = settings.forges.get(host)
+    if setting is not None and setting.kind == "off":
         return None
     own = build_token_name(host)
-    kind = _kind(host, told, settings, tokens)
+    kind = _kind(host, setting, settings, tokens)
     if kind is None:
         return None
     names = [own]
@@ -51,35 +51,34 @@ def find_forge(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forg
     if kind == "gitea" and _gitea_hosts(settings) == {host}:
         names += GITEA_NAMES
     source = next((name for name in names if tokens.get(name)), "")
-    if told is None and not source:
+    if setting is None and not source:
         return None
     return Forge(
-        host, kind, (told.api if told and told.api else _api(host, kind)).rstrip("/"), tokens.get(source), source or own
+        host,
+        kind,
+        (setting.api if setting and setting.api else _api(host, kind)).rstrip("/"),
+        tokens.get(source),
+        source or own,
     )
 
 
-def _kind(host: str, told: ForgeSettings | None, settings: Settings, tokens: Mapping[str, str]) -> str | None:
-    known: str
-    if told is not None:
-        known = told.kind
-    elif host in PUBLIC_KINDS:
-        known = PUBLIC_KINDS[host]
-    elif tokens.get(build_token_name(host)) or host == settings.default_server:
-        known = "gitea"
-    else:
-        return None
-    return "github" if known == "github" else "gitea"
+def _kind(host: str, setting: ForgeSettings | None, settings: Settings, tokens: Mapping[str, str]) -> str | None:
+    if setting is not None:
+        return "github" if setting.kind == "github" else "gitea"
+    if host in PUBLIC_KINDS:
+        return PUBLIC_KINDS[host]
+    return "gitea" if tokens.get(build_token_name(host)) or host == settings.default_server else None
 
 
 def _gitea_hosts(settings: Settings) -> set[str]:
-    """The hosts a token without a host's name can be meant for."""
-    told = {host for host, one in settings.forges.items() if one.kind in ("gitea", "forgejo")}
+    """Return the hosts that a token without a host in its name may be for."""
+    hosts = {host for host, forge in settings.forges.items() if forge.kind in ("gitea", "forgejo")}
     default = settings.default_server
-    return told if default in PUBLIC_KINDS or default in settings.forges else told | {default}
+    return hosts if default in PUBLIC_KINDS or default in settings.forges else hosts | {default}
 
 
 def build_token_name(host: str) -> str:
-    """`KUGETSU_TOKEN_GIT_EXAMPLE_ORG` for `git.example.org`."""
+    """Return the name of a host's own token: `KUGETSU_TOKEN_GIT_EXAMPLE_ORG` for `git.example.org`."""
     return f"KUGETSU_TOKEN_{re.sub('[^A-Za-z0-9]', '_', host).upper()}"
 
 
@@ -90,10 +89,10 @@ def _api(host: str, kind: str) -> str:
 
 
 def read_tokens(paths: StatePaths) -> dict[str, str]:
-    """What the env files say, among it the tokens.
+    """Return the variables in the env files, which include the tokens.
 
     Raises:
-        ForgeError: a file cannot be read, so nobody knows which token it has.
+        ForgeError: a file cannot be read, so its tokens are unknown.
     """
     try:
         return env_files.read_env_files(paths, TOKEN_FILES, {})
@@ -102,8 +101,8 @@ def read_tokens(paths: StatePaths) -> dict[str, str]:
 
 
 def may_be_usable(paths: StatePaths, settings: Settings, host: str) -> bool:
-    """Whether a host is a forge whose use was asked for, or may be, as a file of tokens cannot be read."""
+    """Whether a host is an enabled forge, or may be one: a file with tokens cannot be read."""
     try:
         return find_forge(host, settings, read_tokens(paths)) is not None
     except ForgeError:
-        return True  # whoever asks it is told which file it is
+        return True  # asking it will report which file that is

@@ -1,4 +1,4 @@
-"""The questions to a forge, in its own kind's way: an issue's text, the pull request of a branch and its checks."""
+"""Queries to a forge of either kind: an issue's text, the pull request of a branch and its checks."""
 
 from typing import Any
 
@@ -15,27 +15,27 @@ RUNNING = frozenset({"queued", "in_progress", "waiting", "requested", "pending",
 
 
 def fetch_issue_text(forge: Forge, ref: IssueRef) -> IssueText:
-    """Title and body of an issue.
+    """Return title and body of an issue.
 
     Raises:
-        ForgeError: the forge did not give it.
+        ForgeError: the forge did not return it.
     """
     with ForgeClient(forge) as client:
-        found = _object(client.get(f"/repos/{quote_path(ref.path)}/issues/{ref.number}"), forge)
-    return IssueText(_text(found, "title")[:1000], _text(found, "body")[:MAX_BODY])
+        issue = _object(client.get(f"/repos/{quote_path(ref.path)}/issues/{ref.number}"), forge)
+    return IssueText(_text(issue, "title")[:1000], _text(issue, "body")[:MAX_BODY])
 
 
 def fetch_pull_request(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | None:
-    """The pull request of a branch: the open one, else the newest; None when there is none.
+    """Return the pull request of a branch: the open one, else the newest; None if there is none.
 
     Raises:
-        ForgeError: the forge did not tell.
+        ForgeError: the forge did not return it.
     """
     with ForgeClient(forge) as client:
-        found = _pulls(client, ref, branch)
-        if not found:
+        pulls = _pulls(client, ref, branch)
+        if not pulls:
             return None
-        newest = max(found, key=lambda one: (one.get("state") == "open", _number(one)))
+        newest = max(pulls, key=lambda pull: (pull.get("state") == "open", _number(pull)))
         head = _inner(newest, "head")
         pull = PullRequest(
             _number(newest), _text(newest, "html_url")[:500], _state(newest), _text(newest, "title")[:500],
@@ -48,8 +48,8 @@ def fetch_pull_request(forge: Forge, ref: IssueRef, branch: str) -> PullRequest 
         except ForgeError as error:
             if error.until is not None:
                 raise
-            return pull  # a token may be allowed to read pull requests and not their checks
-    return PullRequest(pull.number, pull.url, pull.state, pull.title, pull.draft, pull.head, _added_up(states))
+            return pull  # the token may have access to pull requests but not to their checks
+    return PullRequest(pull.number, pull.url, pull.state, pull.title, pull.draft, pull.head, _sum_up(states))
 
 
 def _pulls(client: ForgeClient, ref: IssueRef, branch: str) -> list[dict[str, Any]]:
@@ -59,19 +59,19 @@ def _pulls(client: ForgeClient, ref: IssueRef, branch: str) -> list[dict[str, An
         pages = client.get_pages(path, head=f"{owner}:{branch}", state="all", per_page=100)
     else:
         pages = client.get_pages(path, state="all", sort="recentupdate", limit=50)
-    found = [one for page in pages if isinstance(page, list) for one in page if isinstance(one, dict)]
-    if not found and not all(isinstance(page, list) for page in pages):
-        raise ForgeError(f"{client.forge.host} answered something else than a list of pull requests")
-    return [one for one in found if _text(_inner(one, "head"), "ref") == branch]
+    pulls = [pull for page in pages if isinstance(page, list) for pull in page if isinstance(pull, dict)]
+    if not pulls and not all(isinstance(page, list) for page in pages):
+        raise ForgeError(f"{client.forge.host} did not answer with a list of pull requests")
+    return [pull for pull in pulls if _text(_inner(pull, "head"), "ref") == branch]
 
 
 def _check_states(client: ForgeClient, ref: IssueRef, commit: str) -> list[str]:
     base = f"/repos/{quote_path(ref.path)}/commits/{commit}"
     combined = client.get(f"{base}/status")
     states = []
-    for one in _inner(combined, "statuses", list):
+    for status in _inner(combined, "statuses", list):
         # Gitea calls a status's state `status`.
-        states.append(_text(one, "state") or _text(one, "status"))
+        states.append(_text(status, "state") or _text(status, "status"))
     if client.forge.kind == "github":
         for page in client.get_pages(f"{base}/check-runs", per_page=100):
             runs = _inner(page, "check_runs", list)
@@ -79,7 +79,7 @@ def _check_states(client: ForgeClient, ref: IssueRef, commit: str) -> list[str]:
     return states
 
 
-def _added_up(states: list[str]) -> Checks | None:
+def _sum_up(states: list[str]) -> Checks | None:
     if not states:
         return None
     failed = sum(1 for state in states if state in FAILED)
@@ -95,23 +95,23 @@ def _state(pull: dict[str, Any]) -> Any:
 
 def _object(document: Any, forge: Forge) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise ForgeError(f"{forge.host} answered something else than was asked for")
+        raise ForgeError(f"{forge.host} did not answer with what was asked for")
     return document
 
 
 def _inner(document: Any, name: str, kind: type[Any] = dict) -> Any:
-    """A part of a document; an empty one where it is missing or of another kind."""
-    found = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(found, kind):
+    """Return a part of a document, or an empty one if it is missing or of another type."""
+    part = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(part, kind):
         return kind()
-    return [one for one in found if isinstance(one, dict)] if kind is list else found
+    return [item for item in part if isinstance(item, dict)] if kind is list else part
 
 
 def _text(document: dict[str, Any], name: str) -> str:
-    found = document.get(name)
-    return found.replace("\0", "") if isinstance(found, str) else ""
+    text = document.get(name)
+    return text.replace("\0", "") if isinstance(text, str) else ""
 
 
 def _number(document: dict[str, Any]) -> int:
-    found = document.get("number")
-    return found if isinstance(found, int) and 0 <= found < 10**12 else 0
+    number = document.get("number")
+    return number if isinstance(number, int) and 0 <= number < 10**12 else 0

@@ -1,4 +1,4 @@
-"""From a task to the job of its supervisor: where it works, what runs, with which environment."""
+"""Builds the job of a task's attempt: where it works, what runs, and with which environment."""
 
 import os
 import uuid
@@ -26,11 +26,11 @@ from . import environment, session_choice
 from . import prompt as prompts
 
 ISSUE_PLACEHOLDER = "\x00issue\x00"
-"""Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
+"""Placeholder in a prompt for the issue's text, which the supervisor gets from a forge. No message contains a NUL."""
 
 
 def choose_agent(task: Task, settings: Settings) -> str:
-    """Name of the agent that works on a task."""
+    """Return the name of the agent that works on a task."""
     return task.agent or settings.agent
 
 
@@ -38,8 +38,8 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     """Return the job of the task's current attempt.
 
     Raises:
-        KugetsuError: the settings or the task do not say what to run, or where.
-        OSError: the system refuses to read an env file now.
+        KugetsuError: settings and task do not determine what to run, or where.
+        OSError: an env file cannot be read now, as the system is short of something.
     """
     ref = refs.parse_reference(task.issue_ref, settings.default_server)
     own = settings.repos.get(ref.repository_key) or RepoSettings()
@@ -51,7 +51,8 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     if repository is None:
         if ref.is_local:
             raise ConfigError(
-                f"no repository is known for {ref}", f"use --repo PATH, or add {ref.repository!r} to [repos] in config.toml"
+                f"no repository is known for {ref}",
+                f"use --repo PATH, or add {ref.repository!r} to [repos] in config.toml",
             )
         if ref.host not in settings.servers:
             raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
@@ -63,83 +64,80 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     kind = registry.find_kind(agent, settings.agents.get(agent, AgentSettings()))
     wanted = session_choice.choose_session(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
     session = registry.adapt_session(agent, settings, wanted)
-    go_on = _go_on(task, session)
-    mark = (
-        ISSUE_PLACEHOLDER if forge and settings.issue_text and go_on is None else ""
-    )  # a session that goes on knows its issue
+    continued = _prompt_continued(task, session)
+    # A resumed session knows its issue.
+    mark = ISSUE_PLACEHOLDER if forge and settings.issue_text and continued is None else ""
     prompt = _prompt(paths, settings, task, ref, mark)
     call = Invocation(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
-    drive = registry.build_launch_spec(agent, settings, call)
-    program = drive.program or drive.argv[0]
+    spec = registry.build_launch_spec(agent, settings, call)
+    program = spec.program or spec.argv[0]
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
-        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
-        prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
-        prompt_on_stdin=drive.prompt_on_stdin, issue_mark=mark, forge=forge,
-        env=environment.build_environment(paths, client, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
+        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=spec.argv,
+        prompt=prompt if spec.resumes_itself else continued or prompt, worktree=worktree, branch=ref.branch,
+        prompt_on_stdin=spec.prompt_on_stdin, issue_mark=mark, forge=forge,
+        env=environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
         repository_locks=paths.locks,
-        output=drive.output, errors_apart=drive.errors_apart, result_grace_s=settings.result_grace,
-        reader=drive.reader, reader_options=drive.reader_options,
-        told=paths.readable_log(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
-        times=paths.times(task.id, task.attempt), after=drive.after,
+        output=spec.output, errors_apart=spec.errors_apart, result_grace_s=settings.result_grace,
+        reader=spec.reader, reader_options=spec.reader_options,
+        told=paths.readable_log(task.id, task.attempt) if spec.reader else None, prepare=spec.prepare,
+        times=paths.times(task.id, task.attempt), after=spec.after,
         kind=kind, program=program,
         check="versions" if program_versions.detect_kind(kind, program) in program_versions.TESTED else None,
-        session=session, prompt_continued=go_on,
-        max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
+        session=session, prompt_continued=continued,
+        max_steps=spec.max_steps, max_tokens=spec.max_tokens, max_cost=_remaining_budget(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
-        stall_kills=settings.stall_kills, patterns=list(drive.patterns),
-        task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
+        stall_kills=settings.stall_kills, patterns=list(spec.patterns),
+        task_began=_began(task), task_dirty=_left_changes(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
         secrets=sorted(secret_values.collect_secrets(paths, settings, client)),
     )  # fmt: skip
 
 
 def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
-    """Where the clone of an issue's repository is, or is to be made: one, however the repository is written.
+    """Return where the clone of an issue's repository is or will be made. Spellings that differ in case share one clone.
 
-    A worktree goes on with the clone it was made from, and older versions named clones as they were written.
+    An existing worktree keeps the clone it was made from. Older versions named clones as the reference was written.
     """
-    home = discovery.find_worktree_repository(worktree)
-    if home is not None and home.startswith(f"{paths.repositories}/"):
-        return home
+    repository = discovery.find_worktree_repository(worktree)
+    if repository is not None and repository.startswith(f"{paths.repositories}/"):
+        return repository
     folder = paths.repositories
     for name in (ref.host, *ref.path.split("/")):
-        there = [one for one in files.list_names(folder) if one.lower() == name.lower()]
-        folder = f"{folder}/{min(there, key=lambda one: (one != name.lower(), one)) if there else name.lower()}"
+        existing = [entry for entry in files.list_names(folder) if entry.lower() == name.lower()]
+        folder = f"{folder}/{min(existing, key=lambda entry: (entry != name.lower(), entry)) if existing else name.lower()}"
     return folder
 
 
-def _left(task: Task, budget: float) -> float | None:
-    """What a further attempt may cost; None where there is no budget."""
+def _remaining_budget(task: Task, budget: float) -> float | None:
+    """Return what the next attempt may cost; None without a budget."""
     return max(budget - sum_cost(task.attempts, task.attempts_before), 0.0) if budget else None
 
 
-def _go_on(task: Task, session: WantedSession) -> str | None:
-    """The prompt for a session that goes on; it may have been interrupted while it worked on this very task."""
+def _prompt_continued(task: Task, session: WantedSession) -> str | None:
+    """Return the prompt for a resumed session, which may have been interrupted while it worked on this task."""
     last = task.last_attempt
     if session.mode != "continue":
         return None
     if last is None or last.session_id != session.session_id:
-        return task.message  # it knows the rules, and what was said
-    return (
-        f"You were interrupted ({last.reason}). Look at what you have done so far, and go on with the task where you stopped."
-    )
+        return task.message  # it knows the rules and the conversation
+    return f"You were interrupted ({last.reason}). Check what you have done so far, and continue the task where you stopped."
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
-    session, told = sessions.load_session(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
+    session, known_pull = sessions.load_session(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
     plain = registry.is_plain(choose_agent(task, settings), settings)
-    pr_url = (session.pr_url if session else None) or told
+    pr_url = (session.pr_url if session else None) or known_pull
     return prompts.build_prompt(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
 
 
 def _new_id(task: Task) -> str:
-    """An id for a session of this attempt's own; the same each time it is asked for."""
+    """Return an id for a new session of this attempt, always the same one."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{task.id}:{task.attempt}:{task.token}"))
 
 
@@ -153,7 +151,7 @@ def _expected(task: Task, settings: Settings) -> str:
 
 
 def _earlier(task: Task) -> list[Attempt]:
-    """The attempts that the next one goes on from: those since the last one that went well."""
+    """Return the attempts that the next one continues: those after the last successful one."""
     attempts = [*task.attempts]
     while attempts and any(attempt.outcome == "ok" for attempt in attempts):
         del attempts[0]
@@ -161,16 +159,16 @@ def _earlier(task: Task) -> list[Attempt]:
 
 
 def _began(task: Task) -> str | None:
-    """Commit of the branch when the first of them began."""
+    """Return the branch's commit when the first of them started."""
     return next((attempt.branch_before for attempt in _earlier(task) if attempt.branch_before), None)
 
 
-def _left_files(task: Task) -> bool:
-    """Whether they left files changed and not committed; where that is not known they did not."""
+def _left_changes(task: Task) -> bool:
+    """Whether they left uncommitted changes; False if that is not known."""
     return any(attempt.delivered is not None and attempt.delivered.dirty for attempt in _earlier(task))
 
 
 def _known_pull(paths: StatePaths, task: Task) -> str | None:
-    """Address of the open pull request that a forge told of."""
-    known_pull = pull_requests.load_pull_requests(paths).issues.get(task.issue_key)
-    return known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None
+    """Return the address of the issue's open pull request, as a forge last reported it."""
+    known = pull_requests.load_pull_requests(paths).issues.get(task.issue_key)
+    return known.pull.url if known and known.pull and known.pull.state == "open" else None

@@ -1,7 +1,7 @@
-"""The prompt of an attempt: the task's message, with what an agent must know beside it.
+"""Builds the prompt of an attempt: the task's message and what else an agent must know.
 
-`prompt.md` in the state directory replaces the built-in text. It is a template with named fields, see `FIELDS`; one that makes
-no sense is told, and the built-in one is used.
+`prompt.md` in the state directory replaces the built-in text. It is a template with named fields, see
+`config.prompt_template.FIELDS`. If it is not valid, the built-in text is used and the problem is shown.
 """
 
 import re
@@ -22,10 +22,10 @@ from ..state.issue_names import name_of
 from ..storage import files
 
 CONTEXT_CHARS = 24_000
-"""Of all messages together; the oldest are left out first."""
+"""Limit for all earlier messages together; the oldest are left out first."""
 
 DEV = """\
-You work on $issue_ref, alone and without anybody to ask, in the git worktree $worktree on the branch $branch.
+You are working on $issue_ref on your own, in the git worktree $worktree on the branch $branch. There is nobody to ask.
 
 $rules
 $issue$context$attempt
@@ -40,23 +40,23 @@ $pull_request
 WITH_FORGE = """\
 ## The pull request
 
-* If there is one for this branch, read its comments, reviews and checks first, answer them, and push to the same branch.
-* Else push the branch and make a pull request that names $issue_ref.
-* Before you ask for a review see that it can be merged; if not, rebase it and push again.
-* End with one line that gives its address.
+* If this branch has a pull request, first read its comments, reviews and checks. Respond to them, and push to the same branch.
+* Otherwise push the branch and create a pull request that mentions $issue_ref.
+* Before you ask for a review, make sure that it can be merged. If not, rebase it and push again.
+* End with one line that contains its URL.
 """
 KNOWN_PULL_REQUEST = "The pull request is {url}.\n"
 WITHOUT_FORGE = """\
 ## When you are done
 
-There is no forge: do not push, and make no pull request. Your commits on $branch are the result. End with a summary of them.
+There is no forge: do not push or create a pull request. Your commits on $branch are the result. End with a summary of them.
 """
 
 PROJECT_MANAGER = """\
-You are the project manager of a fleet of coding agents that kugetsu runs. You write no code and change no repository.
-Answer questions directly. Hand work on: for each piece of it run `kugetsu enqueue OWNER/REPO#N "what is to be done"`.
-`kugetsu list`, `kugetsu status`, `kugetsu queue list`, `kugetsu notify list` and `kugetsu context REF` tell how things stand.
-Never wait for an agent; say what you handed on, and end.
+You are the project manager of a fleet of coding agents run by kugetsu. Do not write code or change a repository yourself.
+Answer questions directly. Delegate work: for each piece of it run `kugetsu enqueue OWNER/REPO#N "what to do"`.
+`kugetsu list`, `kugetsu status`, `kugetsu queue list`, `kugetsu notify list` and `kugetsu context REF` show the current state.
+Never wait for an agent. Report what you have delegated, and end.
 """
 
 
@@ -66,9 +66,9 @@ def build_prompt(
     """Return the prompt of an attempt.
 
     Args:
-        plain: for an agent that gets the message and nothing else, unless the settings say otherwise.
-        pr_url: the issue's pull request, where one is known.
-        issue: what stands for the issue's words until a forge has told them.
+        plain: whether the agent gets only the message, unless the settings say otherwise.
+        pr_url: the issue's pull request, if known.
+        issue: the placeholder for the issue's text, which a forge will give.
     """
     kind = settings.agents.get(task.agent or settings.agent, AgentSettings()).prompt_template or settings.prompt_template
     if kind == "plain" or (kind is None and plain) or task.issue_ref == BASE:
@@ -88,7 +88,7 @@ def build_prompt(
 
 
 _MARK = "\x00task\x00"
-"""Stands for the message, which holds no NUL, so that not a character of it is changed."""
+"""Placeholder for the message, which contains no NUL, so that no character of it is changed."""
 
 
 def _pull_request(ref: IssueRef, facts: Mapping[str, str], pr_url: str | None) -> str:
@@ -103,26 +103,25 @@ def _attempt(task: Task) -> str:
     if last is None or last.outcome == "ok":
         return ""
     how = f"{last.outcome}, {last.reason}" if last.reason else last.outcome
-    words = f"Attempt {last.number} of this task ended: {how}. Its work is in the worktree."
-    return _section("An earlier attempt", words)
+    return _section("An earlier attempt", f"Attempt {last.number} of this task ended: {how}. Its work is in the worktree.")
 
 
 def _context(paths: StatePaths, task: Task) -> str:
     try:
-        said = contexts.load_context(paths, task.issue_ref).conversation_history
+        messages = contexts.load_context(paths, task.issue_ref).conversation_history
     except BadFile:
         return ""
     names = {"user": "Operator", "assistant": "Agent", "note": "kugetsu"}
     lines: list[str] = []
     room = CONTEXT_CHARS
-    for message in reversed(said):
+    for message in reversed(messages):
         when = format_id(message.task) if message.task else "earlier"
         line = f"{names.get(message.role, message.role)} ({when}): {message.content}"
         room -= len(line)
         if room < 0 and lines:
             break
         lines.append(line)
-    return _section("What was said about this issue before", "\n\n".join(reversed(lines)))
+    return _section("Earlier messages about this issue", "\n\n".join(reversed(lines)))
 
 
 def _section(title: str, text: str) -> str:
@@ -130,7 +129,7 @@ def _section(title: str, text: str) -> str:
 
 
 def _project_manager(paths: StatePaths) -> str:
-    """What the project manager is told: `pm-agent.md` of the state directory as it is, else the built-in text."""
+    """Return the project manager's instructions: `pm-agent.md` in the state directory, else the built-in text."""
     try:
         return files.read(paths.project_manager, 1 << 20).decode("utf-8-sig", "replace")
     except (FileNotFoundError, BadFile):

@@ -1,4 +1,4 @@
-"""The sessions of issues: kept when an attempt tells its own, and chosen for the next attempt."""
+"""Chooses the session of an attempt, and saves the session that an attempt reports for its issue."""
 
 import msgspec
 
@@ -12,49 +12,49 @@ from ..state import issue_names, sessions
 INTERRUPTED = frozenset(
     {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"}
 )
-"""Failures after which the same session goes on: they came from outside, and what the agent knows by then is worth keeping."""
+"""Failures after which the session is resumed: the cause was external, and the agent's context is worth keeping."""
 
 
 def choose_session(paths: StatePaths, task: Task, slug: str, agent: str, kind: str | None, worktree: str) -> WantedSession:
-    """What the task's next attempt is to do with a session.
+    """Choose the session of the task's next attempt.
 
-    `continue` takes the issue's session, or begins one where there is none. `fork` copies the base session once; a later
-    attempt goes on with the copy. Otherwise the first attempt begins anew, and one after an
-    interruption goes on where that stopped.
+    `continue` resumes the issue's session, or starts one if there is none. `fork` copies the base session once, and a later
+    attempt resumes the copy. Otherwise an attempt starts a new session, or resumes its own after an interruption.
 
     Args:
-        kind: the known program that the agent is.
+        kind: which known program the agent is.
 
     Raises:
-        ConfigError: there is no base session to fork from, or it is another agent's.
+        ConfigError: there is no base session to fork, or it belongs to another agent.
     """
-    last, found = task.last_attempt, sessions.load_session(paths, slug)
+    last, session = task.last_attempt, sessions.load_session(paths, slug)
     if task.session != "new" and last is not None and last.session_id and last.failure in INTERRUPTED:
-        given_to_another = found is not None and found.session_id == last.session_id and not _same_agent(found, agent)
-        return NEW if given_to_another else WantedSession("continue", last.session_id)
+        of_another = session is not None and session.session_id == last.session_id and not _same_agent(session, agent)
+        return NEW if of_another else WantedSession("continue", last.session_id)
     if task.session == "continue":
-        # A session of another agent is none that could be gone on with.
-        if found is None or not found.session_id or not _same_agent(found, agent):
+        if session is None or not session.session_id or not _same_agent(session, agent):
             return NEW
-        if found.worktree in (None, worktree):
-            return WantedSession("continue", found.session_id)
-        # One of another directory is copied into this one, where that is known to work.
-        return WantedSession("fork", found.session_id) if kind == "opencode" else NEW
+        if session.worktree in (None, worktree):
+            return WantedSession("continue", session.session_id)
+        # A session of another directory is copied into this one, if the agent supports that.
+        return WantedSession("fork", session.session_id) if kind == "opencode" else NEW
     if task.session == "fork":
         base = sessions.load_session(paths, BASE)
         if base is None or not base.session_id:
-            raise ConfigError("there is no base session to fork from", "kugetsu init makes one")
+            raise ConfigError("there is no base session to fork", "kugetsu init creates one")
         if not _same_agent(base, agent):
-            raise ConfigError(f"the base session is one of {base.agent}, not of {agent}", "kugetsu init --force makes another")
+            raise ConfigError(
+                f"the base session belongs to {base.agent}, not to {agent}", "kugetsu init --force creates another"
+            )
         return WantedSession("fork", base.session_id)
     return NEW
 
 
 def keep_session(paths: StatePaths, task: Task, session_id: str, default_server: str, now: str) -> None:
-    """Keep the session an attempt has told; nothing is written when it is known already.
+    """Save the session that an attempt reported, unless it is saved already.
 
     Raises:
-        OSError: the disk refused.
+        OSError: the file could not be written.
     """
     try:
         ref = refs.parse_reference(task.issue_ref, default_server)
@@ -68,11 +68,11 @@ def keep_session(paths: StatePaths, task: Task, session_id: str, default_server:
         if changed != before:
             sessions.save_session(paths, msgspec.structs.replace(changed, updated_at=now))
     except (KugetsuError, BadFile):
-        return  # a file of a newer kugetsu, which is left alone
+        return  # a file of a newer version, which is left as it is
 
 
 def forget_session(paths: StatePaths, task: Task, default_server: str, now: str) -> None:
-    """The issue's session is gone: the next attempt begins another; worktree, branch and pull request stay known."""
+    """Forget the id of an issue's session, which no longer exists; worktree, branch and pull request stay known."""
     try:
         session = sessions.load_session(
             paths, issue_names.session_name(paths, str(refs.parse_reference(task.issue_ref, default_server)))

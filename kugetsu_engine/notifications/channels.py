@@ -1,4 +1,4 @@
-"""The ways out of the machine's terminal: each sends one message, and says in words why it could not."""
+"""The channels of notifications: a command, the desktop, apprise. Each sends one message or says why it could not."""
 
 import json
 import os
@@ -18,55 +18,55 @@ Send = Callable[[Message], None]
 
 
 class NotSent(KugetsuError):
-    """A message could not be sent, for the reason it tells."""
+    """A message could not be sent; the text says why."""
 
 
 class ChannelResult(NamedTuple):
-    """How one way did with a test message."""
+    """The result of a test message on one channel."""
 
     text: str
     sent: bool
 
 
 def list_channels(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Send]:
-    """Return the ways that are set up, by name; each raises `NotSent` when it fails."""
-    found: dict[str, Send] = {}
+    """Return the configured channels by name; each raises `NotSent` if it fails."""
+    channels: dict[str, Send] = {}
     if settings.command:
-        found["command"] = lambda message: _command(settings.command, message, environ)
+        channels["command"] = lambda message: _command(settings.command, message, environ)
     if settings.desktop and (settings.desktop is True or has_desktop(environ)):
-        found["desktop"] = lambda message: _desktop(message, environ)
+        channels["desktop"] = lambda message: _desktop(message, environ)
     if settings.urls:
-        found["apprise"] = lambda message: _apprise(settings.urls, message)
-    return found
+        channels["apprise"] = lambda message: _apprise(settings.urls, message)
+    return channels
 
 
 def send_test_messages(settings: NotifySettings, environ: Mapping[str, str]) -> list[ChannelResult]:
-    """Send a test message by every way; a sentence on each."""
-    tried = []
+    """Send a test message on every channel and return a result for each."""
+    results = []
     for name, send in list_channels(settings, environ).items():
         try:
-            send(Message("kugetsu", "a test: this is how you are told", "test"))
-            tried.append(ChannelResult(f"{name}: sent", True))
+            send(Message("kugetsu", "a test: notifications look like this", "test"))
+            results.append(ChannelResult(f"{name}: sent", True))
         except NotSent as error:
-            tried.append(ChannelResult(f"{name}: {error}", False))
-    return tried or [ChannelResult("nothing else is set up: command, desktop and urls of [notify] in config.toml", False)]
+            results.append(ChannelResult(f"{name}: {error}", False))
+    return results or [ChannelResult("no channel is configured: set command, desktop or urls in [notify]", False)]
 
 
 def has_desktop(environ: Mapping[str, str]) -> bool:
-    """Whether this process may reach a desktop."""
+    """Whether this process can show desktop notifications."""
     program = shutil.which("notify-send", path=environ.get("PATH")) or shutil.which("osascript", path=environ.get("PATH"))
     return program is not None and ("osascript" in program or any(environ.get(name) for name in DISPLAYS))
 
 
 def _command(argv: list[str], message: Message, environ: Mapping[str, str]) -> None:
-    """Run the operator's program: placeholders in its arguments, the whole message as JSON on its input; never a shell."""
-    words = {"{title}": message.title, "{text}": message.text, "{id}": message.id or "", "{ref}": message.issue_ref or "",
-             "{kind}": message.kind}  # fmt: skip
+    """Run the operator's program, without a shell: its arguments have placeholders, its input is the message as JSON."""
+    values = {"{title}": message.title, "{text}": message.text, "{id}": message.id or "", "{ref}": message.issue_ref or "",
+              "{kind}": message.kind}  # fmt: skip
     filled = [argv[0]]
-    for word in argv[1:]:
-        for name, value in words.items():
-            word = word.replace(name, safe_line(value))
-        filled.append(word)
+    for arg in argv[1:]:
+        for placeholder, value in values.items():
+            arg = arg.replace(placeholder, safe_line(value))
+        filled.append(arg)
     document = {"title": message.title, "text": message.text, "kind": message.kind, "id": message.id,
                 "issue_ref": message.issue_ref, "count": message.count}  # fmt: skip
     _run(filled, json.dumps(document), environ)
@@ -78,16 +78,16 @@ def _desktop(message: Message, environ: Mapping[str, str]) -> None:
         _run(["notify-send", "--app-name=kugetsu", f"--urgency={urgency}", "--", message.title, message.text], "", environ)
         return
     if not shutil.which("osascript", path=environ.get("PATH")):
-        raise NotSent("there is no notify-send here", "install libnotify, or set desktop = false in [notify]")
-    # The words travel as arguments, not as part of the script.
+        raise NotSent("notify-send is not installed", "install libnotify, or set desktop = false in [notify]")
+    # Title and text are arguments, not part of the script.
     script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
     _run(["osascript", "-e", script, "--", message.title, message.text], "", environ)
 
 
-def _run(argv: list[str], given: str, environ: Mapping[str, str]) -> None:
+def _run(argv: list[str], input_text: str, environ: Mapping[str, str]) -> None:
     try:
         done = subprocess.run(
-            argv, input=given.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False,
+            argv, input=input_text.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False,
             start_new_session=True, env=dict(environ),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -95,12 +95,14 @@ def _run(argv: list[str], given: str, environ: Mapping[str, str]) -> None:
     except (OSError, ValueError) as error:
         raise NotSent(f"{argv[0]} could not be run: {getattr(error, 'strerror', None) or error}") from None
     if done.returncode:
-        said = safe_line(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])[:200]
-        raise NotSent(f"{os.path.basename(argv[0])} ended with {done.returncode}" + (f": {said}" if said else ""))
+        output = safe_line(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])[:200]
+        raise NotSent(
+            f"{os.path.basename(argv[0])} failed with exit code {done.returncode}" + (f": {output}" if output else "")
+        )
 
 
 def _apprise(urls: list[str], message: Message) -> None:
-    """Send to every address; the addresses hold keys, so no error tells them."""
+    """Send to every URL. URLs contain keys, so they appear in no error."""
     try:
         import apprise
     except ImportError:
@@ -108,11 +110,11 @@ def _apprise(urls: list[str], message: Message) -> None:
     client = apprise.Apprise()
     kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
     try:
-        bad = [place for place, url in enumerate(urls, 1) if not client.add(url)]
+        bad = [number for number, url in enumerate(urls, 1) if not client.add(url)]
         sent = not bad and client.notify(title=message.title, body=message.text, notify_type=kind)
-    except Exception as error:  # the boundary to its plug-ins
+    except Exception as error:  # the boundary to apprise and its plug-ins
         raise NotSent(f"apprise failed with {type(error).__name__}") from None
     if bad:
-        raise NotSent(f"number {bad[0]} of urls in [notify] is no address that apprise knows")
+        raise NotSent(f"number {bad[0]} of urls in [notify] is not valid for apprise")
     if not sent:
-        raise NotSent("apprise could not deliver to every address")
+        raise NotSent("apprise could not deliver to every URL")

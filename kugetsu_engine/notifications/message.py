@@ -1,10 +1,10 @@
-"""A notification on its way out of the machine."""
+"""The message that a channel sends."""
 
 import msgspec
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What leaves the machine's terminal: one notification, or a digest of many."""
+    """One notification, or a digest of many."""
 
     title: str
     text: str
@@ -13,6 +13,6 @@ class Message(msgspec.Struct, frozen=True):
     id: str | None = None
     issue_ref: str | None = None
     count: int = 1
-    """Notifications in it."""
+    """How many notifications it contains."""
     urgent: bool = False
-    """Whether a person should look at it."""
+    """Whether it needs a person's attention."""

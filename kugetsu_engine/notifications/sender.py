@@ -1,4 +1,4 @@
-"""Sends what is worth it, from a thread of its own, so that no provider of messages ever holds up the engine."""
+"""Sends notifications from a separate thread, so that a slow channel never delays the engine."""
 
 import queue
 import threading
@@ -16,14 +16,14 @@ from .channels import NotSent, list_channels
 from .message import Message
 
 SETTLE_S = 1.0
-"""So long more may come before a message leaves, as things rarely happen alone."""
+"""How long to wait for more notifications before sending, as they often come together."""
 FLOOD_S = 60.0
-"""Within this time at most `digest_after` messages leave; what comes beyond is one message at its end."""
+"""At most `digest_after` messages are sent in this time; further notifications become one message at its end."""
 MOST_WAITING = 10_000
 
 
 class NotificationSender:
-    """The thread that tells the operator, who may be away."""
+    """The thread that sends notifications to the operator."""
 
     def __init__(
         self, paths: StatePaths, settings: Callable[[], Settings], environ: Mapping[str, str], log: Callable[[str], None],
@@ -36,14 +36,14 @@ class NotificationSender:
         self._clock = clock
         self._incoming: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
         self._sent_at: deque[float] = deque()
-        self._thread = threading.Thread(target=self._run, name="kugetsu-telling", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="kugetsu-notifications", daemon=True)
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start the thread."""
         self._thread.start()
 
     def submit(self, notice: Notice) -> None:
-        """Take a notification; from any thread, never waits."""
+        """Queue a notification for sending, if the settings select it. Called from any thread; never blocks."""
         settings = self._settings().notify
         if (
             settings.outward
@@ -53,9 +53,9 @@ class NotificationSender:
             self._incoming.put(notice)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Send what waits, if that is quick, and end."""
+        """Send what is queued and end the thread, waiting no longer than the timeout."""
         self._incoming.put(None)
-        if self._thread.ident is not None:  # else it could not be started
+        if self._thread.ident is not None:  # otherwise it could not be started
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -64,13 +64,13 @@ class NotificationSender:
             try:
                 batch, ended = self._gather(first)
                 self._send(batch)
-            except Exception:  # the thread's boundary: what is told next is told all the same
-                self._log(f"telling failed: {traceback.format_exc()}")
+            except Exception:  # the thread's boundary: the next notifications are sent all the same
+                self._log(f"sending notifications failed: {traceback.format_exc()}")
             if ended:
                 return
 
     def _gather(self, first: Notice) -> tuple[list[Notice], bool]:
-        """What comes within a moment of the first; longer, while too much has left already. And whether it is the end."""
+        """Collect what comes shortly after the first, or later if too many were sent. Return it, and whether to end."""
         batch = [first]
         now = time.monotonic()
         until = now + SETTLE_S
@@ -92,33 +92,24 @@ class NotificationSender:
     def _send(self, batch: list[Notice]) -> None:
         settings = self._settings().notify
         muted = notification_mutes.read_mutes(self._paths, self._clock())
-        heard = [notice for notice in batch if not muted.covers(notice.id)]
+        notices = [notice for notice in batch if not muted.covers(notice.id)]
         local = time.localtime(self._clock())
         if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
             return
-        messages = [_message(heard)] if len(heard) > settings.digest_after else [_message([notice]) for notice in heard]
-        for message in messages:
+        batches = [notices] if len(notices) > settings.digest_after else [[notice] for notice in notices]
+        for message in map(_message, batches):
             self._sent_at.append(time.monotonic())
             for name, send in list_channels(settings, self._environ).items():
                 try:
                     send(message)
                 except NotSent as error:
-                    self._log(f"telling by {name} failed: {error}")
+                    self._log(f"sending by {name} failed: {error}")
 
 
 def _message(notices: list[Notice]) -> Message:
-    if len(notices) == 1:
-        one = notices[0]
-        return Message(
-            notification_rules.TITLE,
-            notification_rules.format_notice(one),
-            one.type,
-            one.id,
-            one.issue_ref,
-            1,
-            notification_rules.needs_you(one),
-        )
-    urgent = any(notification_rules.needs_you(notice) for notice in notices)
-    return Message(
-        notification_rules.TITLE, notification_rules.format_digest(notices), "digest", None, None, len(notices), urgent
-    )
+    urgent = any(map(notification_rules.needs_you, notices))
+    if len(notices) > 1:
+        text = notification_rules.format_digest(notices)
+        return Message(notification_rules.TITLE, text, "digest", count=len(notices), urgent=urgent)
+    notice, text = notices[0], notification_rules.format_notice(notices[0])
+    return Message(notification_rules.TITLE, text, notice.type, notice.id, notice.issue_ref, urgent=urgent)

@@ -1,4 +1,4 @@
-"""Putting old things away: ended tasks, their runs and logs. Worktrees and branches are never touched."""
+"""Removes old ended tasks with their runs and logs, and what crashed writers left. Worktrees and branches stay."""
 
 import os
 import shutil
@@ -13,22 +13,22 @@ from ..storage import files, locks
 
 ANSWER_AGE_S = 300.0
 DRAFT_AGE_S = 7 * 86400.0
-"""The text of an edit that nobody has finished in that time is forgotten."""
+"""The text of an unfinished edit is removed after this time."""
 LITTER_AGE_S = 3600.0
-"""A temporary file this old was left by a writer that crashed."""
+"""A temporary file of this age was left by a crashed writer."""
 TIDY_S = 3600.0
-"""An engine tidies up so often; what is older than this and its own age together, none has removed."""
+"""How often an engine cleans up."""
 
 
 def set_aside_ended(paths: StatePaths, before: float) -> int:
-    """Take the tasks that ended before a time (seconds since 1970) out of the list; how many.
+    """Rename the files of tasks that ended before a time (seconds since 1970); returns how many.
 
-    `finish_removals` removes them, with all that belongs to them.
+    `finish_removals` then removes them with their runs and logs.
     """
     removed = 0
     for task_id, status in list(files.scan_documents(paths.done)):
         if status.st_mtime > before + 86400:
-            continue  # written long after: no need to read it
+            continue  # written long after that time: no need to read it
         path = paths.ended(task_id)
         try:
             task = tasks.read_task(path, task_id)
@@ -37,7 +37,7 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
         ended = epoch(task.completed_at)
         if task.state not in FINAL or ended is None or ended > before:
             continue
-        # By this rename either we or a retry that comes at this moment gets the task.
+        # If the task is retried at this moment, the rename decides who gets it.
         try:
             os.rename(path, paths.removed(task_id))
         except FileNotFoundError:
@@ -47,17 +47,17 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
 
 
 def finish_removals(paths: StatePaths) -> int:
-    """Finish the removals that a crash interrupted; how many."""
+    """Remove the tasks whose files were renamed, also those of an interrupted run; returns how many."""
     names = files.list_names(paths.done)
     left = [name[1:].removesuffix(REMOVED) for name in names if name.startswith(".") and name.endswith(REMOVED)]
     for task_id in left:
         if os.path.lexists(paths.item(task_id)) or os.path.lexists(paths.ended(task_id)):
-            files.remove(paths.removed(task_id))  # the number was given out again; what is there is the new task's
+            files.remove(paths.removed(task_id))  # the id was reused: runs and logs belong to the new task
             continue
         try:
             attempts = tasks.read_task(paths.removed(task_id), task_id).attempt
         except FileNotFoundError:
-            continue  # whoever began it has finished
+            continue  # another process has finished it
         except BadFile:
             attempts = 0
         _remove_rest(paths, task_id, attempts)
@@ -65,7 +65,7 @@ def finish_removals(paths: StatePaths) -> int:
 
 
 def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
-    """Remove the runs and logs of a task whose file has been renamed away, and that file last."""
+    """Remove the runs and logs of a task, and its renamed file last."""
     for attempt in range(1, attempts + 1):
         shutil.rmtree(paths.run(task_id, attempt), ignore_errors=True)
     shutil.rmtree(os.path.dirname(paths.log(task_id, 1)), ignore_errors=True)
@@ -73,7 +73,7 @@ def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
 
 
 def tidy_state_directory(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
-    """Remove ended tasks by age, answers nobody fetched and litter of crashed writers; how many tasks."""
+    """Remove ended tasks by age, answers that were not read and temporary files; returns how many tasks."""
     for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in list_litter(paths))):
         for name in files.list_names(folder):
             if folder == paths.answers or is_litter(name):
@@ -97,10 +97,10 @@ def tidy_state_directory(paths: StatePaths, now: float, cleanup_age_s: float | N
 
 
 def _remove_conversations(paths: StatePaths, before: float) -> None:
-    """Remove aider's conversations that were last gone on with before a time, and are the session of no issue."""
+    """Remove aider's conversations that were last used before a time and belong to no issue's session."""
     names, known = files.list_names(paths.sessions), sessions.list_sessions(paths)
     if len(known) < sum(name.endswith(JSON) and name[0] != "." for name in names):
-        return  # a file that cannot be read may name any of them
+        return  # an unreadable session file may name any of them
     kept = {f"{session.session_id}{CONVERSATION}" for session in known}
     for name in names:
         if name.endswith(CONVERSATION) and name not in kept:
@@ -108,7 +108,7 @@ def _remove_conversations(paths: StatePaths, before: float) -> None:
 
 
 def list_litter(paths: StatePaths) -> tuple[str, ...]:
-    """The folders in which a writer that crashes may leave a temporary file that goes with nothing else."""
+    """List the folders in which a crashed writer may leave a temporary file."""
     return (
         paths.root, paths.queue, paths.items, paths.done, paths.requests, paths.corrupt, paths.sessions, paths.context,
         paths.servers,
@@ -116,24 +116,24 @@ def list_litter(paths: StatePaths) -> tuple[str, ...]:
 
 
 def remove_free_locks(paths: StatePaths, before: float) -> None:
-    """Remove the lock files of tasks, issues and repositories that were made before a time and that nobody holds."""
+    """Remove lock files of tasks, issues and repositories that are older than a time and not held."""
     for name in files.list_names(paths.locks):
         path = f"{paths.locks}/{name}"
         try:
             if name.endswith(LOCK) and os.lstat(path).st_mtime < before:
                 locks.remove_free_lock(path)
         except OSError:
-            continue  # gone, or no file: doctor tells of it
+            continue  # gone, or not a file, which doctor reports
 
 
 def is_litter(name: str) -> bool:
-    """Whether a name is one of `files.write_aside`: a dot, the file's own name, sixteen hexadecimal digits."""
+    """Whether a name is a temporary one of `files.write_aside`: a dot, a name, sixteen hexadecimal digits."""
     head, _, tail = name.rpartition(".")
     return name[0] == "." and "." in head[1:] and len(tail) == 16 and not tail.strip("0123456789abcdef")
 
 
 def remove_litter(path: str) -> bool:
-    """Remove a temporary file that a crashed writer left; whether it is gone now."""
+    """Remove a temporary file of a crashed writer; returns whether it was removed."""
     return is_litter(os.path.basename(path)) and _remove_older(path, time.time() - LITTER_AGE_S)
 
 

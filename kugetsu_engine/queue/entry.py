@@ -1,4 +1,4 @@
-"""What the engine keeps in memory of tasks: a slim entry of each open one, and the states that `after` asks for."""
+"""What the engine keeps in memory: an entry for each open task, and the states that `after` depends on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -11,7 +11,7 @@ from ..state.tasks import UNREADABLE, read_state
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What the engine keeps in memory of an open task; the names are those of `Task`."""
+    """The fields of an open task that scheduling needs; the names are those of `Task`."""
 
     id: str
     issue_ref: str
@@ -35,24 +35,20 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def issue_key(self) -> str:
-        """The same for all tasks of one issue, however each writes it."""
+        """Equal for all tasks of one issue, however its reference is written."""
         return key_of(self.issue_ref)
 
     @property
     def key(self) -> Order:
-        """Sorts entries into the order in which they start."""
+        """Sort key: the order in which tasks start."""
         return make_order(self.id, self.priority, self.position, self.pending_since)
 
 
 class TaskStates(Mapping[str, str]):
-    """States of tasks by id, for the condition `after`; ended ones are looked up on disk, and remembered."""
+    """States of tasks by id, for the condition `after`; those of ended tasks are read from disk, then cached."""
 
     def __init__(self, paths: StatePaths, entries: Mapping[str, Entry], set_aside: Callable[[str], bool]) -> None:
-        """Begin.
-
-        Args:
-            set_aside: whether the file of a task lies in `queue/corrupt`.
-        """
+        """Cache nothing yet; `set_aside` says whether the file of a task is in `queue/corrupt`."""
         self._paths = paths
         self._entries = entries
         self._set_aside = set_aside
@@ -73,11 +69,11 @@ class TaskStates(Mapping[str, str]):
         return self._ended[task_id]
 
     def forget(self, task_id: str) -> None:
-        """Look the state up again, as the task may have been reopened and have ended otherwise."""
+        """Read the state again: the task may have been reopened and have ended in another state."""
         self._ended.pop(task_id, None)
 
     def may_still_complete(self, task_ids: Iterable[str]) -> bool:
-        """Whether each of these tasks has completed or is still open, and nobody holds it."""
+        """Whether each of these tasks has completed, or is open and not held."""
         return all(
             self.get(task_id, "completed") == "completed" or (task_id in self._entries and not self._entries[task_id].held)
             for task_id in task_ids

@@ -1,4 +1,4 @@
-"""When waiting tasks grow too old: a heap of times, so that nothing is scanned to know that nothing has expired."""
+"""When waiting tasks expire: a heap of times, so that a turn without an expired task costs nothing."""
 
 import heapq
 from collections.abc import Callable, Mapping
@@ -9,11 +9,11 @@ from ..domain.decisions.scheduling import Timing
 from .entry import Entry
 
 SPARE = 1000
-"""Times of tasks that wait no longer, which are kept before they are cleared away."""
+"""How many outdated times may collect before the heap is rebuilt."""
 
 
 class Expiry:
-    """The times at which the waiting tasks of a ledger expire."""
+    """The expiry times of the waiting tasks."""
 
     def __init__(self, entries: Mapping[str, Entry], now: Callable[[], float]) -> None:
         self.timing: Timing | None = None
@@ -21,26 +21,26 @@ class Expiry:
         self._now = now
         self._times: list[tuple[float, str]] = []
         self._jumps: dict[str, tuple[str | None, float]] = {}
-        """By how much the clock was set since the task of an id began to wait at that time."""
+        """By task id: when it began to wait, and by how much the clock was set since then."""
 
     def set_timing(self, timing: Timing) -> None:
-        """Count by these settings from now on."""
+        """Use these settings from now on."""
         if timing != self.timing:
             self.timing = timing
-            self._count_again()
+            self._rebuild()
 
     def track(self, entry: Entry) -> None:
-        """Take in that a task waits, or waits otherwise than before."""
+        """Add the expiry time of a task that is new or has changed."""
         if len(self._times) > SPARE + 2 * len(self._entries):
-            self._count_again()  # most are of tasks that have long ended; this one's is among the others
+            self._rebuild()  # most are outdated; the new one is included
             return
         when = self._expires(entry)
         if when is not None:
             heapq.heappush(self._times, (when, entry.id))
 
     def list_expired(self) -> list[Entry]:
-        """The waiting tasks whose time is over, each once."""
-        now, over = self._now(), dict[str, Entry]()
+        """List the waiting tasks that have expired, each once."""
+        now, expired = self._now(), dict[str, Entry]()
         while self._times and self._times[0][0] <= now:
             _, task_id = heapq.heappop(self._times)
             entry = self._entries.get(task_id)
@@ -49,25 +49,25 @@ class Expiry:
                 continue
             when = self._expires(entry)
             if when is not None and when <= now:
-                over[task_id] = entry
+                expired[task_id] = entry
             elif when is not None:
                 heapq.heappush(self._times, (when, task_id))
-        return list(over.values())
+        return list(expired.values())
 
     def next_check(self) -> float | None:
-        """Seconds since 1970 of the next look."""
+        """Return when to check next, in seconds since 1970."""
         return self._times[0][0] if self._times else None
 
     def adjust_to_clock_jump(self, by_s: float) -> None:
-        """The clock was set: nobody has waited longer or shorter for it."""
+        """Shift all times after the clock was set, so that no task has waited longer or shorter."""
         before, self._jumps = self._jumps, {}
         for entry in self._entries.values():
             if entry.state == states.PENDING:
                 since, jump = before.get(entry.id, (entry.pending_since, 0.0))
                 self._jumps[entry.id] = entry.pending_since, by_s + (jump if since == entry.pending_since else 0.0)
-        self._count_again()
+        self._rebuild()
 
-    def _count_again(self) -> None:
+    def _rebuild(self) -> None:
         waiting = (entry for entry in self._entries.values() if entry.state == states.PENDING)
         times = ((self._expires(entry), entry.id) for entry in waiting)
         self._times = [(when, task_id) for when, task_id in times if when is not None]

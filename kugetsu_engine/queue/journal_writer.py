@@ -1,4 +1,4 @@
-"""Writing down what was asked and done. A disk that refuses costs the line, and is an alert; the engine goes on."""
+"""Writes requests and changes to the journal. If that fails, the entry is lost and an alert is raised; the engine goes on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from ..storage import json_lines
 
 
 class LineGuard:
-    """Keeps a file of lines in order, whatever the disk and other hands do to it."""
+    """Appends to a file of lines, and repairs it after failed writes or changes by others."""
 
     def __init__(self, path: str, what: str, set_aside: Callable[[str, str], None], alert: Callable[[str, str], None]) -> None:
-        """Begin; `what` names the lines."""
+        """Guard the file at a path; `what` names the lines in alerts."""
         self._path = path
         self._what = what
         self._set_aside = set_aside
@@ -23,13 +23,13 @@ class LineGuard:
         self._torn = True
 
     def write(self, append: Callable[[], None]) -> None:
-        """Append by a function; a disk that refuses is told by the alert."""
+        """Append by a function; if that fails, raise an alert."""
         try:
             if self._torn:
                 json_lines.repair_last_line(self._path)
             self._torn = False
             if json_lines.is_misplaced(self._path):
-                self._set_aside(self._path, f"something else has the place of the {self._what}")
+                self._set_aside(self._path, f"it is not the file of the {self._what}")
             append()
         except OSError as error:
             self._torn = True
@@ -37,7 +37,7 @@ class LineGuard:
 
 
 class JournalWriter:
-    """`acts.jsonl` of one engine."""
+    """Writes `acts.jsonl`, for one engine."""
 
     def __init__(
         self, paths: StatePaths, now: Callable[[], float], set_aside: Callable[[str, str], None],
@@ -45,16 +45,16 @@ class JournalWriter:
     ) -> None:  # fmt: skip
         self._paths = paths
         self._now = now
-        self._guard = LineGuard(paths.journal, "journal of acts", set_aside, alert)
+        self._guard = LineGuard(paths.journal, "journal", set_aside, alert)
         self._asked: list[Change] | None = None
-        """What the request under way has changed so far; None between requests."""
+        """What the current request has changed so far; None between requests."""
 
     def open_entry(self) -> None:
-        """A request is about to be applied: what changes until `answered` belongs to it."""
+        """Start the entry of a request: changes until `record_request` belong to it."""
         self._asked = []
 
     def record_request(self, request: Request, reply: Answer) -> None:
-        """Write down a request, what was answered, and what it changed."""
+        """Write a request, its answer, and what it changed."""
         changes, self._asked = self._asked or [], None
         task = request.task[:CUT] if request.task else None
         self._write(
@@ -62,18 +62,18 @@ class JournalWriter:
         )
 
     def record_changes(self, changes: Sequence[Change], verb: str = CHANGED) -> None:
-        """Write down changes: with the request under way if there is one, else by themselves."""
+        """Write changes, as part of the current request if there is one."""
         if self._asked is not None and verb == CHANGED:
             self._asked += changes
         elif changes:
             self._write(verb, changes)
 
     def record_removal(self, ended_before: float, count: int) -> None:
-        """Write down that ended tasks were removed; from any thread."""
+        """Write that ended tasks were removed; from any thread."""
         self._write(REMOVED, (), args={"ended_before": iso(ended_before), "count": count})
 
     def record_engine(self, verb: str, facts: Mapping[str, Any]) -> None:
-        """Write down that an engine starts or ends."""
+        """Write that an engine starts or ends."""
         self._write(verb, (), engine=dict(facts))
 
     def _write(self, verb: str, changes: Sequence[Change], **fields: Any) -> None:

@@ -1,7 +1,6 @@
-"""The order in which waiting tasks start.
+"""The order in which waiting tasks start: a sorted list, of which only the front is read.
 
-Nothing is rescanned to decide: a claim looks at the front of a sorted list. Tasks that cannot start for a reason of their own
-are parked until that reason may have gone.
+Tasks that cannot start for a reason of their own are parked until that reason may be gone.
 """
 
 import heapq
@@ -20,11 +19,11 @@ READ_FROM_FACTS: dict[WhyCode, Callable[[SchedulingFacts], object]] = {
     "network": lambda facts: (facts.hosts, facts.probes, facts.own_repositories),
     "preparing": lambda facts: facts.obstacles.preparing,
 }
-"""Reasons that end when something else is told, with what that is: tasks that had to wait for one are looked at again then."""
+"""By reason the facts it depends on: when they change, the tasks that wait for it are checked again."""
 
 
 class ReadyQueue:
-    """The waiting tasks of a ledger, in order."""
+    """The waiting tasks, in order."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
@@ -34,65 +33,65 @@ class ReadyQueue:
         self._parked_busy: dict[str, set[str]] = {}
         self._parked_resting: set[str] = set()
         self._parked: dict[WhyCode, set[str]] = {}
-        self._told: dict[WhyCode, object] = {}
-        """What the facts said of these reasons when the tasks were last looked at."""
+        self._checked_facts: dict[WhyCode, object] = {}
+        """By reason the facts of the last check."""
 
     def add(self, entry: Entry) -> None:
-        """Take in a task that waits."""
+        """Add a waiting task."""
         insort(self._ready, entry.key)
 
     def drop(self, task_id: str) -> None:
-        """Take a task out, as its entry is about to change."""
+        """Remove a task, before its entry changes."""
         entry = self._entries.get(task_id)
         if entry is not None and (place := self._place(entry.key)) is not None:
             del self._ready[place]
 
     def release_dependants(self, task_id: str) -> None:
-        """A task has ended or is gone: those that come after it may start."""
+        """Check the tasks that come after one again, as it has ended or is gone."""
         for waiting in self._parked_after.pop(task_id, ()):
             self._unpark(waiting)
 
     def release_issue(self, issue_key: str) -> None:
-        """Tasks of an issue may start again, as its agent has ended."""
+        """Check the tasks of an issue again, as its agent has ended."""
         for task_id in self._parked_busy.pop(issue_key, ()):
             self._unpark(task_id)
 
     def recheck_cooldowns(self) -> None:
-        """Look again at the tasks whose provider rests or whose settings are not whole, as that is otherwise now."""
+        """Check the tasks again that wait for a cooldown or for settings, as those have changed."""
         parked, self._parked_resting = self._parked_resting, set()
         for task_id in parked:
             self._unpark(task_id)
 
     def recheck_unknown(self) -> None:
-        """Look again at the tasks that come after one nobody knows: its file may have been mended or removed."""
+        """Check the tasks again that come after an unknown one: its file may have been repaired or removed."""
         for earlier in [task_id for task_id in self._parked_after if task_id not in self._entries]:
             self.release_dependants(earlier)
 
     def recheck_due(self) -> None:
-        """Look again at the tasks that wait for a time."""
+        """Check the tasks again that wait for a time."""
         for _, task_id in self._due:
             self._unpark(task_id)
         self._due = []
 
     def next_due_time(self) -> float | None:
-        """Seconds since 1970 at which a parked task may start; None when none waits for a time."""
+        """Return when the next parked task may start, in seconds since 1970; None if none waits for a time."""
         return self._due[0][0] if self._due else None
 
     def next_to_start(self, facts: SchedulingFacts, now: float) -> Entry | None:
-        """The task that starts next, by `policy.next_to_start` over those that are not parked."""
+        """Return the task that starts next, of those that are not parked."""
         if scheduling.find_queue_reason(facts):
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
         for code, of_facts in READ_FROM_FACTS.items():
-            if self._parked.get(code) and self._told.get(code) != of_facts(facts):
+            if self._parked.get(code) and self._checked_facts.get(code) != of_facts(facts):
                 for task_id in self._parked.pop(code):
                     self._unpark(task_id)
-            self._told[code] = of_facts(facts)
+            self._checked_facts[code] = of_facts(facts)
         return scheduling.choose_next(self._front(facts, now), facts, now)
 
     def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
-        """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
+        """Yield the tasks from the front of the queue; those with a reason of their own to wait are parked."""
         while self._ready:
             key = self._ready[0]
             entry = self._entries[key[3]]

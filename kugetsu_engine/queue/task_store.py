@@ -1,6 +1,6 @@
-"""The engine's books: every open task on disk, and a slim, ordered index of them in memory.
+"""The open tasks: their files, and an ordered index of them in memory.
 
-Only this module rewrites items, and each change of state goes through `change`.
+Only this module rewrites task files; every change goes through `TaskStore.apply`.
 """
 
 import os
@@ -36,22 +36,22 @@ from .journal_writer import JournalWriter, LineGuard
 from .ready_queue import ReadyQueue
 
 CORRUPT_GRACE_S = 2.0
-"""A file that cannot be read may be half-written by an editor; after this time it is set aside."""
+"""An unreadable file may be half-written by an editor; after this time it is set aside."""
 
 
 class TaskStore:
-    """Open tasks: on disk, and indexed."""
+    """The open tasks of one state directory."""
 
     def __init__(
         self, paths: StatePaths, now: Callable[[], float], alert: Callable[[str, str], None],
         on_notice: Callable[[Notice], None] | None = None, monotonic: Callable[[], float] = time.monotonic,
         default_server: Callable[[], str] = str,
     ) -> None:  # fmt: skip
-        """Begin with empty books, `rescan` fills them.
+        """Start with an empty index; `rescan` fills it.
 
         Args:
-            alert: takes an alert back when the text is empty.
-            default_server: the host of references that name none; empty while nobody knows.
+            alert: raises an alert by its name; an empty text clears it.
+            default_server: the host of references that name none; empty if it is not known.
         """
         self.paths = paths
         self.quarantine = Quarantine(paths, now, alert, self._report_quarantined)
@@ -61,14 +61,14 @@ class TaskStore:
         self.active_ids: set[str] = set()
         """The tasks that are notified or running."""
         self.version = 0
-        """Changes when the open tasks do."""
+        """Grows with each change of the open tasks."""
         self._on_notice = on_notice
         self._now = now
         self._alert = alert
         self._monotonic = monotonic
         self.default_server = default_server
         self._active_files: dict[str, bytes] = {}
-        """What the engine wrote last of each task that is notified or running: those files are its alone."""
+        """The bytes last written for each notified or running task; only the engine may change those files."""
         self._newer: set[str] = set()
         self._notices_file = LineGuard(paths.notifications, "notifications", self.quarantine.set_aside, alert)
         self._signatures: dict[str, files.Signature] = {}
@@ -76,10 +76,10 @@ class TaskStore:
         self._ready = ReadyQueue(self.entries)
         self._expiry = Expiry(self.entries, now)
 
-    # what is on disk
+    # reading files
 
     def rescan(self) -> None:
-        """Take in everything that changed in the folder of open tasks, whoever changed it."""
+        """Read every task file that has changed since it was last read or written."""
         seen: set[str] = set()
         for task_id, status in files.scan_documents(self.paths.items):
             seen.add(task_id)
@@ -90,7 +90,7 @@ class TaskStore:
         self._ready.recheck_unknown()
 
     def reread(self, task_ids: set[str]) -> None:
-        """Take in the changes of some tasks, for which a watcher gave a hint."""
+        """Read the files of some tasks if they have changed."""
         for task_id in task_ids:
             try:
                 status = os.stat(self.paths.item(task_id), follow_symlinks=False)
@@ -110,9 +110,9 @@ class TaskStore:
             data, status = files.read_with_stat(path)
             task = tasks.decode_task(data, task_id)
             if parse_task_id(task_id) != task_id:
-                raise BadFile(f"{task_id!r} is no task id")
+                raise BadFile(f"{task_id!r} is not a valid task id")
             if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
-                raise BadFile(f"{task_id} has ended already: queue/done holds it")
+                raise BadFile(f"{task_id} has ended already: it is in queue/done")
         except FileNotFoundError:
             self._drop_from_index(task_id)
             return
@@ -140,16 +140,16 @@ class TaskStore:
             self.journal.record_changes([Change(was, now, task_id)] if was else [])
 
     def _write_host(self, task: Task) -> None:
-        """Write the host of the default server into a task that names none: a later default is not meant."""
+        """Write the default host into a task that names none, so that a later default does not apply to it."""
         try:
             self._save(task)
         except OSError as error:
-            self._ready.drop(task.id)  # nobody knows yet which issue it is of
+            self._ready.drop(task.id)  # its issue is not known yet
             self._signatures.pop(task.id, None)
             self._alert("disk", f"cannot write {self.paths.item(task.id)}: {error.strerror}")
 
     def _skip_newer(self, task_id: str, error: BadFile) -> None:
-        """Take a task out of the order that a newer kugetsu wrote; its file is not touched."""
+        """Drop a task that a newer kugetsu wrote; its file is not changed."""
         self._drop_from_index(task_id)
         self._newer.add(task_id)
         self._alert("newer_schema", str(error))
@@ -161,7 +161,7 @@ class TaskStore:
                 self._alert("newer_schema", "")
 
     def _restore_active_file(self, task_id: str) -> bytes:
-        """Give the file of an active task its contents again if someone changed or removed it; theirs are set aside."""
+        """Restore the file of an active task if someone changed or removed it; the other version is set aside."""
         path, ours = self.paths.item(task_id), self._active_files[task_id]
         try:
             if files.read(path) == ours:
@@ -174,7 +174,7 @@ class TaskStore:
                 return ours
             what = "made unreadable"
         try:
-            text = f"the file of {task_id} was {what} while its agent runs; it is as it was again"
+            text = f"the file of {task_id} was {what} while its agent runs; it was restored"
             self.quarantine.set_aside(path, text, keep=True)
             files.replace(path, ours)
             self.add_notice(Notice(iso(self._now()), "engine_edit_refused", text, "warning", task_id))
@@ -196,28 +196,28 @@ class TaskStore:
 
     @property
     def suspects(self) -> set[str]:
-        """The tasks whose files are being given time to become readable."""
+        """Tasks whose unreadable files are not set aside yet."""
         return set(self._suspects)
 
     def get(self, task_id: str) -> Task:
-        """Return an open task as it stands on disk.
+        """Read an open task from disk.
 
         Raises:
-            NoSuchTask: it is gone, or cannot be read.
+            NoSuchTask: its file is gone or cannot be read.
         """
         if task_id in self._active_files:
             return tasks.decode_task(self._restore_active_file(task_id), task_id)
         try:
             return tasks.read_task(self.paths.item(task_id), task_id)
         except (FileNotFoundError, BadFile) as error:
-            self._signatures.pop(task_id, None)  # so that the next look reads it again
-            raise NoSuchTask(f"the file of {task_id} is gone or broken ({error})") from None
+            self._signatures.pop(task_id, None)  # so that the next rescan reads it again
+            raise NoSuchTask(f"the file of {task_id} is gone or unreadable ({error})") from None
 
     def find(self, text: str) -> Task:
-        """Return the task an operator means by `41`, `#41` or `q_41`, open or ended.
+        """Read a task named `41`, `#41` or `q_41`, open or ended.
 
         Raises:
-            NoSuchTask: there is none.
+            NoSuchTask: there is no such task.
             BadFile: its file cannot be read.
         """
         task_id = parse_task_id(text)
@@ -226,10 +226,10 @@ class TaskStore:
     # changing tasks
 
     def apply(self, change: TaskChange) -> Task:
-        """Enter a change of an open task: its file, the index, the journal and the notification. The only way a task changes.
+        """Write a change of an open task: to its file, the index, the journal and the notifications.
 
         Raises:
-            OSError: the disk refused; nothing has changed.
+            OSError: writing failed; nothing has changed.
         """
         before, notice = change.task, None
         if change.to is None:
@@ -237,7 +237,7 @@ class TaskStore:
         else:
             after, notice = move_task(before, change.to, iso(self._now()), change.reason, **change.fields)
             notice = msgspec.structs.replace(notice, level=change.level or notice.level, failure=change.failure)
-        self._save(after, durable=change.to != states.RUNNING)  # the record of the run proves that one already
+        self._save(after, durable=change.to != states.RUNNING)  # the record of the run is proof enough of that state
         if (changed := find_task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
             self.journal.record_changes([changed])
         if notice is not None:
@@ -245,7 +245,7 @@ class TaskStore:
         if after.ended:
             try:
                 self._file_ended(after.id)
-            except OSError as error:  # it has ended all the same, and is filed at one of the next looks
+            except OSError as error:  # a later rescan moves it
                 self._alert("disk", f"cannot move {after.id} to the ended tasks: {error.strerror}")
         return after
 
@@ -253,7 +253,7 @@ class TaskStore:
         """Move a task to another state.
 
         Raises:
-            OSError: the disk refused; nothing has changed.
+            OSError: writing failed; nothing has changed.
         """
         return self.apply(TaskChange(task, fields, to, reason))
 
@@ -267,7 +267,7 @@ class TaskStore:
         return self.change(task, "pending", reason, **changes)
 
     def add_notice(self, notice: Notice) -> None:
-        """Append a notification; a full disk is told by the alert, not by an end of the engine."""
+        """Append a notification; if that fails, an alert is raised."""
         self._notices_file.write(lambda: notifications.append_notification(self.paths, notice))
         if self._on_notice is not None:
             self._on_notice(notice)
@@ -280,7 +280,7 @@ class TaskStore:
         self._index(task, data)
 
     def _remember_signature(self, task_id: str) -> None:
-        """Remember which file it was that we have seen."""
+        """Remember the signature of the file as read or written."""
         try:
             status = os.lstat(self.paths.item(task_id))
         except FileNotFoundError:
@@ -291,11 +291,13 @@ class TaskStore:
     def _file_ended(self, task_id: str) -> None:
         try:
             if os.path.lexists(self.paths.ended(task_id)):
-                self.quarantine.set_aside(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
+                self.quarantine.set_aside(
+                    self.paths.ended(task_id), f"{task_id} ended, and queue/done already had a file of that name"
+                )
             tasks.archive_task(self.paths, task_id)
         except OSError:
             self._signatures.pop(task_id, None)
-            self._suspects[task_id] = self._monotonic()  # looked at again soon
+            self._suspects[task_id] = self._monotonic()  # read again soon
             raise
         self._drop_from_index(task_id)
 
@@ -320,7 +322,7 @@ class TaskStore:
             self._active_files.pop(task.id, None)
 
     def _note_removed_file(self, task_id: str) -> None:
-        """The file of a task was taken away by someone else."""
+        """Drop a task whose file someone else removed."""
         entry = self.entries.get(task_id)
         if entry is not None and entry.state == states.PENDING:
             self.journal.record_changes([Change({"state": entry.state}, {"state": None}, task_id)], REMOVED)
@@ -341,40 +343,40 @@ class TaskStore:
         self._ready.release_dependants(task_id)
 
     def release_issue(self, issue_key: str) -> None:
-        """Tasks of an issue may start again, as its agent has ended."""
+        """Check the tasks of an issue again, as its agent has ended."""
         self._ready.release_issue(issue_key)
 
     def recheck_cooldowns(self) -> None:
-        """Look again at the tasks whose provider rests, as other ones rest now."""
+        """Check the tasks again that wait for a cooldown, as those have changed."""
         self._ready.recheck_cooldowns()
 
     def next_to_start(self, facts: SchedulingFacts) -> Entry | None:
-        """The task that starts next, by `policy.next_to_start` over those that are not parked."""
+        """Return the task that starts next, of those that are not parked."""
         return self._ready.next_to_start(facts, self._now())
 
     def next_due_time(self) -> float | None:
-        """Seconds since 1970 at which a parked task may start or a waiting one expires; None when there is none."""
+        """Return when the next parked task may start or waiting one expires, in seconds since 1970; None if none does."""
         times = (self._ready.next_due_time(), self._expiry.next_check())
         return min((when for when in times if when is not None), default=None)
 
     def list_pending(self) -> list[Entry]:
-        """All pending tasks in the order in which they start; sorts, so not for the hot path."""
+        """List the pending tasks in the order in which they start; this sorts all of them."""
         return sorted((entry for entry in self.entries.values() if entry.state == states.PENDING), key=lambda entry: entry.key)
 
     def list_active(self) -> list[Entry]:
-        """The tasks that are notified or running."""
+        """List the tasks that are notified or running."""
         return [self.entries[task_id] for task_id in sorted(self.active_ids)]
 
     def set_timing(self, timing: Timing) -> None:
-        """Count expiry by these settings from now on."""
+        """Use these settings for expiry from now on."""
         self._expiry.set_timing(timing)
 
     def list_expired(self) -> list[Entry]:
-        """The waiting tasks whose time is over."""
+        """List the waiting tasks that have expired."""
         return self._expiry.list_expired()
 
     def adjust_to_clock_jump(self, by_s: float) -> None:
-        """Someone set the clock: what waits for a retry, or grows old, has the same time to wait as before."""
+        """Shift retries and expiry after the clock was set, so that tasks wait as long as before."""
         self._expiry.adjust_to_clock_jump(by_s)
         for entry in self.list_pending():
             if (retry_at := epoch(entry.retry_at)) is not None and entry.id not in self._suspects:

@@ -1,4 +1,4 @@
-"""What running agents have changed so far, and which of them change the same files. Git is asked off the turn."""
+"""What running agents have changed so far, and which of them change the same files. Git runs in another thread."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ from .engine_context import EngineContext
 
 EVERY_S = 10.0
 COST_SHARE = 50.0
-"""Times that a look took until the next one, so that it takes a small part of a processor."""
+"""The pause between two counts, as a multiple of what the last one took."""
 MAX_REPORTED = 5
-"""Pairs that are told at once: a file that every task changes, such as a changelog, makes many."""
+"""Reported pairs at a time: a file that every task changes, such as a changelog, makes many."""
 MAX_KEPT = 100
 
 
 class ChangeTracker:
-    """Looks in a thread of its own and tells in the engine's; they hand each other finished objects."""
+    """Counts in one thread and reports in the engine's; they exchange immutable objects."""
 
     def __init__(self, context: EngineContext) -> None:
         self._context = context
@@ -30,28 +30,30 @@ class ChangeTracker:
         self._reported: set[tuple[str, str]] = set()
         self._counted: tuple[Mapping[str, Changes], tuple[Overlap, ...]] = ({}, ())
         self.changes: dict[str, Changes] = {}
-        """What is known of the tasks that run."""
+        """Counts by running task."""
         self.overlaps: tuple[Overlap, ...] = ()
-        """The overlaps among them."""
+        """Pairs of running tasks that change the same files."""
 
     def report_changes(self, active: Iterable[Entry]) -> None:
-        """Take in what was found, in the engine's turn; of two tasks that overlap it is told once."""
+        """Take over the latest counts, and report each new overlap once; called in the engine's turn."""
         self._running = tuple((entry.id, entry.attempt) for entry in active if entry.state == "running")
         ids = {task_id for task_id, _ in self._running}
-        changes, found = self._counted
+        changes, overlaps = self._counted
         self.changes = {task_id: changes[task_id] for task_id in sorted(ids & changes.keys())}
-        self.overlaps = tuple(one for one in found if ids.issuperset(one.tasks))
-        new = [one for one in self.overlaps if one.tasks not in self._reported]
-        for one in new[:MAX_REPORTED]:
-            text = f"{one}: whichever is merged second may conflict"
-            self._context.notify(Notice(self._context.now(), "task_overlap", text, "warning", one.tasks[1]))
-        self._reported = {one.tasks for one in self.overlaps} | {pair for pair in self._reported if ids.issuperset(pair)}
+        self.overlaps = tuple(pair for pair in overlaps if ids.issuperset(pair.tasks))
+        new = [pair for pair in self.overlaps if pair.tasks not in self._reported]
+        for overlap in new[:MAX_REPORTED]:
+            text = f"{overlap}: whichever is merged second may conflict"
+            self._context.notify(Notice(self._context.now(), "task_overlap", text, "warning", overlap.tasks[1]))
+        self._reported = {overlap.tasks for overlap in self.overlaps} | {
+            pair for pair in self._reported if ids.issuperset(pair)
+        }
         rest = f"; and {len(self.overlaps) - MAX_REPORTED} more pairs" if len(self.overlaps) > MAX_REPORTED else ""
         self._context.alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_REPORTED])) + rest)
 
     def count_changes(self) -> float:
-        """Ask git about each worktree; in a thread of its own. Seconds until the next look."""
-        began = time.monotonic()
+        """Count the changes in each worktree with git; returns the seconds until the next count."""
+        started = time.monotonic()
         changes: dict[str, Changes] = {}
         by_repository: dict[str, tuple[str, frozenset[str]]] = {}
         for task_id, attempt in self._running:
@@ -62,7 +64,7 @@ class ChangeTracker:
             try:
                 changes[task_id], names = count_changes(record.worktree)
             except (GitError, OSError):
-                continue  # it is being made, or gone
+                continue  # the worktree is being made, or is gone
             by_repository[task_id] = (where, names)
         self._counted = changes, find_overlaps(by_repository)[:MAX_KEPT]
-        return max(EVERY_S, COST_SHARE * (time.monotonic() - began))
+        return max(EVERY_S, COST_SHARE * (time.monotonic() - started))

@@ -1,6 +1,6 @@
-"""What was said about each issue, entered by the engine: the operator's message when an attempt starts, and what came of it.
+"""Keeps the messages about each issue for its next agent: the operator's when an attempt starts, then the agent's last one.
 
-It helps the next agent, so a disk that refuses loses a message and stops nothing.
+If writing fails, the message is lost and nothing else happens.
 """
 
 import msgspec
@@ -24,24 +24,22 @@ class ConversationLog:
         self._quarantine = quarantine
 
     def note_request(self, task: Task) -> None:
-        """An attempt starts: what the operator wants, once however often it is tried."""
+        """Add the task's message when an attempt starts; only once, however many attempts there are."""
         context = self._load(task.issue_ref)
-        if any(said.role == "user" and said.task == task.id for said in context.conversation_history):
-            last = next(said for said in reversed(context.conversation_history) if said.role == "user" and said.task == task.id)
-            if last.content[:1000] == task.message[:1000]:
-                return
+        own = [entry for entry in context.conversation_history if entry.role == "user" and entry.task == task.id]
+        if own and own[-1].content[:1000] == task.message[:1000]:
+            return
         self._add(context, task, "user", task.message)
 
     def note_result(self, finished: FinishedAttempt) -> None:
-        """An attempt has ended: the agent's last words, and how it ended."""
+        """Add the agent's last message and how the attempt ended."""
         task, attempt = finished.task, finished.attempt
         context = self._load(task.issue_ref)
-        if any(said.role == "note" and (said.task, said.attempt) == (task.id, attempt.number)
-               for said in context.conversation_history):  # fmt: skip
-            return  # entered before a crash
-        words = (finished.result.last_text or "").strip()
-        if words:
-            context = self._add(context, task, "assistant", words)
+        end = ("note", task.id, attempt.number)
+        if any((entry.role, entry.task, entry.attempt) == end for entry in context.conversation_history):
+            return  # added before a crash
+        if text := (finished.result.last_text or "").strip():
+            context = self._add(context, task, "assistant", text)
         how = f"{attempt.outcome}: {attempt.reason}" if attempt.reason else attempt.outcome
         delivered = f"; {attempt.delivered}" if attempt.delivered is not None else ""
         self._add(context, task, "note", f"{task.shown} attempt {attempt.number}: {how}{delivered}")
@@ -56,8 +54,8 @@ class ConversationLog:
         return msgspec.structs.replace(context, issue_ref=issue_ref) if same else Context(issue_ref)
 
     def _add(self, context: Context, task: Task, role: contexts.Role, text: str) -> Context:
-        said = Message(role, text, self._context.now(), task.id, task.attempt)
-        context = contexts.add_message(context, said, _branch(task.issue_ref))
+        message = Message(role, text, self._context.now(), task.id, task.attempt)
+        context = contexts.add_message(context, message, _branch(task.issue_ref))
         try:
             contexts.save_context(self._paths, context)
         except OSError:

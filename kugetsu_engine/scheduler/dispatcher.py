@@ -1,4 +1,4 @@
-"""Starting tasks, in order, as long as there are slots: the one path to an agent, whoever asked for it."""
+"""Chooses the tasks to start, and starts them: every agent is started here."""
 
 import secrets
 
@@ -32,7 +32,7 @@ TRY_AGAIN_MAX_S = 5.0
 
 
 class Dispatcher:
-    """Decides what starts next, and starts it."""
+    """Starts tasks of one engine."""
 
     def __init__(
         self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker,
@@ -53,17 +53,19 @@ class Dispatcher:
         self._server = server
         self.obstacles = obstacles
         self._refusals = 0
-        """Turns in a row in which a lock was refused that the books say is free."""
+        """Consecutive turns in which a lock was refused that should have been free."""
         self.try_again_s: float | None = None
-        """Seconds after which to ask for such a lock again; None: none was refused."""
+        """Seconds after which to try such a lock again; None if none was refused."""
 
     def collect_facts(self) -> SchedulingFacts:
-        """What the decisions need to know now."""
+        """Collect what the scheduling decisions need to know now."""
         active = [self._store.entries[task_id] for task_id in self._store.active_ids]
         settings, controls, hosts = self._settings.current, self._controls, self._backoff.list_unreachable_hosts()
         named = list_own_repositories(settings) if hosts else frozenset[str]()
         own = list_local_repositories(self._paths, hosts, self._store.entries.values(), named) if hosts else named
-        preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
+        preparing = [
+            entry for entry in active if hosts and entry.state == NOTIFIED and not self.obstacles.is_prepared(entry.id)
+        ]
         return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
@@ -91,10 +93,10 @@ class Dispatcher:
             self._gate.reset()
         active = self._store.list_active()
         if not active or any(entry.state == "running" for entry in active):
-            self._launcher.start_reserve()  # not while the only agent is about to start: it would take the processor from it
+            self._launcher.start_reserve()  # not while the only agent starts, as it would slow it down
 
     def start_task(self, task_id: str) -> WaitingReason | None:
-        """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
+        """Start one task before all others, under the same conditions; returns why it cannot start, None if it does."""
         entry, facts = self._store.entries[task_id], self.collect_facts()
         why = scheduling.find_queue_reason(facts) or scheduling.find_own_reason(entry, facts, self._context.clock())
         if why is not None:
@@ -110,32 +112,32 @@ class Dispatcher:
         return WaitingReason("slots", self._store.get(task_id).reason or "all slots are taken")
 
     def _acquire_and_launch(self, entry: Entry) -> bool:
-        """Start a task's next attempt; False when there is no slot after all."""
-        entered = slots.acquire_slot(self._paths, entry.id, entry.issue_ref, self._controls.limit)
-        if isinstance(entered, slots.SlotRefusal):
-            self.obstacles.record_refusal(entered, entry)
-            # A supervisor gives its locks back in a moment; a person who works by hand does not.
+        """Start the next attempt of a task; False if there is no slot after all."""
+        lease = slots.acquire_slot(self._paths, entry.id, entry.issue_ref, self._controls.limit)
+        if isinstance(lease, slots.SlotRefusal):
+            self.obstacles.record_refusal(lease, entry)
+            # A supervisor releases its locks in a moment; a manual session does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
-            return entered is not slots.SlotRefusal.SLOTS
+            return lease is not slots.SlotRefusal.SLOTS
         try:
             task = self._store.get(entry.id)
             if (
                 task.state != "pending"
                 or scheduling.find_own_reason(task, self.collect_facts(), self._context.clock()) is not None
             ):
-                self._store.reread({entry.id})  # someone edited it a moment ago
+                self._store.reread({entry.id})  # it was edited a moment ago
                 return True
-            return self._launch(task, entered)
+            return self._launch(task, lease)
         except NoSuchTask:
             self._store.reread({entry.id})
         finally:
-            entered.release()
+            lease.release()
         return True
 
-    def _launch(self, task: Task, entered: slots.SlotLease) -> bool:
-        """Note the attempt in its task and hand it, with its locks, to a supervisor.
+    def _launch(self, task: Task, lease: slots.SlotLease) -> bool:
+        """Write the attempt into its task and hand it, with its locks, to a supervisor.
 
-        False when nothing starts in this turn any more, as the settings must be read again.
+        False if nothing else may start in this turn, as the settings must be read again.
         """
         settings = self._settings.current
         planned: Task = msgspec.structs.replace(
@@ -143,7 +145,7 @@ class Dispatcher:
         )
         try:
             job = builder.build_job(self._paths, settings, self._context.environ, planned, self._controls.limit)
-        except BrokenEnvFile:  # since the settings were read, which tell what must not start
+        except BrokenEnvFile:  # broken after the settings were read, which say what must not start
             self._settings.mark_stale()
             self.try_again_s = 0.0
             return False
@@ -156,7 +158,7 @@ class Dispatcher:
         try:
             if job.after is not None:
                 self._server.ensure_keeper()
-            handle = self._launcher.launch(job, entered.fds)
+            handle = self._launcher.launch(job, lease.fds)
         except OSError as error:
             self._finisher.requeue_refused_start(task, error.errno or 0)
             return True

@@ -1,4 +1,4 @@
-"""What the parts of one engine share: its state directory, its settings, its clocks, and where it reports to."""
+"""What the parts of one engine share: state directory, settings, clocks, alerts and notifications."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class EngineContext(NamedTuple):
     clock: Callable[[], float]
     """Seconds since 1970."""
     monotonic: Callable[[], float]
-    """Seconds of a clock that nobody sets."""
+    """Seconds of a clock that is never set."""
     boot_id: Callable[[], str]
     """Differs after every start of the machine."""
     alerts: Alerts
@@ -34,5 +34,5 @@ class EngineContext(NamedTuple):
         return self.mode != "command"
 
     def now(self) -> str:
-        """The time as it is written down."""
+        """The current time, in the form in which it is stored."""
         return iso(self.clock())

@@ -1,7 +1,7 @@
-"""Processes that outlived their attempt: whose they are, and ending those that are surely ours.
+"""Finds processes that outlived their attempt, and ends those that are surely ours.
 
-Surely ours is a process whose mark names an attempt of this state directory, by its random token, that nobody works on any
-more. A process that says it belongs here but whose token no attempt has is shown and left alone.
+A process is surely ours if its mark has the random token of an attempt of this state directory that no supervisor works on. If
+its mark names this state directory but no attempt has its token, it is reported and left alone.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class OrphanProcess(NamedTuple):
 
     process: MarkedProcess
     attempt: int
-    """Number of the attempt it is from; 0 where no attempt has its token, -1 for a shared server."""
+    """Number of its attempt; 0 if no attempt has its token, -1 for a shared server."""
 
     @property
     def surely_ours(self) -> bool:
@@ -33,7 +33,7 @@ class OrphanProcess(NamedTuple):
 
 
 def find_orphans(paths: StatePaths) -> list[OrphanProcess]:
-    """The processes that belong to this state directory, but to no live attempt."""
+    """List the processes that belong to this state directory, but to no live attempt."""
     found: list[OrphanProcess] = []
     known: dict[tuple[str, str], OrphanProcess | None] = {}
     for one in marked.list_marked():
@@ -55,13 +55,13 @@ def find_orphans(paths: StatePaths) -> list[OrphanProcess]:
 
 
 def end_orphans(paths: StatePaths, found: Iterable[OrphanProcess]) -> int:
-    """End those that are surely ours, with whatever they have started meanwhile; how many there were."""
+    """End those that are surely ours, and what they have started; returns how many there were."""
     marks = {(one.process.task_id, one.process.token) for one in found if one.surely_ours}
     return sum(marked.kill_attempt(paths.root, task_id, token) for task_id, token in sorted(marks))
 
 
 def _attempt_of(paths: StatePaths, one: MarkedProcess) -> RunRecord | None:
-    """The attempt of this state directory whose token the process carries."""
+    """The record of the attempt whose token the process has."""
     if parse_task_id(one.task_id) != one.task_id:
         return None
     for number in _attempt_numbers(paths, one.task_id):
@@ -77,17 +77,17 @@ def _attempt_numbers(paths: StatePaths, task_id: str) -> list[int]:
 
 
 def _is_live(paths: StatePaths, record: RunRecord) -> bool:
-    """Whether a supervisor still works on the attempt: by its lock, or by itself, where someone removed the lock's file."""
+    """Whether a supervisor still works on the attempt: it holds the lock, or runs although the lock file was removed."""
     if not is_held(paths.task_lock(record.task_id)) and not is_alive(record.supervisor_pid, record.start_ticks, record.boot_id):
         return False
     if runs.read_result(paths, record.task_id, record.attempt, record.token) is not None:
         return False
     try:
-        return tasks.find_task(paths, record.task_id).attempt <= record.attempt  # else the lock is a later attempt's
+        return tasks.find_task(paths, record.task_id).attempt <= record.attempt  # else the lock belongs to a later attempt
     except (NoSuchTask, BadFile):
-        return True  # its supervisor lives
+        return True  # its supervisor runs
 
 
 def _has_supervisor(paths: StatePaths, one: MarkedProcess) -> bool:
-    """Whether the task has a supervisor; then the process may be its agent, whose record we cannot read."""
+    """Whether the task has a supervisor; then the process may be its agent, with a record that cannot be read."""
     return parse_task_id(one.task_id) == one.task_id and is_held(paths.task_lock(one.task_id))

@@ -1,4 +1,4 @@
-"""What operators set for the whole queue: paused, draining, limit."""
+"""What the operator sets for the whole queue: paused, draining, limit."""
 
 import time
 from collections.abc import Callable
@@ -17,32 +17,28 @@ from ..storage import files
 
 
 class QueueControl:
-    """`queue/control.json`, written by the engine alone; draining ends with the engine and is not kept."""
+    """`queue/control.json`, written by the engine alone; draining is not stored, as it ends with the engine."""
 
     def __init__(
         self, paths: StatePaths, configured_limit: Callable[[], int], lasts: bool = True, now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
-        """Read what was set.
-
-        Args:
-            lasts: False where this is not an engine but a command that applies its own request.
-        """
+        """Read the file; `lasts` is False for the engine of a command."""
         self._lasts = lasts
         self._now = now
         self._paths = paths
         self._configured_limit = configured_limit
         self.draining = False
         self.fault: str | None = None
-        """Why the file could not be read. The operator may have paused the queue, so it is paused until they say otherwise."""
+        """Why the file cannot be read. The operator may have paused the queue, so it is paused until they resume it."""
         self._control = UNREADABLE
         self._seen: object = ()
         self._read()
 
     def refresh(self, set_aside: Callable[[str, str], None]) -> None:
-        """Read the file again if someone else changed it; one that cannot be read is set aside, and what holds written anew.
+        """Read the file again if someone else changed it. An unreadable one is set aside and written anew.
 
         Raises:
-            OSError: the disk refuses; the file is looked at again next time.
+            OSError: writing failed; the next call tries again.
         """
         self._read()
         if self.fault is not None:
@@ -63,36 +59,36 @@ class QueueControl:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing new starts until the operator resumes."""
+        """Whether no task starts until the operator resumes."""
         return self._control.paused
 
     @property
     def pause_reason(self) -> str:
-        """Why the queue is paused, where it was not the operator."""
+        """Why the queue is paused; empty if the operator did it."""
         return self._control.pause_reason if self.paused else ""
 
     @property
     def pause(self) -> PauseReason:
-        """The same as data, to decide by."""
+        """The same for decisions."""
         return read_pause_reason(self._control.pause_code, self._control.pause_reason) if self.paused else PauseReason.OPERATOR
 
     def pause_for(self, pause: PauseReason, reason: str) -> None:
-        """Pause the queue until the operator resumes it; one that the operator paused stays as it is.
+        """Pause the queue until the operator resumes it, unless they paused it themselves.
 
-        It takes the place of the budget's pause, which ends by itself; a budget that is still used up pauses it again then.
+        This replaces a pause for the budget, which ends by itself.
         """
         if not self.paused or self.pause_reason:
             self._pause(pause, reason, budget_day="")
 
     def pause_by_operator(self) -> bool:
-        """Pause the queue until the operator resumes it, whatever has paused it so far; False when they had done so."""
+        """Pause the queue for the operator, whatever has paused it so far; False if they had paused it already."""
         if self.paused and not self.pause_reason and self.fault is None:
             return False
-        braked = msgspec.structs.replace(self._control, paused=True, pause_reason="", pause_code="")
+        paused = msgspec.structs.replace(self._control, paused=True, pause_reason="", pause_code="")
         try:
-            self._write(braked)
+            self._write(paused)
         except OSError:
-            self._control = braked  # what the disk refuses holds for as long as this engine runs
+            self._control = paused  # holds at least until this engine ends
             raise
         return True
 
@@ -102,26 +98,26 @@ class QueueControl:
         return self._control.budget_day
 
     def pause_for_budget(self, reason: str, day: str) -> bool:
-        """Pause the queue for the budget of a day; False when it is paused already, and stays so for its own reason."""
+        """Pause the queue for the daily budget; False if it is paused already, for another reason."""
         if self.paused:
             return False
         self._pause(PauseReason.BUDGET, reason, budget_day=day)
         return True
 
     def end_pause(self, pause: PauseReason) -> None:
-        """Let the queue go on if it is paused for that reason."""
+        """Resume the queue if it is paused for this reason."""
         if self.paused and self.pause is pause:
-            self._go_on()
+            self._resume()
 
     @property
     def limit(self) -> int:
-        """How many agents may run: set by hand, as long as the setting it overrides has not been changed."""
+        """How many agents may run at once: as set by the operator, until the setting it overrides is changed."""
         return effective_limit(self._control, self._configured_limit())
 
     def set_limit(self, limit: Any) -> str:
         """Change the number of agents that may run; lowering it never kills."""
         if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 1000:
-            raise UsageError("the limit is a number from 1 to 1000")
+            raise UsageError("the limit must be a number from 1 to 1000")
         if limit == self.limit:
             raise Conflict(f"the limit is {limit} already")
         self._write(msgspec.structs.replace(self._control, limit=limit, limit_over=self._configured_limit()))
@@ -137,7 +133,7 @@ class QueueControl:
         if verb == "resume":
             if not self.paused and not self.draining:
                 raise Conflict("the queue is not paused")
-            self._go_on()
+            self._resume()
             self.draining = False
             return "resumed"
         if verb == "drain":
@@ -147,19 +143,19 @@ class QueueControl:
                 raise Conflict("the queue is draining already")
             self.draining = True
             return "draining: nothing new starts, a headless engine ends with the last agent"
-        raise UsageError(f"{verb!r} is no request")
+        raise UsageError(f"{verb!r} is not a request")
 
     def _pause(self, pause: PauseReason, reason: str, **changes: str) -> None:
         paused = msgspec.structs.replace(self._control, paused=True, pause_reason=reason, pause_code=str(pause), **changes)
         self._write(paused)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._write(msgspec.structs.replace(self._control, paused=False, pause_reason="", pause_code=""))
 
     def _write(self, control: Control) -> None:
         try:
             read_control(self._paths)
-        except BadFile as error:  # someone wrote there: their bytes are kept
+        except BadFile as error:  # keep what someone else wrote there
             files.set_aside(self._paths.control, self._paths.corrupt, error.message, iso(self._now()))
         files.replace(self._paths.control, msgspec.json.encode(control))
         self._control, self.fault, self._seen = control, None, files.read_signature(self._paths.control)

@@ -1,4 +1,4 @@
-"""The beginning of an engine: what became of all that an earlier one left, told once; the pause after a machine's restart."""
+"""Recovery at the start of an engine: adopts or settles earlier attempts, and pauses after a restart of the machine."""
 
 import msgspec
 
@@ -17,13 +17,13 @@ from .queue_control import QueueControl
 
 
 class Recovery:
-    """What one engine found when it started."""
+    """The recovery of one engine."""
 
     def __init__(
         self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker
     ) -> None:  # fmt: skip
         self.summary = ""
-        """What was found, in a sentence; empty until all of it is known."""
+        """The report in one sentence; empty until recovery is complete."""
         self.counts = RecoveryCounts()
         self._context = context
         self._paths = context.paths
@@ -33,13 +33,13 @@ class Recovery:
         self._restarted = False
         self._recovered = self._reported = False
         self._suspects: set[str] = set()
-        """Files that could not be read: they belong to the report, and get a moment to become readable."""
+        """Unreadable task files: the report waits until they become readable or are set aside."""
 
     def recover_attempts(self, resume: bool) -> None:
-        """Enter what became of every attempt; after a restart of the machine the queue waits for the operator.
+        """Adopt or settle every attempt; after a restart of the machine, pause the queue for the operator.
 
         Args:
-            resume: the operator wants the queue to go on all the same.
+            resume: do not pause the queue.
         """
         last = _last_state(self._paths)
         self._restarted = bool(self._store.entries) and was_machine_restarted(last, self._lost_boots(), self._context.boot_id())
@@ -52,12 +52,12 @@ class Recovery:
         self._recovered = True
 
     def add_quarantined(self, notice: Notice) -> None:
-        """Take notice of files that are set aside while the report is not told yet."""
+        """Count files that are set aside before the report."""
         if notice.type == "engine_corrupt" and not self._reported:
             self.counts = msgspec.structs.replace(self.counts, set_aside=self.counts.set_aside + 1)
 
     def report_recovery(self, at_once: bool = False) -> None:
-        """Tell what was found, once all of it is known, or at once as far as it is."""
+        """Send the report once recovery is complete, or at once as far as it is."""
         if not self._recovered or self._reported or (self._suspects & self._store.suspects and not at_once):
             return
         self._reported = True
@@ -68,7 +68,7 @@ class Recovery:
             self._context.notify(Notice(self._context.now(), "engine_recovered", text, "warning" if bad else "info"))
 
     def update_alert(self) -> None:
-        """Keep the alert up for as long as the queue waits for the operator."""
+        """Raise the alert while the queue waits for the operator."""
         if self._controls.pause is PauseReason.MACHINE_RESTARTED:
             self._context.alerts.warn(
                 "machine_restarted",
@@ -78,7 +78,7 @@ class Recovery:
             self._context.alerts.clear("machine_restarted")
 
     def _lost_boots(self) -> set[str]:
-        """Boot ids of the attempts that an earlier engine left and that have no result."""
+        """Boot ids of earlier attempts without a result."""
         records = (
             runs.read_record(self._paths, entry.id, entry.attempt)
             for entry in self._store.list_active()
@@ -89,7 +89,7 @@ class Recovery:
 
 
 def _last_state(paths: StatePaths) -> EngineState | None:
-    """What the engine before wrote last."""
+    """The last state that the previous engine wrote."""
     try:
         return json_files.read(paths.engine, EngineState)
     except (FileNotFoundError, BadFile):

@@ -1,6 +1,6 @@
-"""The start gate on the host: reads memory, disks, pressure and load, and says why no agent may start now.
+"""Checks memory, disks, pressure and load of the machine before an agent starts. It never stops an agent.
 
-It never stops anything. It is asked only when a task could start; after a no it looks again a little later.
+It is asked only when a task could start; after a refusal it checks again a little later.
 """
 
 import os
@@ -14,40 +14,36 @@ from ..domain.decisions.resources import Disk, Floors, HostFacts, find_shortage
 from ..domain.task import Notice
 
 FRESH_S = 1.0
-"""What was read is good for this long, so a burst of starts reads once."""
+"""Facts are reused for this long, so that many starts at once read them once."""
 CHECK_AGAIN_S = 2.0
-"""After a no."""
+"""Seconds until the next check after a refusal."""
 SETTLE_S = 30.0
-"""Within this time of its start an agent has not taken all of its memory."""
+"""A new agent may still allocate memory for this long."""
 REFUSED_S = (0.5, 1.0, 2.0, 4.0, 5.0)
-"""Seconds in which nothing starts after the first, second … start in a row that disk or machine refused."""
+"""Seconds without starts after the first, second … consecutive start that disk or machine refused."""
 FORGET_S = 30.0
-"""A refusal that none has followed for so long is over, also if no start has gone well."""
+"""A refusal is forgotten after this time without another, even if no start went well."""
 NOTIFY_AGAIN_S = 600.0
-"""A machine that is short of something again and again is told as a notification once in this time."""
+"""Minimum interval between notifications about a shortage."""
 HUGE = 1 << 60
-"""A cgroup without a limit says a number beyond any machine, or `max`."""
+"""A cgroup without a limit says `max`, or a number above this."""
 
 
 class ResourceGate:
-    """Asks the machine before an agent starts."""
+    """Checks the machine before an agent starts."""
 
     def __init__(self, folders: Sequence[str], read: Callable[[Sequence[str]], HostFacts] | None = None) -> None:
-        """Look at the machine, and at the disks of some folders.
-
-        Args:
-            read: reads the facts; another one is for tests.
-        """
+        """Check the machine and the disks of some folders; tests replace `read`."""
         self._folders = folders
-        self._read = read or read_facts  # looked up now, so that a test may put another in its place
+        self._read = read or read_facts  # looked up here, so that tests can replace it
         self._facts: HostFacts | None = None
         self._until = 0.0
         self._starts: deque[float] = deque(maxlen=1000)
         self._notified_at: float | None = None
         self.pressure = ""
-        """Why nothing starts, as of the last look; empty when something may."""
+        """Why no agent may start, as of the last check; empty if one may."""
         self.short = False
-        """Whether the machine lacks something; not so while agents that just started only need time to settle."""
+        """Whether the machine lacks something, apart from the memory kept for agents that have just started."""
         self._refusal = ""
         self._refusals = 0
         self._refused_until = 0.0
@@ -60,17 +56,17 @@ class ResourceGate:
         if now < self._refused_until:
             self.pressure, self.short, self._until = self._refusal, True, self._refused_until
             return False
-        looked = self._facts is None or now >= self._until
-        if self._facts is None or looked:
+        due = self._facts is None or now >= self._until
+        if self._facts is None or due:
             self._facts = self._read(self._folders)
         self.pressure = find_shortage(self._facts, floors, running, len(self._starts)) or ""
         self.short = bool(self.pressure) and find_shortage(self._facts, floors, running) is not None
-        if looked:
+        if due:
             self._until = now + (CHECK_AGAIN_S if self.pressure else FRESH_S)
         return not self.pressure
 
     def note_launch(self) -> None:
-        """An agent was started: its memory is still to be taken."""
+        """Note that an agent was started, which has not allocated all of its memory yet."""
         self._starts.append(time.monotonic())
 
     def record_refusal(self, refusal: str) -> None:
@@ -83,8 +79,8 @@ class ResourceGate:
         """Forget refused starts, as a start went well."""
         self._refusal, self._refusals, self._refused_until = "", 0, 0.0
 
-    def report_shortage(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
-        """Keep the alert up for as long as the machine lacks something, and send a notification now and then."""
+    def report_shortage(self, alerts: Alerts, notify: Callable[[Notice], None], now: Callable[[], str]) -> None:
+        """Raise an alert while the machine lacks something, and send a notification now and then."""
         if self._refusal and time.monotonic() > self._refused_until + FORGET_S:
             self.clear_refusal()
         if not self.short and not self._refusal:
@@ -94,20 +90,20 @@ class ResourceGate:
         alerts.warn("pressure", text)
         if self._notified_at is None or time.monotonic() - self._notified_at >= NOTIFY_AGAIN_S:
             self._notified_at = time.monotonic()
-            tell(Notice(now(), "engine_pressure", text, "warning"))
+            notify(Notice(now(), "engine_pressure", text, "warning"))
 
     def reset(self) -> None:
-        """Nothing waits for the machine any more."""
+        """Forget the last check, as no task waits for the machine any more."""
         self.pressure, self.short, self._facts = "", False, None
 
     @property
     def next_check(self) -> float | None:
-        """When to look again, by the monotonic clock; None while nothing waits for the machine."""
+        """When to check again, by the monotonic clock; None if nothing waits for the machine."""
         return self._until if self.pressure else None
 
 
 def read_facts(folders: Sequence[str]) -> HostFacts:
-    """Read what the system tells; what it does not tell is None."""
+    """Read the facts of the machine; None for those the system does not provide."""
     free, total = read_memory()
     return HostFacts(
         memory_free=free, memory_total=total, disks=_disks(folders), memory_pressure=_pressure("memory"),
@@ -133,7 +129,7 @@ def read_memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]
 
 
 def read_cgroup_limits(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> list[tuple[int, int]]:
-    """Limit and what is left of it in bytes, for each memory cgroup above this process that has a limit; both versions."""
+    """Read limit and remaining bytes of each memory cgroup above this process that has a limit; cgroup v1 and v2."""
     found = []
     for line in _text(membership).splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -164,7 +160,7 @@ def _limit(folder: str, limit_name: str, usage_name: str, cache_name: str) -> tu
 
 
 def _disks(folders: Sequence[str]) -> tuple[Disk, ...]:
-    """One for each file system, by the first folder that lies on it."""
+    """Read each file system once, by the first folder on it."""
     found: dict[int, Disk] = {}
     for folder in folders:
         try:

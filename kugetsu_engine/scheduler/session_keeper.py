@@ -1,4 +1,4 @@
-"""Keeping the sessions that agents report, for the next attempt at the same issue."""
+"""Keeps the sessions that agents report, for the next attempt at the same issue."""
 
 from ..domain.task import Task
 from ..jobs import session_choice
@@ -13,7 +13,7 @@ class SessionKeeper:
         self._context = context
 
     def keep_session(self, task: Task, session_id: str) -> None:
-        """Keep the session of an attempt; where the disk refuses, the attempt's result says it again."""
+        """Keep the session of an attempt. If writing fails, the result of the attempt has it again."""
         server = self._context.settings.current.default_server
         try:
             session_choice.keep_session(self._context.paths, task, session_id, server, self._context.now())
@@ -21,7 +21,7 @@ class SessionKeeper:
             return
 
     def note_result(self, finished: FinishedAttempt) -> None:
-        """An attempt has ended: keep its session, or forget one that the agent does not know any more."""
+        """Keep the session of a finished attempt, or forget one that the agent no longer has."""
         task, attempt = finished.task, finished.attempt
         if attempt.session_id is not None:
             self.keep_session(task, attempt.session_id)

@@ -1,4 +1,4 @@
-"""The shared opencode server, as the engine sees it: a keeper that is started when it is needed, and found by its lock."""
+"""Starts the keeper of the shared opencode server when it is needed; a running keeper is recognized by its lock."""
 
 import os
 import secrets
@@ -19,15 +19,15 @@ from .engine_context import EngineContext
 
 CHECK_S = 2.0
 HEALTH_S = 60.0
-"""Silence after which the server is taken for dead; on a busy machine it may take seconds to answer."""
+"""The server counts as dead after this time without an answer; on a busy machine it may need seconds."""
 HEALTH_CHECK_S = 5.0
 
 
 class SharedServer:
-    """Sees to it that attempts that want the shared server find one."""
+    """Provides the shared server to the attempts that need it."""
 
     def __init__(self, context: EngineContext, *, store: TaskStore, slots: Callable[[], int]) -> None:
-        """Begin; `slots` tells how many agents may run at once."""
+        """`slots` returns how many agents may run at once."""
         self._paths = context.paths
         self._environ = context.environ
         self._settings = context.settings
@@ -38,7 +38,7 @@ class SharedServer:
         self._next_check = 0.0
 
     def check_keeper(self) -> None:
-        """Now and then: start a keeper if attempts are under way that need one, and tell of a server that does not start."""
+        """Start a keeper if active attempts need one, and report a server that does not start; at most every 2 seconds."""
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + CHECK_S
@@ -52,7 +52,7 @@ class SharedServer:
             self._alerts.clear("opencode_server")
 
     def ensure_keeper(self) -> None:
-        """Have a keeper in office whose server was started as one would be now; not by settings that are not whole."""
+        """Make sure that a keeper runs with the current settings. Nothing is started if they cannot be read fully."""
         gaps = self._settings.current.gaps
         if gaps.everything or "opencode" in gaps.agents:
             return
@@ -86,7 +86,7 @@ class SharedServer:
             self._alerts.warn("opencode_server", f"the shared opencode server could not be started: {error}")
 
     def _renew(self, digest: str) -> None:
-        """A keeper is in office: ask it to give its seat up if the settings are others now, and pass on its troubles."""
+        """Ask the running keeper to retire if the settings have changed, and report its faults."""
         state = keeper_protocol.read_status(self._paths.root)
         if state is None:
             return

@@ -1,4 +1,4 @@
-"""What the engine finds in its way when it starts tasks: kept until it has tried again, told to everyone who explains it."""
+"""Obstacles that the engine met when it started tasks, kept until it has tried again."""
 
 import msgspec
 
@@ -20,25 +20,25 @@ class StartObstacles:
         self._paths = context.paths
         self._store = store
         self.trouble = ""
-        """What the disk or the system refused in the last turn."""
+        """The error of disk or system in the last turn."""
         self._issues: set[str] = set()
         self._strangers = 0
         self._preparing: dict[str, str] = {}
 
     def list_current(self) -> Obstacles:
-        """What stands in the way of the next start; what the system refused is tried again, so it does not."""
+        """The obstacles to the next start. Errors of the system are not among them, as the start is tried again."""
         return Obstacles(sorted(self._issues), self._strangers, self._still_preparing())
 
     def summary(self) -> Obstacles:
-        """The same for everyone who explains why nothing has started."""
+        """The obstacles, with the last error of the system, to explain why nothing has started."""
         return msgspec.structs.replace(self.list_current(), trouble=self.trouble)
 
     def blocks_issue(self, issue_key: str) -> bool:
-        """Whether someone else was found at work on an issue."""
+        """Whether another process was found to work on an issue."""
         return issue_key in self._issues
 
     def record_refusal(self, what: slots.SlotRefusal, entry: Entry) -> None:
-        """Take in that a lock was refused which the books say is free."""
+        """Record that a lock was refused that should have been free."""
         if what is slots.SlotRefusal.SLOTS:
             known = len(self._store.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
             self._strangers = max(slots.count_taken_slots(self._paths) - known, 1)
@@ -46,17 +46,17 @@ class StartObstacles:
             self._issues.add(entry.issue_key)
 
     def forget_refusals(self) -> None:
-        """Ask again for the locks that were refused."""
+        """Forget the refused locks, so that they are tried again."""
         self._strangers = 0
         for issue_key in self._issues:
             self._store.release_issue(issue_key)
         self._issues = set()
 
     def record_busy_git(self, entry: Entry, holder: str) -> None:
-        """Take in that a task gave its slot back as git was busy for long in its repository.
+        """Record that a task released its slot because git was busy in its repository.
 
         Args:
-            holder: the task that git works for, as its supervisor wrote it down; it may be none.
+            holder: the task that git works for, as its supervisor wrote it; it may not be a valid id.
         """
         known = parse_task_id(holder)
         if known == holder and holder in self._store.active_ids:
@@ -71,7 +71,7 @@ class StartObstacles:
         return dict(self._preparing)
 
     def is_prepared(self, task_id: str) -> bool:
-        """Whether git has done its work for a task, or nobody works on it any more."""
+        """Whether the worktree of a task is made, or no attempt of it is under way."""
         entry = self._store.entries.get(task_id)
         if entry is None or entry.state != NOTIFIED:
             return True

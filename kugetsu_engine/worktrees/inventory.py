@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from ..client.api import Client
-from ..client.snapshot import ALL_DONE, SnapshotReader
+from ..client.snapshot_reader import ALL_DONE, SnapshotReader
 from ..config.loader import load_settings
 from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of

@@ -15,7 +15,7 @@ from .engine_host import EngineHost
 from .log_feed import LogFeed
 from .merged_feed import MergedFeed
 from .poller import Poller
-from .requests import RequestSender
+from .request_sender import RequestSender
 
 
 class Connection:

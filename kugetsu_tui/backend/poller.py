@@ -12,7 +12,8 @@ from textual.message import Message
 from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.storage.watch import watch
 

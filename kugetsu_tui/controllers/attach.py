@@ -1,6 +1,6 @@
-"""Leaving the screen to another program for a while: the agent's own screen, or a shell, in a task's worktree.
+"""Runs the agent's own screen or a shell in a task's worktree.
 
-Under tmux it gets a window of its own, and the console stays; else the console steps aside until it ends.
+Under tmux it gets a window of its own; else the console gives it the terminal until it ends.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ TMUX_LIMIT_S = 5.0
 
 
 async def attach_session(app: Console, program: ExternalProgram, verb: str, task_id: str, stop: bool = False) -> None:
-    """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
+    """Run `kugetsu attach` or `kugetsu shell` for a task, and report the result."""
     number = format_bare_id(task_id)
     argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
     environ = {**app.connection.client.environ, "KUGETSU_DIR": app.connection.client.paths.root}
@@ -28,8 +28,8 @@ async def attach_session(app: Console, program: ExternalProgram, verb: str, task
     if environ.get("TMUX"):
         app.say(*await app.connection.requests.run_slow(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
         return
-    if not program.possible:
-        app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
+    if not program.is_possible:
+        app.say(f"the console cannot lend its terminal here; in another terminal: kugetsu {verb} {number}", "warning")
         return
     code = await program.run(argv, environ)
     app.say(
@@ -40,10 +40,10 @@ async def attach_session(app: Console, program: ExternalProgram, verb: str, task
 
 
 async def attach_by_hand(app: Console, program: ExternalProgram, verb: str, task: Task) -> None:
-    """Let the operator work by hand where the agent works; ask first if it is at work.
+    """Let the operator attach to a task by hand; a running agent is stopped first, after a question.
 
     Raises:
-        KugetsuError: it cannot be, as far as that can be known before anything is stopped.
+        KugetsuError: it is not possible, as far as that is known before anything is stopped.
     """
     if verb == "attach":
         client = app.connection.client
@@ -54,11 +54,11 @@ async def attach_by_hand(app: Console, program: ExternalProgram, verb: str, task
     lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
     question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
 
-    def answered(yes: bool | None) -> None:
+    def answer(yes: bool | None) -> None:
         if yes:
             app.run_worker(attach_session(app, program, verb, task.id, stop=True), exit_on_error=False)
 
-    app.push_screen(question, answered)
+    app.push_screen(question, answer)
 
 
 def _in_tmux(name: str, argv: list[str], environ: Mapping[str, str], what: str) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def _in_tmux(name: str, argv: list[str], environ: Mapping[str, str], what: str) 
             timeout=TMUX_LIMIT_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"tmux could not be asked for a window: {error}", "warning"
+        return f"tmux did not answer: {error}", "warning"
     if done.returncode:
         return f"tmux opened no window: {done.stderr.decode('utf-8', 'replace').strip()}", "warning"
     return f"{what} opens in another window of tmux: {name}", "text"

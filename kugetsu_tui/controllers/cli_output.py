@@ -1,4 +1,4 @@
-"""Verbs whose words the console shows as the command line prints them: `:doctor`, `:usage`, `:worktrees` and their like."""
+"""Verbs whose output the console shows as the command line prints it: `:doctor`, `:usage`, `:worktrees` and others."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,6 @@ from typing import Any
 
 from kugetsu_engine.cli.output import COLUMNS
 from kugetsu_engine.domain.text.quantities import format_size
-from kugetsu_engine.errors import UsageError
 from kugetsu_engine.process.interpreter import build_cli_command
 
 from ..console import Console
@@ -18,90 +17,94 @@ from ..modals.text_dialog import compute_text_width
 from . import external_programs
 
 MAX_LISTED = 8
-"""Lines of what would go that a question shows."""
+"""Lines of what would be removed that a question shows."""
 _CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
 
 
-async def show_output(app: Console, words: Sequence[str]) -> None:
-    """Run a verb and show what it prints; ask before something is removed."""
-    if app.connection.client.read_only and is_changing(words):
-        raise UsageError("read-only: nothing is changed")
-    if not is_removing(words):
-        await _show(app, words)
-        return
-    code, told, complaint = await _printed(app, [*words, "--dry-run", "--json"])
-    if code != 0:
-        _tell(app, words, told, complaint)
-        return
-    documents = json.loads(told)
-    going = [_line_of(one) for one in documents if _goes(one)]
-    if not going:
-        kept = [f"keeps {_line_of(one)}\n" for one in documents]
-        _tell(app, words, "".join(kept) or "nothing to remove", complaint)
-        return
-    more = [f"and {len(going) - MAX_LISTED} more"] if len(going) > MAX_LISTED else []
+async def show_output(app: Console, argv: Sequence[str]) -> None:
+    """Run a verb and show what it prints; ask before something is removed.
 
-    def answered(yes: bool | None) -> None:
+    Raises:
+        KugetsuError: it would change something, and the console is read-only.
+    """
+    if is_changing(argv):
+        app.connection.client.refuse_if_read_only()
+    if not is_removing(argv):
+        await _run_and_show(app, argv)
+        return
+    code, output, errors = await _run(app, [*argv, "--dry-run", "--json"])
+    if code != 0:
+        _show(app, argv, output, errors)
+        return
+    documents = json.loads(output)
+    removed = [_format_line(document) for document in documents if _would_be_removed(document)]
+    if not removed:
+        kept = [f"keeps {_format_line(document)}\n" for document in documents]
+        _show(app, argv, "".join(kept) or "nothing to remove", errors)
+        return
+    more = [f"and {len(removed) - MAX_LISTED} more"] if len(removed) > MAX_LISTED else []
+
+    def answer(yes: bool | None) -> None:
         if yes:
-            app.run_worker(_show(app, [*words, "--yes"] if words[0] == "prune" else words), exit_on_error=False)
+            app.run_worker(_run_and_show(app, [*argv, "--yes"] if argv[0] == "prune" else argv), exit_on_error=False)
         else:
             app.say("nothing was done")
 
-    question = "Remove what belongs to no issue?" if words[0] == "prune" else "Remove these worktrees?"
-    app.push_screen(Confirm(question, [*going[:MAX_LISTED], *more], yes="Remove"), answered)
+    question = "Remove what belongs to no issue?" if argv[0] == "prune" else "Remove these worktrees?"
+    app.push_screen(Confirm(question, [*removed[:MAX_LISTED], *more], yes="Remove"), answer)
 
 
-def _goes(document: Mapping[str, Any]) -> bool:
-    """Whether what a dry run lists would be removed: what belongs to no issue, or a worktree."""
+def _would_be_removed(document: Mapping[str, Any]) -> bool:
+    """Whether an entry of a dry run, of `prune` or of `worktrees`, would be removed."""
     return not document["kept"] if "kept" in document else bool(document["safe"])
 
 
-def _line_of(document: Mapping[str, Any]) -> str:
+def _format_line(document: Mapping[str, Any]) -> str:
     name = document.get("issue_ref") or document.get("slug") or f"{document['kind']} {document['path']}"
     size = f", {format_size(document['size_bytes'])}" if "size_bytes" in document else ""
     return clean(f"{name}{size}: {document['why']}", 300)
 
 
-def is_removing(words: Sequence[str]) -> bool:
-    """Whether a verb takes something away for good."""
-    return (words[0] == "prune" or (words[0] == "worktrees" and "--clean" in words)) and not {"--dry-run", "--help", "-h"} & {
-        *words
-    }
+def is_removing(argv: Sequence[str]) -> bool:
+    """Whether a verb removes something for good."""
+    removes = argv[0] == "prune" or (argv[0] == "worktrees" and "--clean" in argv)
+    return removes and not {"--dry-run", "--help", "-h"} & {*argv}
 
 
-def is_changing(words: Sequence[str]) -> bool:
+def is_changing(argv: Sequence[str]) -> bool:
     """Whether a verb changes anything."""
-    if words[0] == "server":
-        return words[1:2] in (["add"], ["remove"]) or (words[1:2] == ["default"] and len(words) > 2)
-    return bool(_CHANGING & {*words}) or is_removing(words)
+    if argv[0] == "server":
+        return argv[1:2] in (["add"], ["remove"]) or (argv[1:2] == ["default"] and len(argv) > 2)
+    return bool(_CHANGING & {*argv}) or is_removing(argv)
 
 
-async def _show(app: Console, words: Sequence[str]) -> None:
-    _, told, complaint = await _printed(app, words)
-    if is_changing(words):
+async def _run_and_show(app: Console, argv: Sequence[str]) -> None:
+    _, output, errors = await _run(app, argv)
+    if is_changing(argv):
         app.connection.poller.reload()
-    _tell(app, words, told, complaint)
+    _show(app, argv, output, errors)
 
 
-def _tell(app: Console, words: Sequence[str], told: str, complaint: str) -> None:
-    """One line is an answer; more is something to read."""
-    lines = [line.rstrip() for line in f"{told}{complaint}".splitlines()]
-    full = [line for line in lines if line]
-    if len(full) > 1:
+def _show(app: Console, argv: Sequence[str], output: str, errors: str) -> None:
+    """Show a single line in the message bar, more in a dialog."""
+    lines = [line.rstrip() for line in f"{output}{errors}".splitlines()]
+    text_lines = [line for line in lines if line]
+    if len(text_lines) > 1:
         if app.active_screen is not None:
             app.active_screen.clear_message()
-        app.push_screen(OutputDialog(f"kugetsu {' '.join(words)}", lines))
+        app.push_screen(OutputDialog(f"kugetsu {' '.join(argv)}", lines))
     else:
-        app.say(clean(" ".join(full).removeprefix("kugetsu: "), 400) or "it has nothing to say", "text" if told else "warning")
+        message = clean(" ".join(text_lines).removeprefix("kugetsu: "), 400)
+        app.say(message or "it printed nothing", "text" if output else "warning")
 
 
-async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
+async def _run(app: Console, argv: Sequence[str]) -> tuple[int, str, str]:
     connection = app.connection
-    app.say(clean(f"kugetsu {' '.join(words)} …", 200))
+    app.say(clean(f"kugetsu {' '.join(argv)} …", 200))
     environ = {
         **connection.client.environ, "KUGETSU_DIR": connection.client.paths.root,
         "PYTHONIOENCODING": "ascii" if is_ascii_only() else "utf-8",
         COLUMNS: str(compute_text_width(app.size.width, OutputDialog.WIDEST)),
     }  # fmt: skip
-    command = build_cli_command(*words)
+    command = build_cli_command(*argv)
     return await connection.requests.run_slow(lambda: external_programs.run_captured(command, connection.folder, environ))

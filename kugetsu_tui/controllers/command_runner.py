@@ -1,8 +1,9 @@
-"""The command line of the console: what was typed is done, or it is said why not."""
+"""The console's command line: runs what was typed, or reports why not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
@@ -25,7 +26,7 @@ PANES = {
     "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
     "done": "the list of ended tasks", "diff": "the diff", "files": "the files", "merged": "all logs as one",
 }  # fmt: skip
-"""What help calls the place one comes from."""
+"""How help calls the panes."""
 
 
 class CommandRunner:
@@ -44,29 +45,29 @@ class CommandRunner:
 
     def action_command(self, text: str = "") -> None:
         """Ask for a command."""
-        self._app.push_screen(CommandLine(self._preferences.lines, self._preferences.known(), text), self.typed)
+        self._app.push_screen(CommandLine(self._preferences.lines, self._preferences.known(), text), self.run_typed)
 
     def action_jump(self) -> None:
         """Ask for the number of a task."""
         self.action_command("#")
 
     def action_help(self) -> None:
-        """Show the keys of the place, and do what is chosen."""
+        """Show the keys of the pane, and perform what is chosen."""
         screen = self._app.active_screen
         if screen is None:
             return
         now = screen.get_context()
 
-        def chosen(does: Action | str | None) -> None:
-            if isinstance(does, Action):
-                screen.perform(does)
-            elif does is not None:
-                self.action_command(f"{does} ")
+        def run(choice: Action | str | None) -> None:
+            if isinstance(choice, Action):
+                screen.perform(choice)
+            elif choice is not None:
+                self.action_command(f"{choice} ")
 
-        self._app.push_screen(Help(self._app.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"), chosen)
+        self._app.push_screen(Help(self._app.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"), run)
 
-    def typed(self, text: str | None) -> None:
-        """Do what was typed; what is wrong with it is said."""
+    def run_typed(self, text: str | None) -> None:
+        """Run a typed command, or report what is wrong with it."""
         if text is None or not text.strip():
             return
         self._preferences.keep_line(text)
@@ -81,7 +82,7 @@ class CommandRunner:
         screen = self._app.active_screen
         if screen is None:
             return
-        if self._replay_controller.on and command.verb not in OF_PAST:
+        if self._replay_controller.is_on and command.verb not in OF_PAST:
             self._app.say(REPLAY_REFUSAL, "warning")
         elif command.verb in ("quit", "help", "theme", "undo", "plan", "engine"):
             self._run_here(command)
@@ -92,12 +93,12 @@ class CommandRunner:
         elif command.verb == "sort":
             self._preferences.sort(screen.focused_pane, command.args["by"], command.args["backwards"])
         elif command.verb in REPORTS or "words" in command.args:
-            self._report([command.verb, *command.args["words"]], screen)
+            self._show_output([command.verb, *command.args["words"]], screen)
         elif command.args.keys() == {"file"}:
-            self._report(["enqueue", "--file", command.args["file"]], screen)
+            self._show_output(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
             self._app.run_worker(
-                notification_channels.run_notify_command(self._app, command, [task.id for task in screen.list_targets()]),
+                notification_channels.run_notify_command(self._app, command, [task.id for task in screen.list_target_tasks()]),
                 exit_on_error=False,
             )
         elif command.verb in OF_ISSUES:
@@ -113,54 +114,46 @@ class CommandRunner:
         else:
             self._run_on_tasks(command, screen)
 
-    def _report(self, words: list[str], screen: ActiveScreen) -> None:
+    def _show_output(self, argv: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
-        if words == ["context"]:
-            words += [format_id(task.id) for task in screen.list_targets()[:1]]
-        self._app.run_worker(cli_output.show_output(self._app, words), exit_on_error=False)
+        if argv == ["context"]:
+            argv += [format_id(task.id) for task in screen.list_target_tasks()[:1]]
+        self._app.run_worker(cli_output.show_output(self._app, argv), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
-        """Have ended tasks removed, after a question: it cannot be taken back."""
-        if self._app.connection.client.read_only or self._app.state is None:
-            self._app.connection.requests.send("clear", **args)  # refused, and it is said why
-            return
+        """Have ended tasks removed, after a question: it cannot be undone."""
+        self._app.connection.client.refuse_if_read_only()
         age = args.get("older_than_s")
-        what = (
-            f"that ended more than {format_span(float(age))} ago"
-            if age
-            else f"that ended, {self._app.state.snapshot.done_count} of them"
-        )
+        count = f", {self._app.state.snapshot.done_count} of them" if self._app.state is not None else ""
+        which = f"that ended more than {format_span(float(age))} ago" if age else f"that ended{count}"
         lines = [
-            f"All tasks {what}, are removed with their logs and what is known of their attempts.",
+            f"All tasks {which}, are removed with their logs and what is known of their attempts.",
             "Worktrees and branches are kept.",
         ]
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._app.connection.requests.send("clear", **args)
-            else:
-                self._app.say("nothing was done")
-
-        self._app.push_screen(Confirm("Remove ended tasks?", lines, yes="Remove them"), answered)
+        self._ask(Confirm("Remove ended tasks?", lines, yes="Remove them"), "clear", args)
 
     def _ask_stop_all(self, args: Mapping[str, Any]) -> None:
-        """Have the queue paused and every agent stopped, after a question where an agent would lose its attempt."""
+        """Have the queue paused and every agent stopped, after a question if an agent would lose its attempt."""
+        self._app.connection.client.refuse_if_read_only()
         agents = self._app.state.snapshot.active if self._app.state is not None else ()
-        if self._app.connection.client.read_only or not agents:
+        if not agents:
             self._app.connection.requests.send("stop_all", **args)
             return
         lines = [
-            f"{format_names([one.task for one in agents])}: the attempts are lost, worktrees and branches are kept.",
+            f"{format_names([agent.task for agent in agents])}: the attempts are lost, worktrees and branches are kept.",
             "The queue is paused first, so nothing starts in their place.",
         ]
+        question = Confirm(f"Stop all {format_count(len(agents), 'agent')}?", lines, yes="Stop all")
+        self._ask(question, "stop_all", args)
 
-        def answered(yes: bool | None) -> None:
+    def _ask(self, question: Confirm, verb: str, args: Mapping[str, Any]) -> None:
+        def answer(yes: bool | None) -> None:
             if yes:
-                self._app.connection.requests.send("stop_all", **args)
+                self._app.connection.requests.send(verb, **args)
             else:
                 self._app.say("nothing was done")
 
-        self._app.push_screen(Confirm(f"Stop all {format_count(len(agents), 'agent')}?", lines, yes="Stop all"), answered)
+        self._app.push_screen(question, answer)
 
     def _run_here(self, command: Command) -> None:
         if command.verb == "quit":
@@ -177,40 +170,44 @@ class CommandRunner:
             self._app.say(*self._change_theme(str(command.args["name"])))
 
     def _run_on_tasks(self, command: Command, screen: ActiveScreen) -> None:
-        named = {task: None for task in command.tasks}
-        tasks = list(named) or [task.id for task in screen.list_targets()]
-        if not tasks:
+        task_ids = list(dict.fromkeys(command.tasks)) or [task.id for task in screen.list_target_tasks()]
+        snapshot = self._app.state.snapshot if self._app.state is not None else None
+        if not task_ids:
             self._app.say("which task? none is selected", "warning")
         elif command.verb == "show":
-            self._views.open_task(tasks[0], None)
+            self._views.open_task(task_ids[0], None)
         elif command.verb == "diff":
-            self._views.open_diff(tasks[0])
+            self._views.open_diff(task_ids[0])
         elif command.verb in ("attach", "shell"):
-            task = self._app.state.snapshot.find_task(tasks[0]) if self._app.state is not None else None
+            task = snapshot.find_task(task_ids[0]) if snapshot is not None else None
             if (reason := require_writable(screen.get_context())) is not None:
                 self._app.say(reason, "warning")
             elif task is None:
-                self._app.say(f"there is no {format_id(tasks[0])} in the lists", "warning")
+                self._app.say(f"there is no {format_id(task_ids[0])} in the lists", "warning")
             else:
                 self._views.attach_session(command.verb, task)
         elif command.verb == "edit" and not command.args:
-            self._views.edit_task(tasks[0])
+            self._views.edit_task(task_ids[0])
         else:
-            if command.verb in ("kill", "cancel") and not self._app.connection.client.read_only and self._app.state is not None:
-                found = [task for task_id in tasks if (task := self._app.state.snapshot.find_task(task_id)) and not task.ended]
-                asked = {task.id for task in found}
-                if found:
-                    TaskActions(self._app, screen).action_stop(bool(command.args.get("now")), found)
-                tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
-            if tasks:
-                self._app.connection.requests.send_all([(command.verb, task_id, command.args) for task_id in tasks])
+            if command.verb in ("kill", "cancel") and snapshot is not None:
+                task_ids = self._stop_tasks(task_ids, bool(command.args.get("now")), screen, snapshot)
+            if task_ids:
+                self._app.connection.requests.send_all([(command.verb, task_id, command.args) for task_id in task_ids])
+
+    def _stop_tasks(self, task_ids: Sequence[str], now: bool, screen: ActiveScreen, snapshot: Snapshot) -> list[str]:
+        """Stop tasks as their key does; returns the others, for the engine to refuse with a reason."""
+        self._app.connection.client.refuse_if_read_only()
+        tasks = [task for task_id in task_ids if (task := snapshot.find_task(task_id)) and not task.ended]
+        TaskActions(self._app, screen).action_stop_tasks(now, tasks)
+        stopped = {task.id for task in tasks}
+        return [task_id for task_id in task_ids if task_id not in stopped]
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
         connection, reference = self._app.connection, args.pop("reference")
-        told = await connection.requests.enqueue(reference, args.pop("message"), **args)
-        found = await connection.requests.run_change(
+        text = await connection.requests.enqueue(reference, args.pop("message"), **args)
+        obstacles = await connection.requests.run_change(
             lambda: connection.client.list_obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
         )
-        if found:
-            told += f"; as things stand it cannot run: {'; '.join(one.text for one in found)}"
-        self._app.say(told, "warning" if found else "good")
+        if obstacles:
+            text += f"; as things stand it cannot run: {'; '.join(obstacle.text for obstacle in obstacles)}"
+        self._app.say(text, "warning" if obstacles else "good")

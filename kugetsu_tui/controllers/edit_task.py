@@ -1,4 +1,4 @@
-"""Editing a waiting task: in the operator's own editor while the console stands aside, or in a form where there is none."""
+"""Edits a waiting task: in the operator's editor, which gets the terminal, or in a form where there is none."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .task_warnings import list_agents, list_warnings
 
 
 async def edit_by_hand(app: Console, program: ExternalProgram, task_id: str) -> None:
-    """Edit one task from beginning to end; it cannot start meanwhile."""
+    """Edit one task; it cannot start meanwhile."""
     client = app.connection.client
     try:
         editor = find_editor(client.environ)
@@ -25,24 +25,24 @@ async def edit_by_hand(app: Console, program: ExternalProgram, task_id: str) -> 
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
         return
-    if editor is None or not program.possible:
+    if editor is None or not program.is_possible:
         _open_form(app, edit)
         return
     finished = False
     try:
-        finished = await _outside(app, program, edit, editor)
+        finished = await _edit_in_editor(app, program, edit, editor)
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
     finally:
         await _end(app, edit, finished)
 
 
-async def _outside(app: Console, program: ExternalProgram, edit: Edit, editor: list[str]) -> bool:
-    """Edit in the operator's editor until the text makes sense and the engine takes it."""
+async def _edit_in_editor(app: Console, program: ExternalProgram, edit: Edit, editor: list[str]) -> bool:
+    """Run the editor until the text is valid and the engine accepts it."""
     while True:
-        began = time.monotonic()
+        started = time.monotonic()
         code = await program.run([*editor, edit.path], app.connection.client.environ)
-        took_s = time.monotonic() - began
+        took_s = time.monotonic() - started
         changes = await app.connection.requests.run_change(partial(judge_text, edit, code, took_s))
         if changes is None:
             continue
@@ -56,20 +56,20 @@ async def _outside(app: Console, program: ExternalProgram, edit: Edit, editor: l
 
 
 async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | None:
-    """Have the engine change the task; returns what it has against it.
+    """Have the engine change the task; returns why it refused, or None.
 
     Raises:
-        KugetsuError: it cannot be changed at all any more, or no answer came.
+        KugetsuError: the task can no longer be changed at all, or no answer came.
     """
-    wish = Request("edit", edit.task.id, dict(changes))
+    request = Request("edit", edit.task.id, dict(changes))
     try:
-        [answer] = await app.connection.requests.run_change(lambda: app.connection.client.send_requests([wish]))
+        [answer] = await app.connection.requests.run_change(lambda: app.connection.client.send_requests([request]))
     except NoAnswer:
         raise
     except KugetsuError as error:
         return str(error)
     if answer.ok:
-        app.post_message(summarize_answers([wish], [answer]))
+        app.post_message(summarize_answers([request], [answer]))
         return None
     if answer.exit_code in (Conflict.exit_code, 4):
         raise KugetsuError(format_answer(answer), describe_kept_text(edit))
@@ -81,32 +81,32 @@ async def _end(app: Console, edit: Edit, finished: bool) -> None:
 
 
 def _open_form(app: Console, edit: Edit) -> None:
-    """Edit in a form; what was typed is kept when it is left."""
+    """Edit in a form; what was typed is kept when it is closed."""
     fields, message = edit.read_form()
     latest: list[FormDraft] = []
 
-    def put(draft: FormDraft) -> None:
+    def write(draft: FormDraft) -> None:
         edit.write_form(fields | draft.fields(), draft.message)
 
     async def submit(draft: FormDraft) -> str:
-        await app.connection.requests.run_change(partial(put, draft))
+        await app.connection.requests.run_change(partial(write, draft))
         changes = edit.read_changes()
         if changes and (refused := await _apply(app, edit, changes)) is not None:
             raise KugetsuError(refused)
         return "" if changes else "nothing was changed"
 
-    async def end(told: str | None) -> None:
-        if told is None and latest:
-            await app.connection.requests.run_change(partial(put, latest[-1]))
-        keeps = told is None and edit.has_text
-        await _end(app, edit, told is not None)
-        if told:
-            app.say(told)
-        elif told is None:
-            app.say("nothing was changed; the text is kept for the next e" if keeps else "nothing was changed")
+    async def end(result: str | None) -> None:
+        if result is None and latest:
+            await app.connection.requests.run_change(partial(write, latest[-1]))
+        is_kept = result is None and edit.has_text
+        await _end(app, edit, result is not None)
+        if result:
+            app.say(result)
+        elif result is None:
+            app.say("nothing was changed; the text is kept for the next e" if is_kept else "nothing was changed")
 
-    def left(told: str | None) -> None:
-        app.run_worker(end(told), exit_on_error=False)
+    def on_close(result: str | None) -> None:
+        app.run_worker(end(result), exit_on_error=False)
 
     draft = FormDraft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
@@ -114,4 +114,4 @@ def _open_form(app: Console, edit: Edit) -> None:
         title=f"Edit {edit.task.shown}",
         check=partial(list_warnings, app.connection), yes="Change it", short_yes="Change it", fixed_reference=True,
     )  # fmt: skip
-    app.push_screen(form, left)
+    app.push_screen(form, on_close)

@@ -1,4 +1,4 @@
-"""Other programs: the terminal is lent to one for a while, or what one prints is read."""
+"""Runs other programs: with the console's terminal, or to read their output."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ from ..backend.worker_thread import WorkerThread
 from ..terminal.driver import TerminalDriver
 
 TMUX_LIMIT_S = 5.0
-PRINTING_LIMIT_S = 120.0
+OUTPUT_LIMIT_S = 120.0
 HANG_UP_S = 1.0
 """How long a program has to end once its terminal is taken away."""
 
 
 class ExternalProgram:
-    """The program that has the terminal, if one has: the only place where the console steps aside, and it always comes back."""
+    """Lends the terminal to one program at a time and always takes it back; the only place that does."""
 
     def __init__(self, app: App[Any], driver: Callable[[], Driver | None]) -> None:
         self._app = app
@@ -34,7 +34,7 @@ class ExternalProgram:
         self._leaving = False
 
     @property
-    def possible(self) -> bool:
+    def is_possible(self) -> bool:
         """Whether the terminal can be lent: not in a test's driver without a terminal, nor in a browser."""
         driver = self._driver()
         return driver is not None and driver.can_suspend
@@ -42,40 +42,40 @@ class ExternalProgram:
     async def run(self, command: Sequence[str], environ: Mapping[str, str], folder: str | None = None) -> int:
         """Lend the terminal to a program until it ends; returns its exit code, negative for a signal.
 
-        The event loop goes on meanwhile, as whatever ends the console must be heard at any time.
+        The event loop goes on meanwhile, so that signals can still end the console.
 
         Raises:
-            KugetsuError: it cannot be run; the console has its terminal again, or never gave it away.
+            KugetsuError: it cannot be run; the console has its terminal.
         """
         if self._process is not None or self._leaving:
             raise KugetsuError("another program has the terminal already")
-        _check_runs(command[0], environ)
-        self._step_aside()
+        _check_executable(command[0], environ)
+        self._suspend_app()
         try:
             process = self._process = _start(command, environ, folder)
             return await self._waits.run(process.wait)
         finally:
-            left, self._process = self._process, None
-            if left is not None and not _has_ended(left, 0.0):  # the console leaves, and nothing here waits any more
-                _send(left, signal.SIGHUP)
-                if not _has_ended(left, HANG_UP_S):
-                    _send(left, signal.SIGKILL)
+            running, self._process = self._process, None
+            if running is not None and not _has_ended(running, 0.0):  # cancelled, as the console leaves
+                _send_signal(running, signal.SIGHUP)
+                if not _has_ended(running, HANG_UP_S):
+                    _send_signal(running, signal.SIGKILL)
             if not self._leaving:
-                self._come_back()
+                self._resume_app()
 
     async def end(self) -> None:
-        """Take the terminal away from the program, as a window that is closed does; the console is about to end."""
+        """End the program as closing a terminal window does; the console is about to end."""
         self._leaving = True
         process = self._process
         if process is None:
             return
-        _send(process, signal.SIGHUP)
+        _send_signal(process, signal.SIGHUP)
         watch = WorkerThread("kugetsu-program-end")
         if not await watch.run(lambda: _has_ended(process, HANG_UP_S)):
-            _send(process, signal.SIGKILL)
+            _send_signal(process, signal.SIGKILL)
         watch.close()
 
-    def _step_aside(self) -> None:
+    def _suspend_app(self) -> None:
         driver = self._driver()
         self._app.app_suspend_signal.publish(self._app)
         if isinstance(driver, TerminalDriver):
@@ -83,7 +83,7 @@ class ExternalProgram:
         elif driver is not None:
             driver.suspend_application_mode()
 
-    def _come_back(self) -> None:
+    def _resume_app(self) -> None:
         driver = self._driver()
         if isinstance(driver, TerminalDriver):
             driver.resume_terminal()
@@ -92,7 +92,7 @@ class ExternalProgram:
         self._app.app_resume_signal.publish(self._app)
 
 
-def _check_runs(program: str, environ: Mapping[str, str]) -> None:
+def _check_executable(program: str, environ: Mapping[str, str]) -> None:
     if shutil.which(program, path=environ.get("PATH", os.defpath)) is None:
         there = os.path.exists(program)
         raise KugetsuError(f"{program} cannot run: {'it is not executable' if there else 'there is no such program'}")
@@ -112,8 +112,8 @@ def _has_ended(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:
     return process.poll() is not None
 
 
-def _send(process: "subprocess.Popen[bytes]", number: int) -> None:
-    """Send a signal to a program and all it has started: a shell in between would keep it to itself."""
+def _send_signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """Send a signal to a program and its descendants: a shell would not pass it on."""
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -123,32 +123,32 @@ def _send(process: "subprocess.Popen[bytes]", number: int) -> None:
 
 
 def run_captured(command: Sequence[str], folder: str | None, environ: Mapping[str, str]) -> tuple[int, str, str]:
-    """Run a program that asks nothing, off the event loop; returns its exit code, what it printed, and its complaints.
+    """Run a program without input, off the event loop; returns its exit code, its output and its error output.
 
     Raises:
         KugetsuError: the program cannot be run, or does not end.
     """
     try:
         done = subprocess.run(
-            command, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=PRINTING_LIMIT_S,
+            command, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=OUTPUT_LIMIT_S,
             check=False,
         )  # fmt: skip
     except OSError as error:
         raise KugetsuError(f"{command[0]} cannot run: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise KugetsuError(f"no end after {PRINTING_LIMIT_S:.0f} s, it was stopped") from None
+        raise KugetsuError(f"stopped: it did not end within {OUTPUT_LIMIT_S:.0f} s") from None
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
 def copy_to_tmux(text: str, environ: Mapping[str, str]) -> str | None:
-    """Put a text into tmux's buffer, and hand it on to the clipboard of its own terminal if tmux may do that.
+    """Put a text into tmux's buffer, and into the clipboard of its terminal if tmux may do that.
 
     Returns:
-        where it is, in words; None where tmux did not take it.
+        what was done with it, for a message; None if tmux refused it.
     """
     try:
-        done = _tmux(["load-buffer", "-w", "-"], environ, text)
-        allowed = _tmux(["show-options", "-sv", "set-clipboard"], environ)
+        done = _run_tmux(["load-buffer", "-w", "-"], environ, text)
+        allowed = _run_tmux(["show-options", "-sv", "set-clipboard"], environ)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if done.returncode:
@@ -158,7 +158,7 @@ def copy_to_tmux(text: str, environ: Mapping[str, str]) -> str | None:
     return "is in tmux's buffer, and was sent to the clipboard of its terminal"
 
 
-def _tmux(words: Sequence[str], environ: Mapping[str, str], text: str = "") -> "subprocess.CompletedProcess[bytes]":
+def _run_tmux(argv: Sequence[str], environ: Mapping[str, str], text: str = "") -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        ["tmux", *words], input=text.encode(), env=dict(environ), capture_output=True, timeout=TMUX_LIMIT_S, check=False
+        ["tmux", *argv], input=text.encode(), env=dict(environ), capture_output=True, timeout=TMUX_LIMIT_S, check=False
     )

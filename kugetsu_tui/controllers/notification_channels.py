@@ -1,4 +1,4 @@
-"""`:notify`: muting tasks, and trying every way of telling the operator something."""
+"""`:notify`: mutes tasks, and sends a test message through every channel."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,24 +13,23 @@ from . import terminal_notifications
 
 
 async def run_notify_command(app: Console, command: Command, selected: Sequence[str]) -> None:
-    """Do what `:notify` was asked to."""
+    """Run `:notify`; without names it is about the selected tasks."""
     if command.args["how"] == "test":
-        await _try_all(app)
+        await _send_tests(app)
         return
     client = app.connection.client
     names = command.tasks or ([ALL] if command.args["all"] else selected)
     for name in names:
-        text = await app.connection.requests.run_change(partial(client.mute, name, command.args["for_s"]))
-        app.say(text, "good")
+        app.say(await app.connection.requests.run_change(partial(client.mute, name, command.args["for_s"])), "good")
     if not names:
         app.say("which task? none is selected", "warning")
 
 
-async def _try_all(app: Console) -> None:
-    """Try every way, and say which was tried and how it went; only the operator knows what arrived."""
+async def _send_tests(app: Console) -> None:
+    """Send a test through every channel and list the results; only the operator knows what arrived."""
     settings, environ = app.connection.settings.notify, app.connection.client.environ
     app.write(terminal_notifications.build_attention_sequence("a test: this is how you are told", settings, environ))
     here = [(("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.describe_test(settings, environ)]
-    tried = await app.connection.requests.run_slow(app.connection.client.send_test_notifications)
-    there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in tried]
+    results = await app.connection.requests.run_slow(app.connection.client.send_test_notifications)
+    there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in results]
     app.push_screen(TaskEventsDialog("How you are told: which of these reached you?", [*here, *there]))

@@ -1,4 +1,4 @@
-"""What the operator chose for the lists and typed before: applied, changed, and kept between runs."""
+"""Sorting and filters of the lists, times in logs and typed commands: applied, changed, and kept between runs."""
 
 import msgspec
 
@@ -16,79 +16,75 @@ from .preferences_file import MAX_LENGTH, ListPreference
 
 KEPT = frozenset({"agents", "queue", "done", "notices"})
 COMPLETED = 100
-"""Tasks of each kind that the command line completes."""
+"""Tasks in each state that the command line completes."""
 
 
 class Preferences:
-    """The choices of one console; a read-only one keeps nothing."""
+    """The preferences of one console; a read-only one does not save them."""
 
     def __init__(self, app: StateConsole) -> None:
         self._app = app
-        self._kept = preferences_file.load(app.connection.client.paths)
+        self._kept = preferences_file.load_preferences(app.connection.client.paths)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What was typed into the command line, the last one last."""
+        """Typed command lines, the newest last."""
         return self._kept.typed
 
     def keep_line(self, line: str) -> None:
-        """Remember a line of the command line."""
+        """Keep a typed command line."""
         self._change(self._kept.with_line(line))
 
     def apply(self, pane: RowList) -> None:
-        """Let a list stand as it was left."""
+        """Sort and filter a list as it was left."""
         choice = self._kept.lists.get(pane.id or "")
         if choice is not None:
             pane.filter, pane.sort, pane.backwards = choice.filter, choice.sort, choice.backwards
 
     def keep(self, pane: Pane | None) -> None:
-        """Remember how a list stands."""
+        """Keep how a list is sorted and filtered."""
         if isinstance(pane, RowList) and pane.id in KEPT:
             choice = ListPreference(pane.sort, pane.backwards, pane.filter[:MAX_LENGTH])
             self._change(self._kept.with_list(pane.id, choice))
 
     def apply_to_log(self, log: LogView) -> None:
-        """Let a log stand as logs were left."""
+        """Show times in a log if logs were left that way."""
         log.show_times(self._kept.log_times)
 
     def toggle_times(self) -> str:
-        """Show in every log when each line was written, or in none; returns which it is now."""
-        wanted = not self._kept.log_times
-        self._change(msgspec.structs.replace(self._kept, log_times=wanted))
+        """Show or hide in every log when each line was written; returns a message."""
+        show_times = not self._kept.log_times
+        self._change(msgspec.structs.replace(self._kept, log_times=show_times))
         for screen in self._app.screen_stack:
             for log in screen.query(LogView):
                 self.apply_to_log(log)
-        return "times are on: when each line was written" if wanted else "times are off"
+        return "times are on: when each line was written" if show_times else "times are off"
 
     def _change(self, kept: preferences_file.PreferencesFile) -> None:
         if kept == self._kept:
             return
         self._kept = kept
         connection = self._app.connection
-        if not connection.client.read_only:
-            self._app.run_worker(
-                connection.requests.run_change(lambda: preferences_file.save(connection.client.paths, kept)),
-                exit_on_error=False,
-            )
+        connection.requests.remember(lambda: preferences_file.save_preferences(connection.client.paths, kept))
 
     # sorting
 
     def open_menu(self, pane: Pane) -> None:
-        """Ask for the order of a list."""
+        """Ask how to sort a list."""
         if not isinstance(pane, RowList) or len(pane.sorts) < 2:
             self._app.say("this list has one order only", "warning")
             return
 
         now = pane.sort or pane.sorts[0]
 
-        def chosen(name: str | None) -> None:
+        def sort(name: str | None) -> None:
             if name is not None:
                 self.sort(pane, name, name == now and not pane.backwards)
 
-        self._app.push_screen(SortMenu(pane.heading.lower(), pane.sorts, now, pane.backwards), chosen)
+        self._app.push_screen(SortMenu(pane.heading.lower(), pane.sorts, now, pane.backwards), sort)
 
     def sort(self, pane: Pane | None, by: str, backwards: bool = False) -> None:
-        """Let a list stand in another order, by its name; empty for the one it comes in."""
+        """Sort a list by an order's name; empty for its default order."""
         if not isinstance(pane, RowList) or not pane.sorts:
             self._app.say("this list has one order only", "warning")
             return
@@ -103,17 +99,17 @@ class Preferences:
     # completing
 
     def known(self) -> KnownValues:
-        """What the words of a command may stand for right now."""
+        """The values that the command line completes right now."""
         app, state = self._app, self._app.state
         tasks: dict[str, list[str]] = {}
         if state is not None:
             snapshot = state.snapshot
-            here = [task.id for task in app.active_screen.list_targets()] if app.active_screen is not None else []
-            groups = {"active": [one.task.id for one in snapshot.active], "pending": [one.id for one in snapshot.pending]}
-            groups["ended"] = [one.id for one in snapshot.done]
+            here = [task.id for task in app.active_screen.list_target_tasks()] if app.active_screen is not None else []
+            groups = {"active": [agent.task.id for agent in snapshot.active], "pending": [task.id for task in snapshot.pending]}
+            groups["ended"] = [task.id for task in snapshot.done]
             for status, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
-                tasks[status] = [format_bare_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+                tasks[status] = [format_bare_id(task_id) for task_id in dict.fromkeys([*first, *ids[:COMPLETED]])]
         settings = app.connection.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = app.active_screen.focused_pane if app.active_screen is not None else None

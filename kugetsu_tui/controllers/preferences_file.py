@@ -1,6 +1,6 @@
-"""What the console keeps between runs: the sorting and filter of each list, typed commands, times in logs. In `console.json`.
+"""The file `console.json`, which keeps the console's preferences between runs.
 
-Written by consoles alone; of two, the last one to write wins. What cannot be read is forgotten.
+Only consoles write it; of two, the last one wins. What cannot be read is ignored.
 """
 
 import msgspec
@@ -18,7 +18,7 @@ MAX_PANES = 16
 
 
 class ListPreference(msgspec.Struct, frozen=True):
-    """What was chosen for one list."""
+    """Sorting and filter of one list."""
 
     sort: str = ""
     backwards: bool = False
@@ -26,46 +26,46 @@ class ListPreference(msgspec.Struct, frozen=True):
 
 
 class PreferencesFile(msgspec.Struct, frozen=True):
-    """Everything that is kept."""
+    """The content of the file."""
 
     schema: int = 1
     lists: dict[str, ListPreference] = {}
     """By id of the pane."""
     typed: tuple[str, ...] = ()
-    """Lines of the command line, the last one last."""
+    """Typed command lines, the newest last."""
     log_times: bool = False
     """Whether logs show when each line was written."""
 
-    def with_list(self, pane: str, choice: ListPreference) -> "PreferencesFile":
-        """Return it with another choice for a list."""
-        lists = {name: one for name, one in self.lists.items() if name != pane}
-        if choice != ListPreference():
-            lists[pane] = choice
+    def with_list(self, pane: str, preference: ListPreference) -> "PreferencesFile":
+        """Return a copy with another preference for a list."""
+        lists = {name: other for name, other in self.lists.items() if name != pane}
+        if preference != ListPreference():
+            lists[pane] = preference
         return msgspec.structs.replace(self, lists=lists)
 
     def with_line(self, line: str) -> "PreferencesFile":
-        """Return it with another typed line; each line stands there once."""
-        typed = (*(one for one in self.typed if one != line), line)[-MAX_LINES:]
+        """Return a copy with another typed line; each line is kept once."""
+        typed = (*(other for other in self.typed if other != line), line)[-MAX_LINES:]
         return msgspec.structs.replace(self, typed=typed)
 
 
-def load(paths: StatePaths) -> PreferencesFile:
-    """Read what was kept; nothing where there is none, or it cannot be read."""
+def load_preferences(paths: StatePaths) -> PreferencesFile:
+    """Read the preferences; the defaults if there are none, or they cannot be read."""
     try:
-        found = json_files.decode(files.read(paths.console, MAX_BYTES), PreferencesFile, paths.console)
+        stored = json_files.decode(files.read(paths.console, MAX_BYTES), PreferencesFile, paths.console)
     except (OSError, BadFile):
         return PreferencesFile()
     lists = {
-        pane[:40]: ListPreference(clean(one.sort, 40), one.backwards, clean(one.filter, MAX_LENGTH))
-        for pane, one in list(found.lists.items())[:MAX_PANES]
+        pane[:40]: ListPreference(clean(kept.sort, 40), kept.backwards, clean(kept.filter, MAX_LENGTH))
+        for pane, kept in list(stored.lists.items())[:MAX_PANES]
     }
-    return PreferencesFile(1, lists, tuple(clean(line, MAX_LENGTH) for line in found.typed[-MAX_LINES:]), found.log_times)
+    return PreferencesFile(1, lists, tuple(clean(line, MAX_LENGTH) for line in stored.typed[-MAX_LINES:]), stored.log_times)
 
 
-def save(paths: StatePaths, remembered: PreferencesFile) -> None:
-    """Keep it. What a disk refuses is forgotten, as nothing depends on it."""
+def save_preferences(paths: StatePaths, preferences: PreferencesFile) -> None:
+    """Save the preferences; a failed write is ignored, as nothing depends on them."""
     try:
-        lines = tuple(line for line in remembered.typed if len(line) <= MAX_LENGTH)
-        files.replace(paths.console, msgspec.json.encode(msgspec.structs.replace(remembered, typed=lines)), durable=False)
+        lines = tuple(line for line in preferences.typed if len(line) <= MAX_LENGTH)
+        files.replace(paths.console, msgspec.json.encode(msgspec.structs.replace(preferences, typed=lines)), durable=False)
     except (OSError, BadFile, UnicodeEncodeError):
         return

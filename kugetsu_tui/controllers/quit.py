@@ -1,4 +1,4 @@
-"""Leaving while agents run under this console's engine."""
+"""Leaves the console, with a question while agents run under its engine."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,61 +12,61 @@ from ..modals.quit_dialog import Choice, QuitDialog
 from ..viewmodels.console_state import ConsoleState
 
 CHECK_LIMIT_S = 0.3
-"""How long leaving waits for a look at the agents."""
+"""How long leaving waits for the count of agents."""
 
 
 class QuitFlow:
-    """What is to become of agents and queue when the console goes."""
+    """Decides what happens to agents and queue when the console ends."""
 
     def __init__(self, app: StateConsole, leave: Callable[[], None]) -> None:
         self._app = app
         self._leave = leave
-        self._with_the_last = False
-        """Whether all agents are being stopped, and the console goes with the last of them."""
+        self._leaves_when_stopped = False
+        """Whether all agents are being stopped, and the console leaves when the last one has ended."""
         self._paused = False
-        """Whether the queue has been seen to be paused since then."""
+        """Whether the queue was seen paused since then."""
         self._checks = WorkerThread("kugetsu-quit")
         self.ignores_input = False
-        """Whether keys and clicks are let go: the console leaves or is about to ask, and they were meant for what was there."""
+        """Whether keys and clicks are ignored: they were meant for the screen before the console leaves or asks."""
         self.next_step: str | None = None
-        """`detach` or `drain`: what is to run in the background once the console has gone."""
+        """`detach` or `drain`: the engine that runs in the background after the console; None for no engine."""
         self.farewell = ""
-        """What is to be said in the terminal once the console has gone."""
+        """Printed in the terminal after the console has ended."""
 
     def action_ask_quit(self) -> None:
-        """Leave, or ask what is to become of the agents; no key acts beneath from now on."""
+        """Leave, or ask what to do with running agents; keys are ignored until then."""
         if not self.ignores_input:
             self.ignores_input = True
-            self._app.run_worker(self._begin(), group="quit", exclusive=True, exit_on_error=False)
+            self._app.run_worker(self._leave_or_ask(), group="quit", exclusive=True, exit_on_error=False)
 
-    async def _begin(self) -> None:
-        """Leave or ask, by a look of its own at the agents, as the state may be older than an agent."""
+    async def _leave_or_ask(self) -> None:
+        """Count the agents anew, as the shown state may be older than one of them; then leave or ask."""
         app = self._app
         try:
-            known = app.live_state.snapshot.agents if app.live_state is not None else 0
+            count = app.live_state.snapshot.agents if app.live_state is not None else 0
             if app.connection.engine.is_running:
                 try:
                     by_hand = len(app.live_state.snapshot.by_hand) if app.live_state is not None else 0
                     taken = await asyncio.wait_for(self._checks.run(app.connection.client.count_taken_slots), CHECK_LIMIT_S)
-                    known = max(taken - by_hand, 0)
+                    count = max(taken - by_hand, 0)
                 except (TimeoutError, OSError):
-                    pass  # a disk that hangs keeps nobody here: what was known counts
-            if not (known and app.connection.engine.is_running):
+                    pass  # a disk that hangs must not keep the console open: the known count is used
+            if not (count and app.connection.engine.is_running):
                 self._leave()
                 return
-            await app.push_screen(QuitDialog(known), self._answered)
+            await app.push_screen(QuitDialog(count), self._apply_choice)
         except BaseException:
             self.ignores_input = False
             raise
         self.ignores_input = False
 
     def is_due(self, state: ConsoleState) -> bool:
-        """Whether all agents have been stopped, and the console goes; not if someone lets the queue go on meanwhile."""
-        if not self._with_the_last:
+        """Whether all agents have stopped and the console leaves; not if someone resumed the queue meanwhile."""
+        if not self._leaves_when_stopped:
             return False
         if not state.snapshot.engine.paused:  # or the state is older than the pause
             if self._paused:
-                self._with_the_last = self._paused = False
+                self._leaves_when_stopped = self._paused = False
                 self._app.say("the queue goes on, so the console stays", "warning")
             return False
         self._paused = True
@@ -75,7 +75,7 @@ class QuitFlow:
         self.farewell = f"all agents are stopped; the queue is paused{_waiting(state)}: kugetsu resume goes on"
         return True
 
-    def _answered(self, choice: Choice | None) -> None:
+    def _apply_choice(self, choice: Choice | None) -> None:
         app = self._app
         if choice == "stop":
             app.run_worker(self._stop_all(), group="quit", exclusive=True, exit_on_error=False)
@@ -87,15 +87,15 @@ class QuitFlow:
             self._leave()
 
     async def _stop_all(self) -> None:
-        """Have the engine pause the queue and stop every agent, as one act; the console goes with the last of them."""
+        """Have the engine pause the queue and stop every agent, as one act; the console leaves when the last one has ended."""
         app = self._app
         try:
-            told = await app.connection.requests.run_change(lambda: app.connection.client.do("stop_all"))
+            text = await app.connection.requests.run_change(lambda: app.connection.client.do("stop_all"))
         except KugetsuError as error:
             app.say(f"{error}; the console stays", "danger")
             return
-        app.say(f"{told}; the console closes with the last one")
-        self._with_the_last = True
+        app.say(f"{text}; the console closes with the last one")
+        self._leaves_when_stopped = True
         app.connection.poller.reload()
 
 

@@ -1,6 +1,6 @@
-"""Signals that end or stop the console: heard in any state, by the event loop, which nothing may ever block.
+"""Signals that end or suspend the console, handled by the event loop.
 
-The loop wakes up whichever thread the kernel gives a signal to; handlers of Python run only once the main thread wakes.
+The loop wakes up whichever thread receives a signal; a handler of `signal.signal` runs only once the main thread wakes.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from .external_programs import ExternalProgram
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 FROM_KEYS = (signal.SIGQUIT, signal.SIGINT)
-"""What ctrl+c and ctrl+\\ send while another program has the terminal: they are for that one."""
+"""Sent by ctrl+c and ctrl+\\; while another program has the terminal they are for that program."""
 LIMIT_S = 2.5
-"""So long the console may take to end; then the process ends all the same."""
+"""How long the console may take to end; then the process exits."""
 
 
 def install_handlers(program: ExternalProgram, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
-    """Have the signals that are to end the console end it."""
+    """Install the handlers of signals that end the console."""
     loop = asyncio.get_running_loop()
     ending: list[asyncio.Task[None]] = []
 
@@ -30,7 +30,7 @@ def install_handlers(program: ExternalProgram, leave: Callable[[int], None], get
         await program.end()
         leave(128 + number)
 
-    def heard(number: int) -> None:
+    def handle(number: int) -> None:
         driver = get_driver()
         if isinstance(driver, TerminalDriver):
             if driver.released and number in FROM_KEYS:
@@ -40,16 +40,16 @@ def install_handlers(program: ExternalProgram, leave: Callable[[int], None], get
 
     try:
         for number in ENDING:
-            loop.add_signal_handler(number, heard, number)
+            loop.add_signal_handler(number, handle, number)
     except (NotImplementedError, RuntimeError, ValueError):
-        return  # not in the main thread: someone else looks after signals
+        return  # not in the main thread: signals are handled elsewhere
 
 
 def suspend_process(app: Console, driver: Driver | None) -> None:
-    """Stop the process, with the engine that runs in it, or say why not."""
+    """Suspend the process, with the engine that runs in it, or report why not."""
     if not isinstance(driver, TerminalDriver) or not job_control.has_shell():
         app.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
         return
-    told = "kugetsu is stopped, fg brings it back"
-    told += "; its engine is stopped too: agents go on, nothing new starts" if app.connection.engine.is_running else ""
-    driver.stop_process(told)
+    text = "kugetsu is stopped, fg brings it back"
+    text += "; its engine is stopped too: agents go on, nothing new starts" if app.connection.engine.is_running else ""
+    driver.stop_process(text)

@@ -1,4 +1,4 @@
-"""What the keys about tasks do: to the selected one, or to all that are marked. The ids are taken when the key is pressed."""
+"""The actions about tasks, for the selected one or all marked ones: those at the time the key is pressed."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,35 +16,35 @@ from ..viewmodels.task_summary import find_active
 TaskRequest = tuple[str, str, dict[str, object]]
 """Verb, task, arguments."""
 
-TITLE = 70
-"""Cells of a title in a question: what is lost must be seen below it."""
+TITLE_CELLS = 70
+"""Of a title in a question, so that what is lost can be seen below it."""
 
 
 class TaskActions:
-    """The acts of one screen."""
+    """The actions of one screen."""
 
     def __init__(self, app: Console, screen: ActiveScreen) -> None:
         self._app = app
         self._screen = screen
 
     def _list_possible(self, action_id: str) -> list[Task]:
-        """The marked tasks, or the selected one, to which an action can be done now."""
+        """List the tasks, marked or selected, for which an action is possible now."""
         screen = self._screen
         action = self._app.registry[action_id]
-        return [task for task in screen.list_targets() if action.why_not(screen.get_task_context(task)) is None]
+        return [task for task in screen.list_target_tasks() if action.why_not(screen.get_task_context(task)) is None]
 
     def _send(self, requests: Sequence[TaskRequest]) -> None:
         if requests:
             self._app.connection.requests.send_all(requests)
 
     def action_task_hold(self) -> None:
-        """Hold tasks back; when all of them are held, release them."""
+        """Hold tasks; release them if all of them are held."""
         tasks = self._list_possible("task.hold")
         release = all(task.held for task in tasks)
         self._send([("release" if release else "hold", task.id, {}) for task in tasks if task.held == release])
 
     def action_move_task(self, to: str) -> None:
-        """Move tasks within the queue; several keep their order among each other."""
+        """Move tasks within the queue; several keep their order."""
         state, tasks = self._screen.state, self._list_possible("task.up")
         if state is None or not tasks:
             return
@@ -58,72 +58,75 @@ class TaskActions:
             self._screen.say(f"the marked tasks are the {place} already", "warning")
 
     def action_task_retry(self) -> None:
-        """Try tasks again; several after a question, as that starts as many agents."""
+        """Retry tasks; several after a question, as that starts as many agents."""
         tasks = self._list_possible("task.retry")
         requests: list[TaskRequest] = [("retry", task.id, {}) for task in tasks]
         if len(tasks) < 2:
             self._send(requests)
             return
-        question = Confirm(f"Try {len(tasks)} tasks again?", [format_names(tasks), *self._skipped(tasks)], yes="Try them again")
+        question = Confirm(
+            f"Try {len(tasks)} tasks again?", [format_names(tasks), *self._describe_skipped(tasks)], yes="Try them again"
+        )
         self._ask(question, lambda: self._send(requests))
 
-    def action_stop(self, kill: bool, tasks: Sequence[Task] | None = None) -> None:
-        """Stop agents after one question that names them and what is lost; so also where several tasks leave the queue."""
-        tasks = tasks if tasks is not None else self._list_possible("task.kill" if kill else "task.stop")
+    def action_stop_tasks(self, now: bool, tasks: Sequence[Task] | None = None) -> None:
+        """Stop agents, and cancel waiting tasks, after a question about what is lost; a single cancel needs none.
+
+        Args:
+            now: kill the agents at once instead of giving them time to finish.
+            tasks: those to stop; None for those that the key is about.
+        """
+        tasks = tasks if tasks is not None else self._list_possible("task.kill" if now else "task.stop")
         if not tasks:
             return
-        now: dict[str, object] = {"now": True} if kill else {}
-        requests: list[TaskRequest] = [
-            ("cancel", one.id, {}) if one.state == "pending" else ("kill", one.id, dict(now)) for one in tasks
-        ]
-        if len(tasks) == 1 and tasks[0].state == "pending":  # it can be taken back
-            self._send(requests)
+        if len(tasks) == 1 and tasks[0].state == "pending":  # it can be undone
+            self._app.connection.requests.stop_tasks(tasks, now=now)
             return
-        question = self._one(tasks[0], kill) if len(tasks) == 1 else self._many(tasks, kill)
-        self._ask(question, lambda: self._send(requests))
+        question = self._ask_about_one(tasks[0], now) if len(tasks) == 1 else self._ask_about_many(tasks, now)
+        self._ask(question, lambda: self._app.connection.requests.stop_tasks(tasks, now=now))
 
-    def _one(self, task: Task, kill: bool) -> Confirm:
+    def _ask_about_one(self, task: Task, now: bool) -> Confirm:
         name = clean(f"{task.shown} {shorten_reference(task.issue_ref)}", 120)
         active = find_active(self._screen.state, task.id) if self._screen.state is not None else None
         ran = f"Its agent has run for {format_span(active.elapsed_s)}. " if active else ""
         how = (
             "It is killed at once, without a chance to finish."
-            if kill
+            if now
             else "It gets TERM, and time to finish before it is killed."
         )
         lost = "The attempt is lost; the worktree and its branch are kept."
-        lines = [fit(clean(task.title), TITLE).rstrip(), f"{ran}{how}", lost]
-        return Confirm(f"{'Kill' if kill else 'Stop'} {name}?", lines, yes="Kill it" if kill else "Stop it")
+        lines = [fit(clean(task.title), TITLE_CELLS).rstrip(), f"{ran}{how}", lost]
+        return Confirm(f"{'Kill' if now else 'Stop'} {name}?", lines, yes="Kill it" if now else "Stop it")
 
-    def _many(self, tasks: Sequence[Task], kill: bool) -> Confirm:
+    def _ask_about_many(self, tasks: Sequence[Task], now: bool) -> Confirm:
         running = [task for task in tasks if task.state in ACTIVE]
         waiting = [task for task in tasks if task.state == "pending"]
-        verb = "kill" if kill else "stop"
+        verb = "kill" if now else "stop"
         parts = [f"{verb} {format_count(len(running), 'agent')}"] if running else []
         parts += [f"cancel {format_count(len(waiting), 'waiting task')}"] if waiting else []
         lines = []
         if running:
-            how = "are killed at once" if kill else "get TERM, and time to finish"
+            how = "are killed at once" if now else "get TERM, and time to finish"
             lines += [f"{format_names(running)}: {how}; the attempts are lost, worktrees and branches are kept."]
         if waiting:
             lines += [f"{format_names(waiting)}: out of the queue; u puts them back at their places, for half a minute."]
-        words = " and ".join(parts)
+        title = " and ".join(parts)
         return Confirm(
-            f"{words[0].upper()}{words[1:]}?",
-            [*lines, *self._skipped(tasks)],
+            f"{title[0].upper()}{title[1:]}?",
+            [*lines, *self._describe_skipped(tasks)],
             yes=f"{verb.capitalize() if running else 'Cancel'} all",
         )
 
-    def _skipped(self, tasks: Sequence[Task]) -> list[str]:
-        skipped = len(self._screen.list_targets()) - len(tasks)
+    def _describe_skipped(self, tasks: Sequence[Task]) -> list[str]:
+        skipped = len(self._screen.list_target_tasks()) - len(tasks)
         return [f"{format_count(skipped, 'marked task')} cannot be, and will be left as they are."] if skipped > 0 else []
 
     def _ask(self, question: Confirm, then: Callable[[], None]) -> None:
-        def answered(yes: bool | None) -> None:
+        def answer(yes: bool | None) -> None:
             if yes:
                 then()
                 self._screen.drop_marks()
             else:
                 self._screen.say("nothing was done")
 
-        self._app.push_screen(question, answered)
+        self._app.push_screen(question, answer)

@@ -1,7 +1,7 @@
-"""Calling an operator who looks elsewhere, through the terminal: its bell, and the notifications terminals know how to show.
+"""Calls an operator who is not watching, through the terminal: its bell, and the notifications that terminals can show.
 
-A terminal that knows a sequence passes it to the desktop it stands on, also over ssh; tmux lets it through when
-`allow-passthrough` is on. Every text is cleaned first, as it ends up in a sequence.
+A terminal that knows a sequence passes it to its desktop, also over ssh; tmux passes it on when `allow-passthrough` is on.
+Every text is cleaned, as it becomes part of a sequence.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ KITTY = ("KITTY_WINDOW_ID",)
 
 
 def choose_method(settings: NotifySettings, environ: Mapping[str, str]) -> str:
-    """The sequence that this terminal is asked with: `osc9`, `osc777`, `osc99`, or `off`."""
+    """Choose the kind of sequence that this terminal understands: `osc9`, `osc777`, `osc99`, or `off`."""
     if settings.terminal != "auto":
         return settings.terminal
     term = environ.get("TERM", "")
@@ -30,26 +30,26 @@ def choose_method(settings: NotifySettings, environ: Mapping[str, str]) -> str:
     return "osc9"
 
 
-def build_sequence(text: str, how: str, environ: Mapping[str, str]) -> str:
-    """What is written to the terminal so that it shows a notification; empty for `off`."""
-    words = clean(text, MAX_LENGTH)
-    made = {
-        "osc9": f"\x1b]9;{TITLE}: {words}\a",
-        "osc777": f"\x1b]777;notify;{TITLE};{words.replace(';', ',')}\a",
-        "osc99": f"\x1b]99;i=kugetsu:d=0;{TITLE}\x1b\\\x1b]99;i=kugetsu:p=body;{words}\x1b\\",
-    }.get(how, "")
-    if made and environ.get("TMUX"):
-        return "\x1bPtmux;" + made.replace("\x1b", "\x1b\x1b") + "\x1b\\"
-    return made
+def build_sequence(text: str, method: str, environ: Mapping[str, str]) -> str:
+    """Build the sequence that shows a notification; empty for `off`."""
+    body = clean(text, MAX_LENGTH)
+    built = {
+        "osc9": f"\x1b]9;{TITLE}: {body}\a",
+        "osc777": f"\x1b]777;notify;{TITLE};{body.replace(';', ',')}\a",
+        "osc99": f"\x1b]99;i=kugetsu:d=0;{TITLE}\x1b\\\x1b]99;i=kugetsu:p=body;{body}\x1b\\",
+    }.get(method, "")
+    if built and environ.get("TMUX"):
+        return "\x1bPtmux;" + built.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+    return built
 
 
 def build_attention_sequence(text: str, settings: NotifySettings, environ: Mapping[str, str]) -> str:
-    """Bell and notification, as far as they are wanted."""
+    """Build the sequence for bell and notification, as far as the settings ask for them."""
     return (BELL if settings.bell else "") + build_sequence(text, choose_method(settings, environ), environ)
 
 
 def describe_test(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
-    """What was just sent to the terminal, for the operator to say whether it arrived."""
+    """Describe what was just sent to the terminal, so that the operator can say whether it arrived."""
     how = choose_method(settings, environ)
     through = " through tmux (needs: tmux set -g allow-passthrough on)" if environ.get("TMUX") and how != "off" else ""
     return [

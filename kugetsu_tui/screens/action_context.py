@@ -1,4 +1,4 @@
-"""From the state to what keys and titles need to know of one moment."""
+"""Makes the context of actions, and the titles of logs, from the shown state."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,14 +14,14 @@ NOTHING = [[("nothing is selected", "muted")]]
 
 
 def format_log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
-    """Whose log a pane shows; without its task where that stands above already."""
+    """The title of a log: its attempt, and unless `whole` is false its task."""
     if task is None:
         return []
-    look = glyphs.get_task_glyph(task)
+    sign = glyphs.get_task_glyph(task)
     parts: list[tuple[str, str]] = []
     if whole:
         parts = [(f"{clean(task.shown, 30)} {clean(shorten_reference(task.issue_ref), 60)} ", "muted")]
-        parts.append((f"{look.glyph} {look.word}", look.tone))
+        parts.append((f"{sign.glyph} {sign.word}", sign.tone))
     if attempt:
         of_all = f" of {task.attempt}" if task.attempt > 1 else ""
         dot = f" {glyphs.glyph('dot')} " if whole else ""
@@ -32,7 +32,7 @@ def format_log_title(task: Task | None, attempt: int, whole: bool = True) -> lis
 def make_context(
     state: ConsoleState | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
 ) -> ActionContext:
-    """Make a situation out of the state."""
+    """Make the context of a pane."""
     if state is None:
         return ActionContext(pane=pane, read_only=read_only)
     snapshot, in_replay = state.snapshot, state.replaying is not None
@@ -52,7 +52,7 @@ def make_context(
 
 
 def make_task_context(task: Task) -> ActionContext:
-    """What the keys need to know of a task."""
+    """Make the part of a context that is about one task."""
     return ActionContext(
         task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
         waits_for_retry=task.retry_at is not None, last_attempt=task.attempt,
@@ -60,7 +60,7 @@ def make_task_context(task: Task) -> ActionContext:
 
 
 def make_kinds(tasks: Iterable[Task], read_only: bool, in_replay: bool = False) -> tuple[ActionContext, ...]:
-    """One situation for each kind of task among many."""
+    """Make one context for each kind of task among many."""
     kinds: dict[tuple[object, ...], ActionContext] = {}
     for task in tasks:
         key = (task.state, task.held, task.stop is None, task.retry_at is None)

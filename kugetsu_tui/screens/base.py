@@ -1,4 +1,4 @@
-"""What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
+"""The base of all screens: keys come from the registry, requests go to the connection, messages show at the bottom."""
 
 import time
 from collections.abc import Callable
@@ -36,18 +36,18 @@ from .action_context import make_task_context
 from .search import FilterLine
 
 FIELD_EXIT_KEYS = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
-"""Keys that leave the field of a filter or a search; every other key is typed into it."""
+"""Keys that leave the field of a filter or search; every other key is typed into it."""
 MESSAGE_S = 8.0
 FAILURE_MESSAGE_S = 20.0
 READ_AFTER_S = 1.0
-"""After so long an answer was read, and moving on is about something else."""
+"""After this time a message counts as read, and a key that moves removes it."""
 
 
 class ScreenConsole(StateConsole, Protocol):
     """The app, as screens know it."""
 
-    action_targets: tuple[object, ...]
-    """What has methods of actions that every screen can do."""
+    action_providers: tuple[object, ...]
+    """Objects whose `action_` methods every screen offers."""
     replay: ReplayController
     preferences: Preferences
     undo_log: UndoLog
@@ -57,17 +57,17 @@ class ScreenConsole(StateConsole, Protocol):
         """Opens screens and dialogs."""
 
     def note_key_press(self) -> None:
-        """A key was pressed."""
+        """Note that a key was pressed."""
 
     def switch_screen(self, screen: Screen[None]) -> object:
-        """Put a screen in the place of the topmost one."""
+        """Replace the topmost screen."""
 
     def action_undo(self, number: int | None = None) -> None:
-        """Take an act back."""
+        """Undo an act."""
 
 
 class ConsoleScreen(Screen[None]):
-    """A screen with a line that answers and a line of keys."""
+    """A screen with a message bar and a key bar."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,28 +75,28 @@ class ConsoleScreen(Screen[None]):
         self._message_at = 0.0
 
     @cached_property
-    def action_targets(self) -> tuple[object, ...]:
-        """What has the methods of the actions: the first that has one does it."""
-        return (self, TaskActions(self.console, self), *self.console.action_targets)
+    def action_providers(self) -> tuple[object, ...]:
+        """Objects with `action_` methods: the first that has the one of an action performs it."""
+        return (self, TaskActions(self.console, self), *self.console.action_providers)
 
     @property
     def console(self) -> ScreenConsole:
-        """The app, by what screens may ask of it."""
+        """The app, as screens know it."""
         return cast(ScreenConsole, self.app)
 
     @property
     def state(self) -> ConsoleState | None:
-        """What is known right now."""
+        """What the screens show."""
         return self.console.state
 
     @property
     def is_ready(self) -> bool:
-        """Whether the screen has its parts: not before it is composed, and not while it is taken down."""
+        """Whether the screen has its widgets: not before it is composed, and not while it is removed."""
         if not self.is_mounted:
             return False
         try:
             for part in (StatusStrip, Banner, MessageBar, KeyBar):
-                self.query_one(part)  # what it found is kept, unlike what `query` found
+                self.query_one(part)  # cached, unlike the result of `query`
         except NoMatches:
             return False
         return True
@@ -106,41 +106,41 @@ class ConsoleScreen(Screen[None]):
         """The key that leads to what needs the operator."""
         return format_key(self.console.registry["jump.need"].keys[0])
 
-    # for the screens to say
+    # for subclasses
 
     first_keys: frozenset[str] = frozenset()
-    """Actions whose keys come first in the line of keys, right behind help."""
+    """Actions whose keys come first in the key bar, right after help."""
 
     @property
     def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
+        """The pane with the focus."""
         raise NotImplementedError
 
     def get_context(self) -> ActionContext:
-        """What the keys need to know."""
+        """What decides which actions are possible."""
         raise NotImplementedError
 
     def show_state(self, state: ConsoleState) -> None:
-        """Show what is known now."""
+        """Show another state."""
         raise NotImplementedError
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Textual tells only who started a worker; the app says what failed."""
+        """Pass it on: Textual sends it only to the starter of the worker, and the app reports failures."""
         self.app.post_message(event)
 
     def on_log_view_known(self) -> None:
-        """The keys of a log can be told."""
+        """Show the keys of a log that was opened."""
         if self.is_ready:
             self.refresh_keys()
 
     # keys
 
     def accepts_key(self, key: str) -> bool:
-        """Whether a key is for the screen now: a field that is typed into keeps its letters."""
+        """Whether a key is for the screen: a text field keeps its letters."""
         return not isinstance(self.focused, Input) or key in FIELD_EXIT_KEYS
 
     async def press(self, key: str) -> None:
-        """Do what a key means here, or say why not."""
+        """Perform the action of a key, or report why not."""
         self.console.note_key_press()
         if isinstance(self.focused, Input):
             await wait_for_typed_text(self.focused)
@@ -150,57 +150,55 @@ class ConsoleScreen(Screen[None]):
             return
         action = self.console.registry.resolve(key, self.get_context())
         if action is None:
-            self.say(f"{format_key(key)} does nothing here; ? tells what does", "warning")
+            self.say(f"{format_key(key)} does nothing here; ? shows the keys", "warning")
         else:
             self.perform(action)
 
     def perform(self, action: Action) -> None:
-        """Do an action if it can be done now, and else say why not."""
-        now = self.get_context()
-        reason = action.refusal(now)
+        """Perform an action if it is possible, else report why not."""
+        reason = action.refusal(self.get_context())
         if reason is not None:
             self.say(reason, "warning")
             return
-        do = self._method_of(action)
-        if do is None:
-            self.say(f"{format_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
+        method = self._find_method(action)
+        if method is None:
+            self.say(f"{format_key(action.keys[0])} ({action.words}) does nothing here; ? shows the keys", "warning")
             return
         if action.group != MOVING or time.monotonic() - self._message_at > READ_AFTER_S:
             self.clear_failure()
-        do()
+        method()
         self.refresh_after_action()
 
     def refresh_after_action(self) -> None:
-        """After a key: show what it changed here, in the frame that shows the key."""
+        """Show what an action changed, in the same frame."""
         self.refresh_keys()
 
-    def _method_of(self, action: Action) -> Callable[[], None] | None:
+    def _find_method(self, action: Action) -> Callable[[], None] | None:
         _, name, arguments = parse(action.call)
-        methods = (getattr(part, f"action_{name}", None) for part in self.action_targets)
+        methods = (getattr(part, f"action_{name}", None) for part in self.action_providers)
         return next((partial(method, *arguments) for method in methods if method is not None), None)
 
     def can_perform(self, action: Action) -> bool:
-        """Whether this screen knows how to do an action."""
-        return self._method_of(action) is not None
+        """Whether this screen can perform an action."""
+        return self._find_method(action) is not None
 
     def refresh_keys(self) -> None:
-        """Show the keys that matter now; while a field is typed into, only those that are not typed."""
+        """Show the keys that matter now; in a text field only those that are not typed into it."""
         if isinstance(self.focused, Input):
             self.query_one(KeyBar).show_field(self.query_one(FilterLine).keys)
             return
         now = self.get_context()
         keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can_perform(a)]
         keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
-        # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
-        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in SHOWN_WHEN_POSSIBLE or why is None]
+        shown = [(a, why, self._footer_word(a, now)) for a, why in keys if a.id not in SHOWN_WHEN_POSSIBLE or why is None]
         self.query_one(KeyBar).show(shown)
 
-    def _word(self, action: Action, now: ActionContext) -> str:
+    def _footer_word(self, action: Action, now: ActionContext) -> str:
         if action.many and now.marked > 1:
-            alike = {self._word(action, replace(kind, marked=0)) for kind in now.kinds}
+            alike = {self._footer_word(action, replace(kind, marked=0)) for kind in now.kinds}
             return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
-        if action.many and now.marked == 1 and now.kinds:  # one mark is one task, and not the one at the cursor
-            return f"{self._word(action, replace(now.kinds[0], marked=0))} {format_id(now.kinds[0].task or '')}"
+        if action.many and now.marked == 1 and now.kinds:  # the marked task, not the one at the cursor
+            return f"{self._footer_word(action, replace(now.kinds[0], marked=0))} {format_id(now.kinds[0].task or '')}"
         if action.id == "task.hold" and now.held:
             return "release"
         if action.id == "task.stop" and now.state == "pending":
@@ -212,19 +210,19 @@ class ConsoleScreen(Screen[None]):
     # moving and finding
 
     def action_move(self, by: int) -> None:
-        """Move the cursor of the pane, or scroll it."""
+        """Move the cursor of the pane, or scroll."""
         self.focused_pane.move(by)
 
     def action_move_page(self, by: int) -> None:
-        """Move by nearly as much as is seen at once."""
+        """Move by one page."""
         self.action_move(by * (self.focused_pane.body_height - 1))
 
     def action_move_to_end(self, bottom: bool) -> None:
-        """Go to the end of the pane, or to its top."""
+        """Go to the top or the end of the pane."""
         self.focused_pane.jump(bottom)
 
     def action_filter(self) -> None:
-        """Type a filter for the list, or a search for the text."""
+        """Open the field for a filter of a list or a search in a text."""
         pane, line = self.focused_pane, self.query_one(FilterLine)
         if isinstance(pane, RowList):
             line.open_for_list(pane)
@@ -235,14 +233,14 @@ class ConsoleScreen(Screen[None]):
         self.run_worker(self._search(pane, text), group="search", exclusive=True, exit_on_error=False)
 
     async def _search(self, pane: SearchablePane, text: str) -> None:
-        found = await pane.search(text)
+        count = await pane.search(text)
         shown = clean(text, 60)
-        lines = f"{format_count(found, 'line')} {choose_form(found, 'has', 'have')} {shown}; n and N go through them"
-        self.say(lines if found else f"nothing found for {shown}")
+        lines = f"{format_count(count, 'line')} {choose_form(count, 'has', 'have')} {shown}; n and N go through them"
+        self.say(lines if count else f"nothing found for {shown}")
         self.refresh_keys()
 
     def action_go_to_hit(self, by: int) -> None:
-        """Go to another line that was searched for."""
+        """Go to another line that the search found."""
         pane = self.focused_pane
         if isinstance(pane, SearchablePane) and pane.outdated:
             self.run_worker(self._go_to_new_hit(pane, by), exit_on_error=False)
@@ -253,10 +251,10 @@ class ConsoleScreen(Screen[None]):
         await pane.search_again(by)
         self.say(pane.go_to_hit(by))
 
-    # saying
+    # messages
 
     def say(self, text: str, tone: str = "text") -> None:
-        """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
+        """Show a message for a while; the text need not be clean."""
         self.query_one(MessageBar).say(text, tone)
         self._message_at = time.monotonic()
         if self._message_timer is not None:
@@ -266,46 +264,46 @@ class ConsoleScreen(Screen[None]):
         )
 
     def clear_failure(self) -> None:
-        """Say no more what went wrong before: something else is done now, and answers for itself."""
-        talk = self.query_one(MessageBar)
-        if talk.failed:
-            talk.hush()
+        """Remove the message if it is about a failure: the next action reports its own."""
+        bar = self.query_one(MessageBar)
+        if bar.failed:
+            bar.hush()
 
     def clear_message(self) -> None:
-        """Remove the last answer."""
+        """Remove the message."""
         self.query_one(MessageBar).hush()
 
-    # acts; each takes the task's id now, whatever the selection is later
+    # tasks
 
     def get_selected_task(self) -> Task | None:
-        """The task that the keys are about."""
+        """The selected task."""
         now = self.get_context()
         return self.state.snapshot.find_task(now.task) if self.state is not None and now.task else None
 
-    def list_targets(self) -> list[Task]:
-        """The tasks that acts are about: here the selected one."""
+    def list_target_tasks(self) -> list[Task]:
+        """The tasks that actions apply to: here the selected one."""
         task = self.get_selected_task()
         return [task] if task is not None else []
 
     def get_task_context(self, task: Task) -> ActionContext:
-        """What the keys need to know if one task is what they are about."""
+        """What decides which actions are possible for one task."""
         return replace(
-            make_task_context(task), read_only=self.console.connection.client.read_only, in_replay=self.console.replay.on,
+            make_task_context(task), read_only=self.console.connection.client.read_only, in_replay=self.console.replay.is_on,
             no_attach=self.state.no_attach(task) if self.state is not None else None,
         )  # fmt: skip
 
     def add_console_context(self, now: ActionContext) -> ActionContext:
-        """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
-        act = self.console.undo_log.latest
+        """Add what is not about one task: what can be undone, and how much needs the operator."""
+        entry = self.console.undo_log.latest
         needing = self.state.snapshot.needs_count if self.state is not None else 0
-        return replace(now, undo=act.text if act is not None else None, needing=needing)
+        return replace(now, undo=entry.text if entry is not None else None, needing=needing)
 
     def drop_marks(self) -> None:
         """Nothing is marked any more."""
 
     def action_task_edit(self) -> None:
         """Edit the selected task."""
-        for task in self.list_targets()[:1]:
+        for task in self.list_target_tasks()[:1]:
             self.console.navigator.edit_task(task.id)
 
     def action_view_diff(self) -> None:

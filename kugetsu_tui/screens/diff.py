@@ -1,4 +1,4 @@
-"""What a task's worktree holds that its base does not: the files beside their lines."""
+"""The changes in a task's worktree since its base: the files beside their lines."""
 
 import logging
 
@@ -44,7 +44,7 @@ class DiffScreen(ConsoleScreen):
         self._read_at = 0.0
 
     def compose(self) -> ComposeResult:
-        """What it comes to, then files and lines."""
+        """The summary, then files and lines."""
         yield StatusStrip()
         yield Banner()
         yield Header()
@@ -56,9 +56,9 @@ class DiffScreen(ConsoleScreen):
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
-        """Ask git at once."""
+        """Run git at once."""
         self.set_focus(self.view)
-        self.view.show(None, "asking git …")
+        self.view.show(None, "running git …")
         self._arrange()
         self._load()
 
@@ -85,7 +85,7 @@ class DiffScreen(ConsoleScreen):
 
     @property
     def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
+        """The pane with the focus."""
         return self.files if self.focused is self.files else self.view
 
     def _go(self, pane: Pane) -> None:
@@ -101,7 +101,7 @@ class DiffScreen(ConsoleScreen):
         self._go(self.view if self.focused_pane is self.files else self.files)
 
     def on_descendant_focus(self) -> None:
-        """A click gives the focus as well as a key does."""
+        """Show the keys of the pane; a click gives the focus, too."""
         if isinstance(self.focused, Pane):
             self.refresh_keys()
 
@@ -118,20 +118,20 @@ class DiffScreen(ConsoleScreen):
     # what is shown
 
     @property
-    def ready(self) -> bool:
+    def has_diff(self) -> bool:
         """Whether git has answered."""
         return self._text is not None
 
     def show_state(self, state: ConsoleState) -> None:
-        """Show how the fleet stands; the diff itself stays as it was read."""
+        """Show the fleet; the diff stays as it was read."""
         self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
         self.query_one(Banner).show(status_bar.format_banner(state))
         self._describe()
 
     def action_reload(self) -> None:
-        """Ask git again."""
+        """Run git again."""
         self.console.connection.poller.reload()
-        self.say("asking git again")
+        self.say("running git again")
         self._load()
 
     def _load(self) -> None:
@@ -144,7 +144,7 @@ class DiffScreen(ConsoleScreen):
         except (KugetsuError, OSError) as error:
             self._text = None
             self.view.show(None, clean(str(error), 600))
-        except Exception as error:  # the boundary of this screen: the console lives on, whatever git answered
+        except Exception as error:  # the boundary of this screen: whatever git answered, the console goes on
             log.exception("reading a diff failed")
             self._text = None
             self.view.show(None, f"the diff cannot be shown: {type(error).__name__}")
@@ -169,19 +169,21 @@ class DiffScreen(ConsoleScreen):
         self.query_one(Header).show([spans])
         file = self.view.file
         if self._text is not None and file is not None:
-            one = self._text.files[file]
-            loose = ", not committed" if one.uncommitted and one.state != "untracked" else ""
-            self.query_one(MessageBar).describe([(clean(one.path, 300), "text"), (f"  {one.state}{loose}", "muted")])
+            change = self._text.files[file]
+            uncommitted = ", not committed" if change.uncommitted and change.state != "untracked" else ""
+            self.query_one(MessageBar).describe(
+                [(clean(change.path, 300), "text"), (f"  {change.state}{uncommitted}", "muted")]
+            )
         self.refresh_keys()
 
     def get_context(self) -> ActionContext:
-        """What the keys need to know."""
+        """What decides which actions are possible."""
         pane = self.focused_pane.id or "diff"
         return self.add_console_context(
             make_context(self.state, self.console.connection.client.read_only, pane, self.task_id, 0, self.view.searching)
         )
 
-    # moving: the files follow the lines, and the lines the files
+    # moving: the list of files and the lines follow each other
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
@@ -206,13 +208,13 @@ class DiffScreen(ConsoleScreen):
         self._describe()
 
     def action_move(self, by: int) -> None:
-        """Move, and show which file that is."""
+        """Move, and select the file in the list."""
         super().action_move(by)
         if self.focused_pane is self.view:
             self._moved()
 
     def action_move_to_end(self, bottom: bool) -> None:
-        """Move, and show which file that is."""
+        """Move, and select the file in the list."""
         super().action_move_to_end(bottom)
         if self.focused_pane is self.view:
             self._moved()

@@ -5,7 +5,7 @@ from ..widgets.line_widget import EMPTY, Line, Lines, fill_spans
 
 
 class Header(Lines):
-    """What stands above: a line for each thing, as many as there is room for."""
+    """A few lines about the task, as many as there is room for."""
 
     DEFAULT_CSS = "Header { height: auto; margin: 1 1 0 2; }"
 
@@ -14,7 +14,7 @@ class Header(Lines):
         self._lines_shown: list[list[Cell]] = []
 
     def show(self, lines: list[list[Cell]], room: int = 1) -> None:
-        """Show other lines, as many as there is room for."""
+        """Show other lines, at most `room` of them."""
         lines = lines[: max(room, 1)]
         if len(lines) != len(self._lines_shown):
             self.styles.height = len(lines)
@@ -22,5 +22,5 @@ class Header(Lines):
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
-        """One thing."""
+        """One of the lines."""
         return Line(fill_spans(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY

@@ -1,4 +1,4 @@
-"""Home: active agents, the queue or what is done, the log of the selected task, notifications."""
+"""The home screen: active agents, the queue or ended tasks, the log of the selected task, notifications."""
 
 import time
 from functools import cached_property, partial
@@ -35,13 +35,13 @@ SMALLEST = (30, 8)
 NARROW = (72, 20)
 WIDE = 110
 USED_S = 60.0
-"""So long after the last key the cursor of a list stays on a row although nobody moved it there."""
+"""How long after the last key a list counts as in use: its cursor must then not go to another task by itself."""
 READ_S = 1.0
-"""So long notifications must be in sight to count as read."""
+"""How long notifications must be in sight to count as read."""
 
 
 class HomeScreen(ConsoleScreen):
-    """All that happens, on one screen; one pane at a time where there is no room for more."""
+    """All panes on one screen; one at a time on a small terminal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,21 +57,20 @@ class HomeScreen(ConsoleScreen):
         self._slot = "queue"
         self._zoomed = False
         self._used_at: float | None = None
-        """When the operator pressed a key here last; None: never."""
-        self._shape = ""
+        """When the operator last used this screen; None: never."""
         self._shown_task: str | None = None
         self._attempt: int | None = None
         """An attempt chosen by hand; None for the newest."""
         self._read_until: str | None = None
-        """How far notifications were read when the operator came to them: their order does not change by being read."""
+        """Up to where notifications were read when the operator came to them: reading must not change their order."""
         self._urgent = 0
-        """How many of the first notifications need a person."""
+        """How many notifications, the first ones, need a person."""
         self._reading: Timer | None = None
 
     @cached_property
-    def action_targets(self) -> tuple[object, ...]:
-        """Marks and the log have actions of their own."""
-        return (*super().action_targets, self.multi_select, LogActions(self, self.log_pane, self.console.preferences))
+    def action_providers(self) -> tuple[object, ...]:
+        """Add the actions of marks and of the log."""
+        return (*super().action_providers, self.multi_select, LogActions(self, self.log_pane, self.console.preferences))
 
     def compose(self) -> ComposeResult:
         """The panes between the status strip and the keys."""
@@ -92,7 +91,7 @@ class HomeScreen(ConsoleScreen):
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
-        """Begin at the agents."""
+        """Apply the preferences and focus the agents."""
         for pane in (self.agents, self.queue, self.done, self.notices):
             self.console.preferences.apply(pane)
         self.console.preferences.apply_to_log(self.log_pane)
@@ -109,13 +108,13 @@ class HomeScreen(ConsoleScreen):
 
     @property
     def panes(self) -> dict[str, Pane]:
-        """The panes that can be seen, in order."""
+        """The panes that can be shown, in order."""
         slot = self.queue if self._slot == "queue" else self.done
         return {"agents": self.agents, self._slot: slot, "log": self.log_pane, "notices": self.notices}
 
     @property
     def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
+        """The pane with the focus."""
         return self.focused if isinstance(self.focused, Pane) else self.agents
 
     def on_resize(self, event: Resize) -> None:
@@ -127,7 +126,7 @@ class HomeScreen(ConsoleScreen):
         tiny = width < SMALLEST[0] or height < SMALLEST[1]
         one = self._zoomed or width < NARROW[0] or height < NARROW[1]
         wide = width >= WIDE
-        # A frame costs two lines and four columns; it is drawn where they can be spared.
+        # A frame costs two lines and four columns.
         tight = (one and not self._zoomed) or height < 28 or width < 60
         self.query_one(PaneTabs).set_class(one and not self._zoomed and not tiny, "-shown")
         self.first_keys = frozenset({"pane.next"} if one and not self._zoomed else ())
@@ -153,32 +152,32 @@ class HomeScreen(ConsoleScreen):
         self.notices.styles.height = (3 if height < 28 else min(max(height // 7, 4), 8)) + edge
 
     def go(self, name: str) -> None:
-        """Give a pane the keys, and the screen where it does not fit beside others."""
+        """Focus a pane; on a small terminal it gets the whole screen."""
         if name in ("queue", "done"):
             self._slot = name
         self.set_focus(self.panes[name])
         self._arrange()
-        self._arrived(name)
+        self._on_pane_focused(name)
 
-    def _arrived(self, name: str) -> None:
-        """Another pane has the keys; the log belongs to the list whose task it shows, so that list is not left for it."""
+    def _on_pane_focused(self, name: str) -> None:
+        """Note that a pane has the focus. The log belongs to the list whose task it shows, so that list is not left for it."""
         if name in self._lists_by_name and name != self._source:
             before, self._source = self._source, name
             if before == "notices" and self.state is not None:
                 self._show_notices(self.state)
             self._lists_by_name[before].leave()
-        self._mark_use()
-        self._read_soon()
+        self._update_in_use()
+        self._mark_read_soon()
         self._show_tabs()
         self.show_selection()
 
-    def _mark_use(self) -> None:
-        """Only where a hand was laid on the list a short while ago its cursor must not go to another task."""
+    def _update_in_use(self) -> None:
+        """Set on the list whether it was used a short while ago."""
         idle = time.monotonic() - self._used_at if self._used_at is not None else USED_S
         self._lists_by_name[self._source].in_use = idle < USED_S
 
     def jump(self, task_id: str) -> None:
-        """Go to a task in the list that has it; a filter that hides it is taken away."""
+        """Select a task in the list that has it; a filter that hides it is removed."""
         for name in ("agents", "queue", "done"):
             pane = self._lists_by_name[name]
             if not pane.holds(task_id):
@@ -204,11 +203,11 @@ class HomeScreen(ConsoleScreen):
         self._arrange()
 
     def action_toggle_zoom(self) -> None:
-        """Give the whole screen to the pane, or give it back."""
+        """Zoom the pane, or show all panes."""
         self.action_zoom(not self._zoomed)
 
     def action_back(self) -> None:
-        """Undo the nearest thing that is open: a search, a filter, the zoom, the list of what is done."""
+        """Close the nearest thing that is open: a search, a filter, marks, the zoom, the list of ended tasks."""
         pane = self.focused_pane
         if isinstance(pane, LogView) and pane.searching:
             pane.clear_search()
@@ -225,19 +224,19 @@ class HomeScreen(ConsoleScreen):
             self.query_one(MessageBar).hush()
 
     def on_descendant_focus(self) -> None:
-        """A click gives the focus as well as a key does."""
+        """Note the focused pane; a click gives the focus, too."""
         pane = self.focused
         if isinstance(pane, Pane):
-            self._arrived(pane.id or "")
+            self._on_pane_focused(pane.id or "")
             self.refresh_keys()
 
     # what is shown
 
     def show_state(self, state: ConsoleState) -> None:
-        """Show another state in every pane; each repaints only the lines that differ."""
+        """Show another state in every pane; each repaints only changed lines."""
         snapshot = state.snapshot
-        self._mark_use()
-        self.multi_select.keep(state)
+        self._update_in_use()
+        self.multi_select.drop_gone(state)
         self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
         self.query_one(Banner).show(status_bar.format_banner(state))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
@@ -251,26 +250,26 @@ class HomeScreen(ConsoleScreen):
         self._set_heights(self.has_class("-one"), self.size.height)
         self._show_tabs()
         self.show_selection()
-        self._stand_where_it_happens(state)
+        self._choose_first_pane(state)
 
-    def _stand_where_it_happens(self, state: ConsoleState) -> None:
-        """Until a hand is laid on it: the agents while some run, else the queue while something waits."""
+    def _choose_first_pane(self, state: ConsoleState) -> None:
+        """Until the operator uses the screen: focus the agents while some run, else the queue while something waits."""
         if self._used_at is None and not state.starting:
-            wanted = "queue" if state.snapshot.pending and not state.snapshot.active else "agents"
-            if self.focused_pane.id != wanted:
-                self.go(wanted)
+            name = "queue" if state.snapshot.pending and not state.snapshot.active else "agents"
+            if self.focused_pane.id != name:
+                self.go(name)
 
     def on_mouse_down(self) -> None:
-        """From now on the operator chooses where to stand."""
-        self._used()
+        """Note that the operator uses the screen."""
+        self._note_use()
 
     async def press(self, key: str) -> None:
-        """From now on the operator chooses where to stand."""
-        self._used()
+        """Note that the operator uses the screen."""
+        self._note_use()
         await super().press(key)
 
     def _show_tabs(self) -> None:
-        """Where one pane is seen at a time, what the others are and hold."""
+        """Show the other panes as tabs, where one pane is shown at a time."""
         waiting = str(len(self.state.snapshot.pending)) if self.state is not None else ""
         middle = Tab("queue", "2", "Queue", "Queue", waiting)
         if self._slot == "done":
@@ -282,9 +281,9 @@ class HomeScreen(ConsoleScreen):
         tabs = (Tab("agents", "1", "Agents", "Agents"), middle, Tab("log", "3", "Log", "Log"), notices)
         self.query_one(PaneTabs).show(tabs, self.focused_pane.id or "")
 
-    def _used(self) -> None:
+    def _note_use(self) -> None:
         self._used_at = time.monotonic()
-        self._mark_use()
+        self._update_in_use()
 
     def _show_notices(self, state: ConsoleState) -> None:
         if self._read_until is None or self._source != "notices":
@@ -294,32 +293,32 @@ class HomeScreen(ConsoleScreen):
         view = NoticesView(state, self._read_until)
         self._urgent = view.urgent
         self.notices.show(view)
-        self._read_soon()
+        self._mark_read_soon()
 
-    def _read_soon(self) -> None:
-        """What stays in sight for a moment counts as read."""
+    def _mark_read_soon(self) -> None:
+        """Mark notifications as read after they were in sight for a moment."""
         if self._reading is None and self.focused_pane is self.notices:
             self._reading = self.set_timer(READ_S, self._mark_read)
 
     def _mark_read(self) -> None:
         self._reading = None
         snapshot = self.state.snapshot if self.state is not None else None
-        if self.console.replay.on or self.focused_pane is not self.notices:
-            return  # what is read in the past is not read now
+        if self.console.replay.is_on or self.focused_pane is not self.notices:
+            return  # a replay does not count
         if self.notices.filter or self.notices.sort or self.notices.visible_until < self._urgent:
-            return  # something that needs a person has not been in sight
+            return  # not all that need a person were in sight
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
             connection = self.console.connection
             connection.requests.remember(partial(connection.client.mark_read, snapshot.notices[-1].time))
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
-        self._read_soon()
+        self._mark_read_soon()
         if (event.pane.id == self._source or event.pane is self.focused_pane) and self.selected_id() != self._shown_task:
             self.show_selection()
 
     def refresh_after_action(self) -> None:
-        """Show another selection at once: by the message of its list it would come a frame later."""
+        """Show another selection at once; by the message of its list it would come a frame later."""
         if self.selected_id() != self._shown_task:
             self.show_selection()
         else:
@@ -330,13 +329,13 @@ class HomeScreen(ConsoleScreen):
         self.action_task_open()
 
     def selected_id(self) -> str | None:
-        """The task that is selected in the list that was used last; while its log has the keys, the task of that log."""
+        """The task selected in the list that was used last; while the log has the focus, the task of the log."""
         if self.focused_pane is self.log_pane and self._task_of(self._shown_task) is not None:
             return self._shown_task
         return self._lists_by_name[self._source].selected_task or self._shown_task
 
     def show_selection(self) -> None:
-        """Show what is selected, or marked."""
+        """Show the selected task, or the marked ones."""
         state = self.state
         if state is None or not self.is_ready:
             return
@@ -353,7 +352,7 @@ class HomeScreen(ConsoleScreen):
             format_log_title(task, attempt),
             task_summary.format_card(state, task) if task else NOTHING,
         )
-        self.query_one(MessageBar).describe(self.multi_select.words() or task_summary.format_summary(state, task_id))
+        self.query_one(MessageBar).describe(self.multi_select.describe() or task_summary.format_summary(state, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -370,35 +369,35 @@ class HomeScreen(ConsoleScreen):
             self.show_selection()
 
     def get_context(self) -> ActionContext:
-        """What the keys need to know."""
+        """What decides which actions are possible."""
         pane = self.focused_pane
         now = make_context(
             self.state, self.console.connection.client.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
-        return self.multi_select.add_to(self.add_console_context(add_log_context(now, self.log_pane)))
+        return self.multi_select.add_context(self.add_console_context(add_log_context(now, self.log_pane)))
 
     def line_in_sight(self) -> tuple[str, str] | None:
-        """A line of the log, where it has the keys."""
+        """The name and the text of a line of the log, to copy, while the log has the focus."""
         return self.log_pane.line_to_copy() if self.focused_pane is self.log_pane else None
 
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.state.snapshot.find_task(task_id) if self.state is not None and task_id else None
 
-    def list_targets(self) -> list[Task]:
-        """The marked tasks; without marks the selected one."""
-        return self.multi_select.tasks() if self.multi_select and self.state is not None else super().list_targets()
+    def list_target_tasks(self) -> list[Task]:
+        """The marked tasks, else the selected one."""
+        return self.multi_select.tasks() if self.multi_select and self.state is not None else super().list_target_tasks()
 
     def drop_marks(self) -> None:
-        """Nothing is marked any more."""
+        """Remove all marks."""
         self.multi_select.clear()
 
     def action_task_open(self) -> None:
-        """Give the selected task the whole screen."""
+        """Open the screen of the selected task."""
         task_id = self.selected_id()
         if task_id is not None:
             self.console.navigator.open_task(task_id, self._attempt)
 
     def action_list_sort(self) -> None:
-        """Ask for the order of the list."""
+        """Ask how to sort the list."""
         self.console.preferences.open_menu(self.focused_pane)

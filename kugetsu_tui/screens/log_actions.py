@@ -1,4 +1,4 @@
-"""What keys do to the log of a screen."""
+"""The actions of a log."""
 
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -10,12 +10,12 @@ from .base import ConsoleScreen
 
 
 def add_log_context(now: ActionContext, view: LogView) -> ActionContext:
-    """What the keys need to know of the log in a pane."""
+    """Add what decides which actions of a log are possible."""
     return replace(now, has_log=view.has_log, streams=view.streams)
 
 
 class LogActions:
-    """The actions about a log."""
+    """The actions of the log of one screen."""
 
     def __init__(self, screen: ConsoleScreen, view: LogView, preferences: Preferences) -> None:
         self._screen = screen
@@ -35,7 +35,7 @@ class LogActions:
         self._screen.say(self._view.toggle_wrap())
 
     def action_log_times(self) -> None:
-        """Show when lines were written, or leave it out."""
+        """Show or hide when lines were written."""
         self._screen.say(self._preferences.toggle_times())
 
     def action_log_raw(self) -> None:
@@ -50,9 +50,9 @@ class LogActions:
         self._screen.say(await self._view.toggle_raw())
 
     async def _go_to_error(self, by: int) -> None:
-        answer = await self._view.go_to_error(by)
-        if answer:
-            self._screen.say(answer)
+        message = await self._view.go_to_error(by)
+        if message:
+            self._screen.say(message)
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> None:
         self._screen.run_worker(work, group=name, exclusive=True, exit_on_error=False, description=name)

@@ -1,4 +1,4 @@
-"""What screens share that are one log and little else."""
+"""The base of screens that are one log and little else."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -15,23 +15,23 @@ from .search import FilterLine
 
 
 class LogScreen(ConsoleScreen):
-    """A screen with one log; every key that moves is about it, and escape goes back."""
+    """A screen with one log; escape goes back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.log_view: LogView | None = None
 
     @cached_property
-    def action_targets(self) -> tuple[object, ...]:
-        """The log has actions of its own."""
-        return (*super().action_targets, LogActions(self, self.log_pane, self.console.preferences))
+    def action_providers(self) -> tuple[object, ...]:
+        """Add the actions of the log."""
+        return (*super().action_providers, LogActions(self, self.log_pane, self.console.preferences))
 
     def compose(self) -> ComposeResult:
-        """The log between what every screen has."""
+        """The log between the parts of every screen."""
         self.log_view = self.make_log()
         yield StatusStrip()
         yield Banner()
-        yield from self.make_head()
+        yield from self.make_header()
         yield self.log_view
         yield FilterLine()
         yield MessageBar()
@@ -41,12 +41,12 @@ class LogScreen(ConsoleScreen):
         """Make the pane with the log."""
         raise NotImplementedError
 
-    def make_head(self) -> Iterable[Widget]:
-        """Make what stands above the log."""
+    def make_header(self) -> Iterable[Widget]:
+        """Make the widgets above the log."""
         return ()
 
     def on_mount(self) -> None:
-        """Show the log as logs were left, and let keys go to it."""
+        """Show times if they were left on, and focus the log."""
         self.console.preferences.apply_to_log(self.log_pane)
         self.set_focus(self.log_pane)
 
@@ -62,11 +62,11 @@ class LogScreen(ConsoleScreen):
         return self.log_pane
 
     def line_in_sight(self) -> tuple[str, str] | None:
-        """A line of the log."""
+        """The name and the text of a line of the log, to copy."""
         return self.log_pane.line_to_copy()
 
     def action_back(self) -> None:
-        """Clear the search, or go home."""
+        """Clear the search, or go back."""
         if self.log_pane.searching:
             self.log_pane.clear_search()
         elif self.is_current:

@@ -1,4 +1,4 @@
-"""The logs of all agents at once."""
+"""The logs of all running agents as one."""
 
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import choose_form
@@ -9,21 +9,21 @@ from ..formatting.cells import clean
 from ..modals.menu import Menu
 from ..viewmodels import status_bar
 from ..viewmodels.console_state import ConsoleState, shorten_reference
-from ..viewmodels.log_window import LogPart
 from ..widgets.bars import Banner, StatusStrip
 from ..widgets.line_widget import Span
+from ..widgets.log_loader import NO_LINES
 from ..widgets.log_view import LogView
 from .action_context import NOTHING
 from .log_screen import LogScreen
 from .search import FilterLine
 
 TONES = ("accent", "info", "good", "warning", "muted", "text")
-"""Of the gutter, by the number of the task; the number stands there too."""
+"""Of the gutter, by the number of the task, which is shown there, too."""
 NAME = "merged"
 
 
 class MergedView(LogView):
-    """A log whose lines begin with the task they are of."""
+    """A log whose lines begin with their task."""
 
     _lead = GUTTER + 2
 
@@ -33,14 +33,14 @@ class MergedView(LogView):
         self.choice = LineFilter()
 
     async def choose(self, choice: LineFilter) -> None:
-        """Show the lines of other agents, or others of their lines, from the end."""
+        """Show other lines, from the end."""
         self.choice = choice
         self.clear_search()
         part = await self._merged.choose(choice)
         if choice == self.choice:
-            self._problem, self._part = None, LogPart(0, 0, 0, ())
+            self._problem, self._loader.part = None, NO_LINES
             self.jump(True)
-            self._take(part)
+            self._accept(part)
 
     def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
         spans = super()._seen(number, start, end)
@@ -53,25 +53,25 @@ class MergedView(LogView):
 
 
 class MergedScreen(LogScreen):
-    """Follows every agent that runs; escape goes back."""
+    """Follows the logs of all running agents; escape goes back."""
 
     def make_log(self) -> LogView:
         """Make the pane with all logs."""
         return MergedView(self.console.connection.merged_feed())
 
     def on_mount(self) -> None:
-        """Show what runs at once."""
+        """Show the running agents at once."""
         if self.state is not None:
             self.show_state(self.state)
 
     def show_state(self, state: ConsoleState) -> None:
-        """Show what runs now."""
+        """Show the running agents."""
         if not self.size:
             return
         self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
         self.query_one(Banner).show(status_bar.format_banner(state))
         count = len(state.snapshot.active)
-        title: list[Span] = [(f"{self._whose()}, {count} {choose_form(count, 'runs', 'run')}", "muted")]
+        title: list[Span] = [(f"{self._describe_choice()}, {count} {choose_form(count, 'runs', 'run')}", "muted")]
         self.log_pane.show(NAME, 1, True, title, NOTHING)
         self.refresh_keys()
 
@@ -81,8 +81,8 @@ class MergedScreen(LogScreen):
         assert isinstance(self.log_view, MergedView)
         return self.log_view
 
-    def _whose(self) -> str:
-        """Whose lines are shown, and which of them, for the title."""
+    def _describe_choice(self) -> str:
+        """Describe which lines are shown, for the title."""
         choice = self.view.choice
         words = f"of {format_id(choice.only)} only" if choice.only is not None else "of all agents"
         if choice.only is None and choice.without:
@@ -96,12 +96,12 @@ class MergedScreen(LogScreen):
         await self.view.choose(choice)
         if self.state is not None:
             self.show_state(self.state)
-        self.say(f"lines {self._whose()}")
+        self.say(f"lines {self._describe_choice()}")
 
     def action_merged_whose(self) -> None:
-        """Ask whose lines are to be shown."""
+        """Ask which agents' lines to show."""
         state, choice = self.state, self.view.choice
-        tasks = [one.task for one in state.snapshot.active] if state is not None else []
+        tasks = [agent.task for agent in state.snapshot.active] if state is not None else []
         named = {task.id: f"{task.shown} {shorten_reference(task.issue_ref)} {task.title}" for task in tasks}
         named |= {task: format_id(task) for task in choice.without if task not in named}
         choices = {"all": choice._replace(only=None, without=frozenset())}
@@ -114,14 +114,14 @@ class MergedScreen(LogScreen):
             choices[f"without {task}"] = choice._replace(only=None, without=choice.without ^ {task})
             options.append((f"without {task}", f"{'again  ' if out else 'without'}  {name}"))
 
-        def chosen(name: str | None) -> None:
+        def choose(name: str | None) -> None:
             if name is not None:
                 self._choose(choices[name])
 
-        self.app.push_screen(Menu("Whose lines?", options, "enter chooses, esc leaves"), chosen)
+        self.app.push_screen(Menu("Whose lines?", options, "enter chooses, esc leaves"), choose)
 
     def action_merged_filter(self) -> None:
-        """Type words that the lines must have."""
+        """Open the field for words that the lines must have."""
         choice = self.view.choice
         hint = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
         keys = (("enter", "keep"), ("esc", "leave"))
@@ -130,7 +130,7 @@ class MergedScreen(LogScreen):
         )
 
     def get_context(self) -> ActionContext:
-        """What the keys need to know; no task is selected."""
+        """What decides which actions are possible; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
         return self.add_console_context(
             ActionContext(pane="merged", read_only=self.console.connection.client.read_only, searching=searching)

@@ -1,4 +1,4 @@
-"""Marked tasks of the lists of a screen; actions are then about all of them."""
+"""Marks tasks in the lists of a screen; actions then apply to all of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,27 +15,27 @@ from .action_context import make_kinds
 
 
 class MultiSelect:
-    """Keeps marks by the ids of tasks, across lists; they go when the task goes."""
+    """Keeps marks by the ids of tasks, across lists; the mark of a task is removed with the task."""
 
     def __init__(self, screen: ActiveScreen, lists: Sequence[RowList], changed: Callable[[], None]) -> None:
         """Mark nothing yet.
 
         Args:
-            screen: says what a range is, and has the pane with the keys.
+            screen: the screen with the lists.
             lists: the lists whose rows can be marked.
-            changed: shows what is marked now.
+            changed: called when the marks change.
         """
         self._screen = screen
         self._lists = lists
         self._show = changed
         self._marks = Marks()
         self._targets: list[Task] | None = None
-        """What is marked, until something changes."""
-        for one in lists:
-            one.marked = self._marks.ids
+        """The marked tasks, cached until something changes."""
+        for row_list in lists:
+            row_list.marked = self._marks.ids
 
     def action_mark_toggle(self) -> None:
-        """Mark the task at the cursor, or all of the range, and go on to the next one."""
+        """Mark the task at the cursor and go to the next one, or mark the range."""
         pane = self._screen.focused_pane
         if not isinstance(pane, RowList):
             return
@@ -47,7 +47,7 @@ class MultiSelect:
         self._changed()
 
     def action_mark_range(self) -> None:
-        """Begin a range at the cursor, or mark what it has come to."""
+        """Start a range at the cursor, or mark the range."""
         pane = self._screen.focused_pane
         if not isinstance(pane, RowList):
             return
@@ -55,7 +55,7 @@ class MultiSelect:
             self._end_range(pane)
         else:
             pane.start_range()
-            self._screen.say("a range begins: move, then v marks it; keys about tasks act on it at once")
+            self._screen.say("a range starts here: move, then v marks it; keys about tasks already act on it")
         self._changed()
 
     def _end_range(self, pane: RowList) -> None:
@@ -65,22 +65,22 @@ class MultiSelect:
     def clear(self) -> None:
         """Remove all marks."""
         self._marks.ids.clear()
-        for one in self._lists:
-            one.end_range()
+        for row_list in self._lists:
+            row_list.end_range()
         self._changed()
 
     def __bool__(self) -> bool:
-        """Whether anything is marked, or about to be."""
-        return bool(self._marks.ids) or any(one.in_range for one in self._lists)
+        """Whether anything is marked, or in a range."""
+        return bool(self._marks.ids) or any(row_list.in_range for row_list in self._lists)
 
     def _changed(self) -> None:
         self._targets = None
-        for one in self._lists:
-            one.sync()
+        for row_list in self._lists:
+            row_list.sync()
         self._show()
 
-    def keep(self, state: ConsoleState) -> None:
-        """Forget the marks of tasks that are gone."""
+    def drop_gone(self, state: ConsoleState) -> None:
+        """Remove the marks of tasks that are gone."""
         self._targets = None
         if self._marks.ids:
             self._marks.keep_known(task.id for task in list_tasks(state.snapshot))
@@ -90,18 +90,18 @@ class MultiSelect:
         state = self._screen.state
         if state is None or not self:
             return []
-        if self._targets is None or any(one.in_range for one in self._lists):
-            wanted = set(self._marks.ids).union(*(one.range_tasks() for one in self._lists))
-            self._targets = [task for task in list_tasks(state.snapshot) if task.id in wanted]
+        if self._targets is None or any(row_list.in_range for row_list in self._lists):
+            marked = set(self._marks.ids).union(*(row_list.range_tasks() for row_list in self._lists))
+            self._targets = [task for task in list_tasks(state.snapshot) if task.id in marked]
         return self._targets
 
-    def add_to(self, now: ActionContext) -> ActionContext:
-        """Add what the keys need to know of the marks."""
+    def add_context(self, now: ActionContext) -> ActionContext:
+        """Add the marks to a context."""
         if not self:
             return now
         tasks = self.tasks()
         return replace(now, marked=len(tasks), kinds=make_kinds(tasks, now.read_only, now.in_replay))
 
-    def words(self) -> list[Cell]:
-        """The marked tasks in one line; empty when there are none."""
+    def describe(self) -> list[Cell]:
+        """Describe the marked tasks in one line; empty when there are none."""
         return format_marked(self.tasks()) if self else []

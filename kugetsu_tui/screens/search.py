@@ -1,4 +1,4 @@
-"""The field at the bottom of a screen: a filter for a list, a search for a text."""
+"""The field at the bottom of a screen, for a filter of a list or a search in a text."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,41 +13,41 @@ from ..widgets.row_list import RowList
 
 
 class FilterLine(Horizontal):
-    """The field, behind the key that opens it; it is seen only while something is typed into it."""
+    """The field, shown only while it is typed into."""
 
     def __init__(self) -> None:
         super().__init__(id="filter-line")
         self.keys: Sequence[tuple[str, str]] = ()
-        """What keys do in it now."""
+        """Its keys and what they do, for the key bar."""
         self._pane: Pane | None = None
-        """The pane that it is about."""
+        """The pane that is filtered or searched."""
         self._submit: Callable[[str], None] = lambda text: None
 
     def compose(self) -> ComposeResult:
-        """The sign and the field."""
+        """The prompt and the field."""
         yield Static(Content("/"), classes="prompt")
         yield Input(id="filter", select_on_focus=False, compact=True)
 
     def on_mount(self) -> None:
-        """An idle field must not write to the terminal."""
+        """Keep an idle field from writing to the terminal."""
         self.query_one(Input).cursor_blink = False
 
     def open_for_list(self, pane: RowList) -> None:
-        """Filter a list with every letter that is typed."""
+        """Filter a list, with every letter that is typed."""
         hint = "all words must be there, !without, ~fuzzy, tag:word"
         self.open(pane, hint, (("enter", "keep"), ("esc", "clear")), pane.filter, lambda text: None)
 
     def open(
         self, pane: Pane, hint: str, keys: Sequence[tuple[str, str]], value: str, submit: Callable[[str], None]
     ) -> None:  # fmt: skip
-        """Let the operator type.
+        """Show the field and focus it.
 
         Args:
-            pane: what the text is about.
-            hint: shown while nothing is typed.
-            keys: what keys do meanwhile.
-            value: what stands there first.
-            submit: takes the text when it is left with enter.
+            pane: the pane that is filtered or searched.
+            hint: shown while the field is empty.
+            keys: its keys and what they do, for the key bar.
+            value: its first text.
+            submit: called with the text when it is left with enter.
         """
         field = self.query_one(Input)
         self._pane, self.keys, self._submit = pane, keys, submit
@@ -57,7 +57,7 @@ class FilterLine(Horizontal):
         self.screen.set_focus(field)
 
     def close(self, key: str) -> Pane | None:
-        """Leave it by a key: escape removes the filter of a list, any other key keeps it, enter submits; returns the pane."""
+        """Leave the field by a key: enter submits, escape removes the filter of a list, others keep it; returns the pane."""
         text, pane = self.query_one(Input).value, self._pane
         if isinstance(pane, RowList):
             pane.set_filter("" if key == "escape" else text)

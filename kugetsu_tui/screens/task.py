@@ -1,4 +1,4 @@
-"""One task on the whole screen: its story above, the log of an attempt below."""
+"""One task on the whole screen: its summary above, the log of an attempt below."""
 
 from kugetsu_engine.domain.new_task import format_id
 
@@ -14,7 +14,7 @@ from .log_screen import LogScreen
 
 
 class TaskScreen(LogScreen):
-    """Everything about one task; escape goes back."""
+    """The screen of one task; escape goes back."""
 
     def __init__(self, task_id: str, attempt: int | None = None) -> None:
         super().__init__()
@@ -25,18 +25,18 @@ class TaskScreen(LogScreen):
         """Make the pane with the log of an attempt."""
         return LogView(self.console.connection.log_feed(), pane_id="log")
 
-    def make_head(self) -> tuple[Header]:
-        """Make the story."""
+    def make_header(self) -> tuple[Header]:
+        """Make the summary."""
         return (Header(),)
 
     def on_resize(self) -> None:
-        """Show as much of the story as there is room for."""
+        """Show as much of the summary as there is room for."""
         self.log_pane.set_class(self.size.height < 24 or self.size.width < 60, "-open")
         if self.state is not None:
             self.show_state(self.state)
 
     def show_state(self, state: ConsoleState) -> None:
-        """Show what is known of the task now."""
+        """Show the task in another state."""
         if not self.size:
             return
         self.query_one(StatusStrip).show(status_bar.format_fleet(state, self.need_key), status_bar.format_engine(state))
@@ -50,7 +50,7 @@ class TaskScreen(LogScreen):
             return
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
-        # Where there is no log yet, the card in its place tells all the rest.
+        # Without a log, the card in its place shows the rest.
         header.show(task_summary.format_header(state, task, attempt)[: None if attempt else 1], room)
         self.log_pane.show(
             task.id, attempt, running, format_log_title(task, attempt, False), task_summary.format_card(state, task)
@@ -74,7 +74,7 @@ class TaskScreen(LogScreen):
             self.show_state(self.state)
 
     def get_context(self) -> ActionContext:
-        """What the keys need to know."""
+        """What decides which actions are possible."""
         searching = self.log_view is not None and self.log_view.searching
         now = make_context(self.state, self.console.connection.client.read_only, "task", self.task_id, self.attempt, searching)
         return self.add_console_context(add_log_context(now, self.log_pane) if self.log_view is not None else now)

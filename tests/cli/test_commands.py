@@ -367,7 +367,7 @@ def test_completions_offer_what_the_parsers_of_the_verbs_take() -> None:
     from kugetsu_engine.cli.commands import completion
     from kugetsu_engine.cli.main import GROUPS
 
-    whole = completion.complete_words()
+    whole = completion.build_completion_parser()
     verbs = next(action.choices for action in whole._actions if action.dest == "verb")
     assert isinstance(verbs, dict)
     assert verbs.keys() == GROUPS.keys() - {"--headless"}

@@ -95,7 +95,7 @@ class TestDestroy:
         (row,) = ready.json("list")
         assert (row["worktree"], row["delivered"]["commits"], row["delivered"]["dirty"]) == (None, 1, 0)
         assert "; its worktree is gone" in ready("list").stdout
-        assert "the worktree of #1 is gone: another attempt makes it anew: kugetsu retry 1" in ready("shell", "1").stderr
+        assert "the worktree of #1 is gone: another attempt makes a new one: kugetsu retry 1" in ready("shell", "1").stderr
         assert run_git(ready.folder, "rev-list", "--count", "main..fix/issue-1") == "1"
 
     def test_pushed_commits_are_elsewhere(self, ready: Shell, tmp_path: Path) -> None:

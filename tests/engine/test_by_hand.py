@@ -14,7 +14,8 @@ import pytest
 from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach as by_hand
 from kugetsu_engine.client import start
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.manual_session import ManualSession
@@ -166,7 +167,7 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
         handy.paths, "local-work-1", ManualSession(running, "local/work#1", "2026-11-29T12:00:00.000Z")
     )
     assert mark is not None
-    with pytest.raises(Conflict, match="by hand"):
+    with pytest.raises(Conflict, match="manual session"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
     mark.remove()
     assert handy.state(running) == "running"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.engine import thread

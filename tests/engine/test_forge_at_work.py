@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import thread

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.doctor import fix_findings, gather_evidence, inspect_machine, run_checks
 from kugetsu_engine.process import marks
 from kugetsu_engine.scheduler import orphans

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kugetsu_engine.cli.commands import show, status
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import epoch, iso

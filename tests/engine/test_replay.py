@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.client.replay import Replay
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.history.task_history import UNKNOWN_MESSAGE
 from kugetsu_engine.errors import KugetsuError
 from tests.support.fleet import Fleet

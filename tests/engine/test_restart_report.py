@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.decisions.recovery_report import RecoveryCounts, describe_recovery, was_machine_restarted
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.pause import PauseReason

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.state import run_times
 from kugetsu_engine.state.run_times import RunTimesFile

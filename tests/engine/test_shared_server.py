@@ -12,7 +12,7 @@ import pytest
 
 from kugetsu_engine.agents.launch_spec import Invocation
 from kugetsu_engine.agents.opencode import server_mode
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from kugetsu_engine.cli.commands import status
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until

@@ -183,8 +183,8 @@ def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(
     messenger.submit(notice(1))
     messenger.close()
     assert operator_log == [
-        "telling by command failed: /nonexistent/program could not be run: No such file or directory",
-        "telling by desktop failed: there is no notify-send here: install libnotify, or set desktop = false in [notify]",
+        "sending by command failed: /nonexistent/program could not be run: No such file or directory",
+        "sending by desktop failed: notify-send is not installed: install libnotify, or set desktop = false in [notify]",
     ]
 
 
@@ -193,7 +193,7 @@ def test_a_failure_of_its_own_is_logged_and_ends_no_telling(paths: StatePaths, m
     faults = [ValueError("a fault")]
 
     def settings() -> Settings:
-        if threading.current_thread().name == "kugetsu-telling" and faults:
+        if threading.current_thread().name == "kugetsu-notifications" and faults:
             raise faults.pop()
         return Settings(notify=NotifySettings(command=[str(mailbox), "{id}", ""]))
 
@@ -205,7 +205,7 @@ def test_a_failure_of_its_own_is_logged_and_ends_no_telling(paths: StatePaths, m
     messenger.close(60)
     assert [line.split("|")[0] for line in lines(mailbox)] == ["q_2"]
     assert len(log) == 1
-    assert log[0].startswith("telling failed: Traceback")
+    assert log[0].startswith("sending notifications failed: Traceback")
     assert "ValueError: a fault" in log[0]
 
 

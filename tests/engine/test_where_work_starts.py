@@ -41,7 +41,7 @@ def test_a_task_keeps_from_where_its_attempts_started(fleet: Fleet, capsys: pyte
         assert second is not None
         assert (second.commit, second.ref, second.kept) == (news, "upstream/main", True)
         assert run(["show", "1"]) == 0
-        assert "where its worktree began earlier" in capsys.readouterr().out
+        assert "where its worktree started earlier" in capsys.readouterr().out
     third = fleet.wait_for_end([fleet.enqueue("local/work#2", options={"agent": "shell"})])[0].attempts[0].base
     assert third is not None
     assert (third.commit, third.fetched) == (news, False)

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import inspect_machine

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.request import Verb
 from kugetsu_engine.errors import BadFile, KugetsuError, NoAnswer
 from kugetsu_engine.process import identity

@@ -17,7 +17,7 @@ import msgspec
 
 from kugetsu_engine.cli import main
 from kugetsu_engine.cli.commands.status import document
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.domain import refs, task_document
 from kugetsu_engine.domain.decisions.duration_model import RunTimes

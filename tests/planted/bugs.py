@@ -55,8 +55,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the slot's descriptor is not passed on",
         "kugetsu_engine/scheduler/dispatcher.py",
-        "self._launcher.launch(job, entered.fds)",
-        "self._launcher.launch(job, entered.fds[1:])",
+        "self._launcher.launch(job, lease.fds)",
+        "self._launcher.launch(job, lease.fds[1:])",
         "tests/model/test_gate.py",
     ),
     Bug(
@@ -244,8 +244,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "an event counts only at the beginning of a line",
         "kugetsu_engine/agents/stream_events.py",
-        "    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:\n",
-        "    while (found := _BEGIN.match(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "    while (match := _OBJECT_START.search(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "    while (match := _OBJECT_START.match(text, at)) is not None and broken < MAX_BROKEN:\n",
         "tests/unit/test_event_lines.py",
     ),
     Bug(

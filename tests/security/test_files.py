@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask, StateDirError

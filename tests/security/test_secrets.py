@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import command
 from tests.support.fleet import Fleet

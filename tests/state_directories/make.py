@@ -181,7 +181,7 @@ def make(maker: Maker) -> None:
     )
     engine.send_signal(signal.SIGSTOP)
     asking = maker.start("cancel", "17")
-    maker.until(lambda: any(maker.path("queue/requests").iterdir()), "a request")
+    maker.until(lambda: any(maker.path("queue/requests").glob("[0-9]*.json")), "a request")
     for process in (engine, asking):
         process.kill()
         process.communicate()

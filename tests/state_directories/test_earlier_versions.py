@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli import main
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import SettingsSource
 from kugetsu_engine.doctor import gather_evidence, run_checks
 from kugetsu_engine.engine.thread import EngineThread

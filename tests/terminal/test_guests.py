@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.state import edit_locks
 from tests.support.fleet import Fleet
 from tests.support.terminal import Pty, Tmux

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 
 def order(fleet: Fleet) -> list[str]:
     """The waiting tasks in their order, as the files say."""
-    from kugetsu_engine.client.snapshot import SnapshotReader
+    from kugetsu_engine.client.snapshot_reader import SnapshotReader
 
     return [task.id for task in SnapshotReader(fleet.paths, {}).read().pending]
 

@@ -22,7 +22,7 @@ async def test_a_key_that_means_nothing_here_says_so(console: Opener, enqueue: P
     enqueue()
     async with console() as here:
         await here.press("2", "t")
-        await here.until(lambda: here.said == "t does nothing here; ? tells what does")
+        await here.until(lambda: here.said == "t does nothing here; ? shows the keys")
         await here.press("enter")
         await here.until(lambda: isinstance(here.app.screen, TaskScreen), "the task's screen")
         await here.press("v")
@@ -36,7 +36,7 @@ async def test_clear_asks_as_it_cannot_be_taken_back(console: Opener, enqueue: P
     async with console() as here:
         await here.press("2")
         for answer, said in (("enter", "nothing was done"), ("y", "cleared 1 ended task, their worktrees are kept")):
-            here.app.commands.typed("clear")
+            here.app.commands.run_typed("clear")
             await here.shows("Remove ended tasks?")
             assert "with their logs" in here.text
             await here.press(answer)
@@ -49,12 +49,12 @@ async def test_commands_about_tasks_that_are_not_there_say_so(console: Opener, e
     enqueue()
     async with console() as here:
         for verb in ("attach", "shell"):
-            here.app.commands.typed(f"{verb} 999")
+            here.app.commands.run_typed(f"{verb} 999")
             assert here.said == "there is no #999 in the lists"
-        here.app.commands.typed("cancel 999")
+        here.app.commands.run_typed("cancel 999")
         await here.until(lambda: "999" in here.said and "no task" in here.said)
     async with console(read_only=True) as here:
-        here.app.commands.typed("attach 1")
+        here.app.commands.run_typed("attach 1")
         assert here.said.startswith("read-only")
 
 
@@ -62,7 +62,7 @@ async def test_several_tasks_named_in_a_command_are_asked_about(console: Opener,
     """As when they are marked."""
     ids = [enqueue(f"local/web#{number}") for number in (1, 2, 3)]
     async with console() as here:
-        here.app.commands.typed("cancel 1 3")
+        here.app.commands.run_typed("cancel 1 3")
         await here.until(lambda: isinstance(here.app.screen, Confirm), "the question")
         await here.shows("Cancel 2 waiting tasks?")
         await here.press("y")

@@ -121,10 +121,10 @@ async def test_a_queue_that_goes_on_meanwhile_keeps_the_console(console: Opener,
     async with console((100, 30), embed=True, at=fleet) as here:
         await here.until(lambda: here.app.state and here.app.state.snapshot.used == 3)
         departure = here.app.quit_flow
-        departure._with_the_last = departure._paused = True
+        departure._leaves_when_stopped = departure._paused = True
         here.app.connection.poller.reload()
         await here.until(lambda: "so the console stays" in here.said, "the console to stay")
-        assert not departure._with_the_last
+        assert not departure._leaves_when_stopped
         await end_all(here)
         assert here.app.is_running
 

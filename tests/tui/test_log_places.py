@@ -51,15 +51,15 @@ async def test_raw_keeps_the_moment(console: Opener, operator: Client) -> None:
         await here.shows('{"event": 3999}')
         await here.press("o")
         await here.until(lambda: here.said == "raw is off: the readable log, at its end")
-        pane.move(-(pane._top_line() - 200))
+        pane.move(-(pane._scroll.top_line() - 200))
         await here.shows("readable 200")
-        top = pane._top_line()
+        top = pane._scroll.top_line()
         await here.press("o")
         await here.until(lambda: here.said == "raw is on: what the agent printed, from the same moment on")
-        assert abs(pane._top_line() - top * 10) <= 10
+        assert abs(pane._scroll.top_line() - top * 10) <= 10
         await here.press("o")
         await here.until(lambda: here.said == "raw is off: the readable log, from the same moment on")
-        assert abs(pane._top_line() - top) <= 1
+        assert abs(pane._scroll.top_line() - top) <= 1
         assert not pane.follow
 
 
@@ -149,17 +149,17 @@ async def test_an_error_is_said_no_longer_when_something_else_is_done(
     enqueue()
     async with console((100, 30)) as here:
         await here.press("2")
-        here.app.commands.typed("99")
+        here.app.commands.run_typed("99")
         await here.until(lambda: "99" in here.said)
         await here.press("j", "k")
         assert "99" in here.said
-        here.app.commands.typed("2")
+        here.app.commands.run_typed("2")
         await here.until(lambda: "99" not in here.said)
-        here.app.commands.typed("99")
+        here.app.commands.run_typed("99")
         await here.until(lambda: "99" in here.said)
         await here.press("z")
         await here.until(lambda: "99" not in here.said)
-        here.app.commands.typed("99")
+        here.app.commands.run_typed("99")
         await here.until(lambda: "99" in here.said)
         monkeypatch.setattr(console_screen, "READ_AFTER_S", 0.0)
         await here.press("j")

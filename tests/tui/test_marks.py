@@ -89,7 +89,7 @@ async def test_hold_acts_on_all_and_then_releases_all(console: Opener, five: lis
         await here.shows("held by you")
         await here.press("2", "space", "space", "space", "p")
         await here.until(lambda: "holding 2 tasks" in here.said)
-        await here.until(lambda: all(task.held for task in home(here).list_targets()))
+        await here.until(lambda: all(task.held for task in home(here).list_target_tasks()))
         await here.press("p")
         await here.until(lambda: "released 3 tasks" in here.said)
         assert not any(on_disk(operator, task).held for task in five)
@@ -152,9 +152,9 @@ async def test_marks_vanish_with_their_task(console: Opener, five: list[str], op
         await here.press("2", "j", "space")
         operator.do("move", "q_2", to="bottom")
         await here.until(lambda: list(home(here).queue._view.keys)[-1] == "q_2")
-        assert [task.id for task in home(here).list_targets()] == ["q_2"]
+        assert [task.id for task in home(here).list_target_tasks()] == ["q_2"]
         operator.do("cancel", "q_2")
-        await here.until(lambda: home(here).list_targets() and home(here).list_targets()[0].state == "cancelled")
+        await here.until(lambda: home(here).list_target_tasks() and home(here).list_target_tasks()[0].state == "cancelled")
         operator.do("clear")
         await here.until(lambda: not home(here).multi_select)
 

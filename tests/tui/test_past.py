@@ -144,10 +144,10 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
     )
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
-        here.app.replay.faster(4)
+        here.app.replay.action_change_speed(4)
         moments: list[float] = []
         present = here.app.replay._replay.loaded_at  # type: ignore[union-attr]
-        here.app.replay.play()
+        here.app.replay.action_past_play()
 
         def ended() -> bool:
             moments.append(here.app.state.snapshot.taken_at)  # type: ignore[union-attr]
@@ -198,7 +198,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         await _replay(here, _at(120))
         await here.press("2", "x")
         await here.until(lambda: here.said == "this is the past: esc goes back to now")
-        here.app.commands.typed("cancel 2")
+        here.app.commands.run_typed("cancel 2")
         assert here.said == "this is the past: esc goes back to now"
         assert "this is the past" in str(
             {
@@ -253,7 +253,7 @@ async def test_what_cannot_be_shown_is_said(console: Opener, enqueue: Callable[.
     """No time, one before the first record, one to come; the console stays where it is."""
     enqueue()
     async with console() as here:
-        for text, words in (("soonish", "is no point in time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
-            here.app.commands.typed(f"replay {text}")
+        for text, words in (("soonish", "is not a valid time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
+            here.app.commands.run_typed(f"replay {text}")
             await here.until(lambda words=words: words in here.said)  # type: ignore[misc]
-        assert not here.app.replay.on
+        assert not here.app.replay.is_on

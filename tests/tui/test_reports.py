@@ -33,7 +33,7 @@ def test_every_verb_of_the_command_line_has_an_answer(verb: str) -> None:
     """It is a command here too, or it is said where it belongs."""
     assert (ALIASES.get(verb, verb) in VERBS) != (verb in ELSEWHERE)
     if verb in ELSEWHERE:
-        with pytest.raises(UsageError, match="not from here"):
+        with pytest.raises(UsageError, match="not available in the console"):
             parse_command(verb)
 
 
@@ -113,7 +113,7 @@ async def test_what_removes_shows_what_goes_and_asks(console: Opener, operator: 
     async with console((140, 40), read_only=True) as here:
         for line in ("prune", "worktrees --clean", "doctor --fix", "server add x.org https://x.org", "list --refresh"):
             await type_line(here, line)
-            await here.until(lambda: here.said == "read-only: nothing is changed", line)
+            await here.until(lambda: here.said == "read-only: nothing is changed: start without --read-only", line)
             await here.press("R")
             await here.until(lambda: "reading everything" in here.said)
     async with console((140, 40)) as here:
@@ -147,7 +147,7 @@ async def test_what_a_question_lists_does_not_hang_on_words(
     console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads the documents of a dry run: what is kept is no line of it, whatever the reasons say."""
-    monkeypatch.setattr(cli_output, "_printed", printed_by({
+    monkeypatch.setattr(cli_output, "_run", printed_by({
         ("worktrees", "--clean"): [
             {"slug": "a-b-1", "issue_ref": "a/b#1", "size_bytes": 3 << 20, "safe": True, "why": "merged\x1b[2J"},
             {"slug": "a-b-2", "issue_ref": None, "size_bytes": 1, "safe": False, "why": "would remove 0 of nothing"},

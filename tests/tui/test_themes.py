@@ -71,11 +71,11 @@ async def test_themes_change_by_their_short_names(console: Opener) -> None:
         await here.press("colon", *"theme light", "enter")
         await here.until(lambda: here.app.theme == themes.LIGHT.name, "the light theme")
         for theme in themes.ALL:
-            here.app.commands.typed(f"theme {theme.name.removeprefix('kugetsu-')}")
+            here.app.commands.run_typed(f"theme {theme.name.removeprefix('kugetsu-')}")
             assert here.app.theme == theme.name
             assert f"theme = {theme.name!r}" in here.said
             await here.pilot.pause()
-        here.app.commands.typed("theme nosuch")
+        here.app.commands.run_typed("theme nosuch")
         assert "there is no theme nosuch" in here.said
 
 
@@ -95,7 +95,7 @@ async def test_no_color_paints_no_colour(console: Opener, monkeypatch: pytest.Mo
             if colour is not None and not colour.is_default
         }
         assert not colours
-        here.app.commands.typed("theme light")
+        here.app.commands.run_typed("theme light")
         assert "NO_COLOR is set" in here.said
         assert here.app.theme == themes.MONO.name
 

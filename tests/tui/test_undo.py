@@ -67,12 +67,12 @@ async def test_u_takes_the_last_act_back(console: Opener, enqueue: Put, operator
         await here.press(*keys)
         await here.until(lambda: here.said.startswith(answer) and here.said.endswith("u undoes it"))
         await here.press("u")
-        await here.until(lambda: "undoes" not in here.said and "taking back" not in here.said)
+        await here.until(lambda: "undoes" not in here.said and "undoing" not in here.said)
         after = on_disk(operator, "q_2")
         assert (after.held, after.position, after.priority) == (before.held, before.position, before.priority)
         await here.until(lambda: list(home(here).queue._view.keys) == ["q_1", "q_2", "q_3"])
         await here.press("u")
-        assert "nothing to take back" in here.said
+        assert "nothing to undo" in here.said
 
 
 async def test_a_cancelled_task_comes_back_to_its_place(console: Opener, enqueue: Put, operator: Client) -> None:
@@ -110,7 +110,7 @@ async def test_the_list_of_acts(console: Opener, enqueue: Put, operator: Client)
     task = enqueue()
     async with console() as here:
         await here.press("2", "colon", *"undo", "enter")
-        await here.until(lambda: "nothing to take back" in here.said)
+        await here.until(lambda: "nothing to undo" in here.said)
         await here.press("p")
         await here.until(lambda: "holding #1" in here.said)
         await here.press("plus")

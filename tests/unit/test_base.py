@@ -269,7 +269,7 @@ def test_a_later_attempt_says_where_the_worktree_began(place: Place) -> None:
     place.news()
     again = worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     assert (again.commit, again.ref, again.remote, again.kept) == (first.commit, "origin/main", "origin", True)
-    assert "where its worktree began earlier" in describe_start_point(again._asdict())
+    assert "where its worktree started earlier" in describe_start_point(again._asdict())
 
 
 def test_a_password_in_an_address_is_not_in_the_record(place: Place) -> None:

@@ -10,7 +10,14 @@ import pytest
 from kugetsu_engine.paths import StatePaths
 from kugetsu_tui.commands.completion import KnownValues, find_common_start, format_hint, list_completions
 from kugetsu_tui.commands.grammar import Command, parse_command
-from kugetsu_tui.controllers.preferences_file import MAX_LENGTH, MAX_LINES, ListPreference, PreferencesFile, load, save
+from kugetsu_tui.controllers.preferences_file import (
+    MAX_LENGTH,
+    MAX_LINES,
+    ListPreference,
+    PreferencesFile,
+    load_preferences,
+    save_preferences,
+)
 from kugetsu_tui.themes import ALL, list_names
 from kugetsu_tui.viewmodels.filtering import build_row_text, choose_rows, compile_filter, match_fuzzy
 from kugetsu_tui.viewmodels.rows import Column, Row
@@ -156,8 +163,8 @@ def test_sorts_and_plans_are_commands() -> None:
 def test_what_is_remembered_comes_back(paths: StatePaths) -> None:
     """Bounded, each line once, and private."""
     kept = PreferencesFile().with_list("queue", ListPreference("age", True, "!flaky")).with_line("limit 4")
-    save(paths, kept)
-    assert load(paths) == kept
+    save_preferences(paths, kept)
+    assert load_preferences(paths) == kept
     assert os.stat(paths.console).st_mode & 0o777 == 0o600
     for number in range(MAX_LINES + 20):
         kept = kept.with_line(f"limit {number}")
@@ -165,8 +172,8 @@ def test_what_is_remembered_comes_back(paths: StatePaths) -> None:
     assert len(kept.typed) == MAX_LINES
     assert kept.typed[-1] == "limit 30"
     assert kept.typed.count("limit 30") == 1
-    save(paths, kept)
-    assert len(load(paths).typed) == MAX_LINES - 1, "a line too long is not kept"
+    save_preferences(paths, kept)
+    assert len(load_preferences(paths).typed) == MAX_LINES - 1, "a line too long is not kept"
     assert kept.with_list("queue", ListPreference()).lists == {}
 
 
@@ -178,16 +185,16 @@ def test_what_cannot_be_read_is_forgotten(paths: StatePaths, data: bytes) -> Non
     """It stops nothing."""
     with open(paths.console, "wb") as file:
         file.write(data)
-    assert load(paths) == PreferencesFile()
+    assert load_preferences(paths) == PreferencesFile()
     os.remove(paths.console)
     os.mkdir(paths.console)
-    assert load(paths) == PreferencesFile()
-    save(paths, PreferencesFile())
+    assert load_preferences(paths) == PreferencesFile()
+    save_preferences(paths, PreferencesFile())
 
 
 def test_what_someone_wrote_there_reaches_no_terminal(paths: StatePaths) -> None:
     """A filter with an escape sequence is cleaned as all text from outside."""
     with open(paths.console, "w", encoding="utf-8") as file:
         file.write('{"lists": {"queue": {"filter": "\\u001b]52;c;aGk=\\u0007x"}}, "typed": ["\\u001b[2J"]}')
-    found = load(paths)
+    found = load_preferences(paths)
     assert "\x1b" not in found.lists["queue"].filter + found.typed[0]

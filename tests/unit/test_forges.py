@@ -118,13 +118,14 @@ def test_checks_are_added_up(
     ("reply", "words"),
     [
         (Reply(401), "refuses the token (401): renew KUGETSU_TOKEN_FORGE_TEST"),
-        (Reply(403), "does not let this be read (403)"), (Reply(404), "knows nothing of it (404)"),
-        (Reply(500), "has trouble (500)"), (Reply(502, body=b"<html>"), "has trouble (502)"), (Reply(418), "answered 418"),
-        (Reply(200, body=b"<html>"), "no JSON"), (Reply(200, body=b"[" * 100_000), "no JSON"),
-        (Reply(200, body=b'"text"'), "something else"), (Reply(200, body=b"\xff\xfe"), "no JSON"),
+        (Reply(403), "denies access (403)"), (Reply(404), "did not find it (404)"),
+        (Reply(500), "has a server error (500)"), (Reply(502, body=b"<html>"), "has a server error (502)"),
+        (Reply(418), "answered 418"),
+        (Reply(200, body=b"<html>"), "not answer with JSON"), (Reply(200, body=b"[" * 100_000), "not answer with JSON"),
+        (Reply(200, body=b'"text"'), "not answer with"), (Reply(200, body=b"\xff\xfe"), "not answer with JSON"),
         (Reply(200, body=b" " * (client.MAX_BYTES + 1)), "more than 4M"),
-        (Reply(302), "again and again"), (Reply(429, {"Retry-After": "20"}), "rate limit that is reached (429)"),
-        (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(500)}), "rate limit that is reached (403)"),
+        (Reply(302), "redirected more than 3 times"), (Reply(429, {"Retry-After": "20"}), "has reached its rate limit (429)"),
+        (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(500)}), "has reached its rate limit (403)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -188,7 +189,7 @@ def test_a_forge_that_cannot_be_reached_is_left_alone_for_a_while(paths: StatePa
     now = 1_800_000_000.0
     with pytest.raises(ForgeError, match="cannot be reached"):
         CachedForges(paths, {}, lambda: now).fetch_issue_text(REF)
-    with pytest.raises(ForgeError, match="asked again at"):
+    with pytest.raises(ForgeError, match="next request at"):
         CachedForges(paths, {}, lambda: now + 59).fetch_issue_text(REF)
     with pytest.raises(ForgeError, match="cannot be reached: "):
         CachedForges(paths, {}, lambda: now + 61).fetch_issue_text(REF)
@@ -240,8 +241,8 @@ def test_the_helper_prints_one_document(
         assert main(words) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert found[:3] == [{"title": "T", "body": "B"}, {"url": "https://forge.test/o/r/pulls/4"}, {}]
-    assert "knows nothing of it (404)" in found[3]["error"]
-    assert "is no issue reference" in found[4]["error"]
+    assert "did not find it (404)" in found[3]["error"]
+    assert "is not a valid issue reference" in found[4]["error"]
     assert found[5] == {"asked": 0, "faults": []}
 
 
@@ -251,7 +252,7 @@ def test_what_cannot_be_asked_again_is_said_once(forge: FakeForge, asking: Cache
     wanted = {f"forge.test/o/r#{number}": BRANCH for number in range(1, 7)} | {"nonsense": BRANCH, "local/x#1": BRANCH}
     faults = asking.refresh_pull_requests(wanted)
     assert len(faults) == 2
-    assert faults[0].startswith("'nonsense' is no issue reference")
+    assert faults[0].startswith("'nonsense' is not a valid issue reference")
     assert "refuses the token" in faults[1]
 
 
@@ -290,9 +291,9 @@ def test_a_token_is_not_sent_in_the_clear_nor_if_it_is_none() -> None:
     """http:// only on this machine; a token with a space or a line break is named, not shown."""
     for forge, words in (
         (hosts.Forge("h", "gitea", "http://h/api/v1", SECRET, "T"), "without encryption"),
-        (hosts.Forge("h", "gitea", "https://h/api/v1", "two words", "T"), "T is no token"),
-        (hosts.Forge("h", "gitea", "ftp://h", None, "T"), "is no API's address"),
-        (hosts.Forge("h", "gitea", "https://user:pass@h", None, "T"), "is no API's address"),
+        (hosts.Forge("h", "gitea", "https://h/api/v1", "two words", "T"), "T is not a valid token"),
+        (hosts.Forge("h", "gitea", "ftp://h", None, "T"), "is not a valid API address"),
+        (hosts.Forge("h", "gitea", "https://user:pass@h", None, "T"), "is not a valid API address"),
     ):
         with pytest.raises(ForgeError, match=words) as caught:
             client.ForgeClient(forge)

@@ -312,11 +312,7 @@ def test_every_module_and_every_public_function_says_what_it_is() -> None:
 
 VAGUE = frozenset({"look", "tell", "hear", "take", "told", "words", "one", "found", "over", "begin"})
 """Words that do not say what a function does."""
-VAGUE_ALLOWED: dict[str, str] = {
-    "kugetsu_engine/cli/commands/completion.py:complete_words": "the words of the command line",
-    "kugetsu_tui/screens/multi_select.py:Marking.words": "to be renamed",
-    "kugetsu_tui/widgets/row_list.py:RowList.begin_range": "to be renamed",
-}
+VAGUE_ALLOWED: dict[str, str] = {}
 """By public name why it has such a word."""
 
 
@@ -351,8 +347,7 @@ def test_public_names_say_what_they_do() -> None:
         for name in _public_names(ast.parse(path.read_text("utf-8")).body)
         if _parts(name) & VAGUE
     }
-    assert vague <= set(VAGUE_ALLOWED)
-    assert {name for name, reason in VAGUE_ALLOWED.items() if reason != "to be renamed"} <= vague
+    assert vague == set(VAGUE_ALLOWED)
 
 
 def test_few_modules_stand_at_the_top_of_the_engine() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain import usage_sums
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.scheduling import find_queue_reason

@@ -40,7 +40,7 @@ def test_it_holds_the_rules_the_place_and_what_to_do_about_the_pull_request(path
     assert paths.worktree("h.test-o-r-3") in text
     assert "fix/issue-3" in text
     assert "The pull request is https://h.test/o/r/pulls/4." in text
-    assert "make no pull request" in build(paths, ref="local/app#3")
+    assert "do not push or create a pull request" in build(paths, ref="local/app#3")
     assert "$" not in text
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.decisions import forecast, scheduling
 from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.manual_session import ManualSession
@@ -156,7 +157,7 @@ class Ground:
         engine = open_engine(self.paths, self.environ, "headless")
         self.engine = engine
 
-        def launch(task: Task, entered: slots.SlotLease) -> bool:
+        def launch(task: Task, lease: slots.SlotLease) -> bool:
             self.started.append(task.id)
             engine.store.change(task, "notified", attempt=1, token="t")
             return True

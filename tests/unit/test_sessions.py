@@ -128,7 +128,7 @@ def test_a_fork_needs_a_base_session_of_the_same_agent_and_happens_once(paths: S
         wanted(paths, task("fork"))
     sessions.save_session(paths, Session("base", agent="opencode", session_id="ses_base"))
     assert wanted(paths, task("fork")) == WantedSession("fork", "ses_base")
-    with pytest.raises(ConfigError, match="not of claude"):
+    with pytest.raises(ConfigError, match="not to claude"):
         wanted(paths, task("fork"), "claude")
     crashed = Attempt(1, outcome="failed", failure="crash", session_id="ses_copy")
     assert wanted(paths, task("fork", crashed)) == WantedSession("continue", "ses_copy")

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts
 from kugetsu_engine.domain.task import Task

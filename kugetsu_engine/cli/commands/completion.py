@@ -31,11 +31,11 @@ def main(verb: str, words: list[str]) -> int:
     parser = VerbParser(verb, VERB_HELP[verb])
     _add_arguments(parser, verb)
     shell = parser.parse_args(words).shell
-    print(shtab.complete(complete_words(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
+    print(shtab.complete(build_completion_parser(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
     return 0
 
 
-def complete_words() -> VerbParser:
+def build_completion_parser() -> VerbParser:
     """One parser of all verbs, each with the options, and the words, of its own."""
     parser = VerbParser("", "")
     parser.prog = "kugetsu"

@@ -3,7 +3,7 @@
 import os
 
 from ...client import demo_setup
-from ...client.snapshot import ALL_DONE, SnapshotReader
+from ...client.snapshot_reader import ALL_DONE, SnapshotReader
 from ...domain import states
 from ...domain.new_task import format_bare_id
 from ...domain.text.quantities import format_count

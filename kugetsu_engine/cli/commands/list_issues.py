@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from ...client.snapshot import ALL_DONE, Snapshot, SnapshotReader
+from ...client.snapshot import Snapshot
+from ...client.snapshot_reader import ALL_DONE, SnapshotReader
 from ...domain import refs
 from ...domain.pull_request import KnownPull
 from ...domain.reserved_refs import SESSIONS

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ...client.snapshot import Snapshot, SnapshotReader
+from ...client.snapshot import Snapshot
+from ...client.snapshot_reader import SnapshotReader
 from ...domain import silence
 from ...domain.decisions.duration_model import RunTimes
 from ...domain.decisions.forecast import Plan, Start

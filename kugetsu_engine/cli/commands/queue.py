@@ -34,7 +34,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _list(verb: str, words: list[str]) -> int:
-    from ...client.snapshot import ALL_DONE, SnapshotReader
+    from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
     given = parser_of(verb).parse_args(words)
@@ -75,7 +75,7 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
 
 
 def _stats(verb: str, words: list[str]) -> int:
-    from ...client.snapshot import ALL_DONE, SnapshotReader
+    from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
     given = parser_of(verb).parse_args(words)

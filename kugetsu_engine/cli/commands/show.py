@@ -2,7 +2,8 @@
 
 import os
 
-from ...client.snapshot import Snapshot, SnapshotReader
+from ...client.snapshot import Snapshot
+from ...client.snapshot_reader import SnapshotReader
 from ...domain import failures
 from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock

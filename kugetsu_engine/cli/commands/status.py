@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ...client.snapshot import Active, Snapshot, SnapshotReader
+from ...client.snapshot import Active, Snapshot
+from ...client.snapshot_reader import SnapshotReader
 from ...domain import silence
 from ...domain.changes import Changes
 from ...domain.decisions import notification_rules

@@ -9,6 +9,7 @@ from textual.message import Message
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.request import VERBS, Request, Verb
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError, ReadOnlyError, UsageError
 
 from .messages import Answered
@@ -57,6 +58,14 @@ class RequestSender:
     def send_all(self, requests: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Make several requests as one act, each a verb, a task and arguments; one answer comes for all."""
         self._start(self._send([Request(as_verb(verb), task, dict(args)) for verb, task, args in requests]))
+
+    def stop_tasks(self, tasks: Sequence[Task], *, now: bool) -> None:
+        """Stop the agents of tasks, `now` without time to finish; waiting tasks are cancelled. One answer comes for all."""
+        requests = [
+            Request("cancel", task.id) if task.state == "pending" else Request("kill", task.id, {"now": True} if now else {})
+            for task in tasks
+        ]
+        self._start(self._send(requests))
 
     def undo(self, entry: UndoEntry) -> None:
         """Undo an act; the answer comes as a message."""
