@@ -56,7 +56,7 @@ def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.
 
 
 def test_a_first_sentence_is_a_part_of_another() -> None:
-    assert format_short_help("clear") == "drop ended tasks from the list, with their logs"
+    assert format_short_help("clear") == "remove ended tasks with their logs"
 
 
 @pytest.mark.parametrize(("pane", "first"), [("queue", "p"), ("log", "[ "), ("diff", "]"), ("done", "i"), ("merged", "e")])
