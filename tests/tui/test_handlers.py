@@ -21,7 +21,8 @@ def every_subclass(cls: type) -> Iterator[type]:
     waiting: list[type] = [cls]
     known: set[type] = set()
     while waiting:
-        for subclass in waiting.pop().__subclasses__():
+        subclasses: list[type] = waiting.pop().__subclasses__()
+        for subclass in subclasses:
             if subclass not in known:
                 known.add(subclass)
                 waiting.append(subclass)
