@@ -22,10 +22,9 @@ from ..domain.text.times import iso
 from ..errors import ConfigError, Conflict, KugetsuError, TryLater
 from ..jobs import builder, environment
 from ..paths import StatePaths
-from ..state import issue_names, issue_tasks, manual_sessions, sessions
-from ..state import slots as gate
+from ..state import issue_names, issue_tasks, manual_sessions, sessions, slots
 from ..state.queue_settings import effective_limit, load_control
-from ..storage import wakeup_fifo as bell
+from ..storage import wakeup_fifo
 
 
 class SessionPlace(NamedTuple):
@@ -41,15 +40,15 @@ class AttachedSession(NamedTuple):
     place: SessionPlace
     argv: list[str]
     session_id: str | None
-    lease: gate.SlotLease
+    lease: slots.SlotLease
     mark: manual_sessions.ManualSessionMark
-    bell: str
+    fifo: str
 
     def release(self) -> None:
         """Release slot and issue, and wake the engine, so that it starts what waited for them."""
         self.mark.remove()
         self.lease.release()
-        bell.notify(self.bell)
+        wakeup_fifo.notify(self.fifo)
 
 
 def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task) -> SessionPlace:
@@ -78,8 +77,8 @@ def check_attachable(paths: StatePaths, settings: Settings, client: Mapping[str,
         Conflict: the issue has a manual session.
     """
     _find_screen(paths, settings, client, task)
-    for hand in manual_sessions.list_manual_sessions(paths):
-        if hand.issue_key == task.issue_key:
+    for session in manual_sessions.list_manual_sessions(paths):
+        if session.issue_key == task.issue_key:
             raise Conflict(f"{task.issue_ref} has a manual session", "kugetsu status says since when")
 
 
@@ -103,50 +102,50 @@ def attach_to_issue(
         )
     _find_screen(paths, settings, client, task)
     # The mark comes first; else a waiting task of the issue would start as soon as the agent has stopped.
-    hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
-    mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), hand)
+    session = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
+    mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), session)
     if mark is None:
         raise Conflict(f"{task.issue_ref} has a manual session", "kugetsu status says since when")
     attached: AttachedSession | None = None
     try:
-        entered = _acquire_slot(paths, settings, task, stop)
+        lease = _acquire_slot(paths, settings, task, stop)
         try:
-            attached = AttachedSession(*_find_screen(paths, settings, client, task), entered, mark, paths.wakeup_fifo)
+            attached = AttachedSession(*_find_screen(paths, settings, client, task), lease, mark, paths.wakeup_fifo)
         except BaseException:
-            entered.release()
+            lease.release()
             raise
     finally:
         if attached is None:
             mark.remove()
-            bell.notify(paths.wakeup_fifo)
+            wakeup_fifo.notify(paths.wakeup_fifo)
     return attached
 
 
-def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
+def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> slots.SlotLease:
     """Acquire a slot and the issue; with `stop`, the slot of the stopped agent."""
     limit = effective_limit(load_control(paths), settings.max_concurrent_agents)
     if stop is not None:
-        claimed = gate.claim_slot(paths, limit)
+        claimed = slots.claim_slot(paths, limit)
         try:
             stop()
-            entered: gate.SlotLease | gate.SlotRefusal = (
-                gate.acquire_claimed_slot(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
+            lease: slots.SlotLease | slots.SlotRefusal = (
+                slots.acquire_claimed_slot(paths, task.issue_ref, claimed) or slots.SlotRefusal.ISSUE
             )
         except BaseException:
             os.close(claimed)
             raise
-        if isinstance(entered, gate.SlotRefusal):
+        if isinstance(lease, slots.SlotRefusal):
             os.close(claimed)
     else:
-        entered = gate.acquire_manual_slot(paths, task.issue_ref, limit)
-    if entered is gate.SlotRefusal.SLOTS:
-        slots = choose_form(limit, "the only slot is", f"all {limit} slots are")
-        raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
-    if isinstance(entered, gate.SlotRefusal):
+        lease = slots.acquire_manual_slot(paths, task.issue_ref, limit)
+    if lease is slots.SlotRefusal.SLOTS:
+        text = choose_form(limit, "the only slot is", f"all {limit} slots are")
+        raise TryLater(f"{text} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+    if isinstance(lease, slots.SlotRefusal):
         raise Conflict(
             f"{task.issue_ref} has an agent at work", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
         )
-    return entered
+    return lease
 
 
 def _find_screen(

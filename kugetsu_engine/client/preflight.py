@@ -50,15 +50,17 @@ def list_obstacles(
     """
     settings = load_settings_if_any(paths, environ)
     name = agent or (settings.agent if settings is not None else agent_names.DEFAULT)
-    found = []
+    obstacles = []
     if settings is not None and (gap := settings.gaps.reason(name, issue_ref)):
-        found.append(Obstacle("settings", gap))
+        obstacles.append(Obstacle("settings", gap))
     if repo is None and issue_ref not in SESSIONS:
-        found += _without_repository(settings, refs.parse_reference(issue_ref))
+        obstacles += _without_repository(settings, refs.parse_reference(issue_ref))
     known = agent is not None or settings is None or not settings.gaps.everything
     if known and (program := find_missing_program(paths, environ, settings, name)) is not None:
-        found.append(Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more"))
-    return found
+        obstacles.append(
+            Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more")
+        )
+    return obstacles
 
 
 def load_settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings | None:
@@ -129,13 +131,13 @@ def explain_wrong_program(
         return None
     path = (own.env.get("PATH") if own is not None else None) or _path_of_env_files(paths) or environ.get("PATH", os.defpath)
     places = [""] if "/" in program else path.split(os.pathsep)
-    found = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
-    if found is None:
+    executable = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
+    if executable is None:
         return None
     from ..agents import program_versions
 
     return program_versions.describe_refusal(
-        "opencode", program_versions.read_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
+        "opencode", program_versions.read_version("opencode", executable, environ, paths.root, ask=True, limit_s=5.0)
     )
 
 
@@ -161,4 +163,4 @@ def _is_there(program: str, path: str) -> bool:
     """Like `shutil.which`, which takes too long to import for `enqueue`."""
     program = os.path.expanduser(program)
     places = [""] if "/" in program else path.split(os.pathsep)
-    return any(os.access(found := os.path.join(place, program), os.X_OK) and not os.path.isdir(found) for place in places)
+    return any(os.access(path := os.path.join(place, program), os.X_OK) and not os.path.isdir(path) for place in places)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -52,13 +52,14 @@ class Replay:
         """Make the snapshot of a moment, in seconds since 1970. It has only what was recorded."""
         then = self.timeline.at(when)
         default = self._settings.agent
+        rests = then.flow.rests if then.flow else ()
         return Snapshot(
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
-            active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
+            active=tuple(self._active(active, when) for active in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
-            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._rests(then, when),
+            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._map_cooldowns(rests, when),
             default_agent=default,
-            hosts={one.provider: one for one in then.flow.rests if one.failure == NETWORK} if then.flow else {},
+            hosts={rest.provider: rest for rest in rests if rest.failure == NETWORK},
             own_repositories=list_own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
@@ -112,17 +113,16 @@ class Replay:
             view, pid=engine.pid, mode=engine.mode, since=engine.since, draining=flow.draining, pressure=flow.pressure
         )
 
-    def _active(self, one: ActiveThen, when: float) -> Active:
-        task = one.task
+    def _active(self, active: ActiveThen, when: float) -> Active:
+        task = active.task
         timeout = task.timeout_s or self._settings.task_timeout
-        stall = one.stalled
+        stall = active.stalled
         progress = Progress("agent", stalled=stall.evidence if stall else None) if task.state == "running" else None
-        return Active(task, None, progress, max(when - one.since, 0.0), timeout, None, stall.silent_s if stall else None)
+        return Active(task, None, progress, max(when - active.since, 0.0), timeout, None, stall.silent_s if stall else None)
 
-    def _rests(self, then: Moment, when: float) -> Mapping[str, Cooldown]:
-        resting = (
-            {one.provider: one for one in then.flow.rests if one.until > when and one.failure != NETWORK} if then.flow else {}
-        )
+    def _map_cooldowns(self, rests: Sequence[Cooldown], when: float) -> Mapping[str, Cooldown]:
+        """The cooldowns of providers at a moment, by agent."""
+        resting = {rest.provider: rest for rest in rests if rest.until > when and rest.failure != NETWORK}
         if not resting:
             return {}
         from ..agents import registry
@@ -131,7 +131,7 @@ class Replay:
 
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept; if it came after the moment, nothing is known."""
-        return {ref: one for ref, one in self._pulls.items() if (epoch(one.asked_at) or 0.0) <= when}
+        return {ref: pull for ref, pull in self._pulls.items() if (epoch(pull.asked_at) or 0.0) <= when}
 
 
 def _last_alive(paths: StatePaths) -> float | None:

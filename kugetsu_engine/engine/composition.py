@@ -20,7 +20,7 @@ from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
-from ..scheduler.orphan_reaper import OrphanReaper
+from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
