@@ -23,7 +23,7 @@ class Palette(CommandPalette):
     @classmethod
     def for_actions(cls) -> "Palette":
         """Make a palette of actions."""
-        return cls(placeholder="what to do, in words", id="--command-palette")
+        return cls(placeholder="an action", id="--command-palette")
 
     @classmethod
     def for_themes(cls) -> "Palette":

@@ -26,7 +26,7 @@ async def shoot(
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
     environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
-    connection = StillConnection(local_client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
+    connection = StillConnection(local_client(scene.paths.root, environ), lambda: NOW)
     app = KugetsuApp(connection)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20
@@ -88,7 +88,7 @@ async def undo_list(app: KugetsuApp) -> None:
     """Acts that can be taken back."""
     app.undo_log.add("moved #46 to the end of the queue", ())
     app.undo_log.add("hold of #49", ())
-    app.open_undo_list()
+    app.navigator.open_undo_list()
 
 
 async def main(folder: Path) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
@@ -23,6 +25,8 @@ from kugetsu_engine.storage.engine_lock import EngineLock
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.connection import Connection
+from kugetsu_tui.backend.engine_host import EngineHost
+from kugetsu_tui.backend.poller import Poller
 from kugetsu_tui.viewmodels.console_state import ConsoleState
 
 NOW = epoch("2026-11-21T14:02:31Z") or 0.0
@@ -240,17 +244,26 @@ class Scene:
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
+class StillEngine(EngineHost):
+    """An engine that seems to run here, so that leaving asks about it."""
+
+    is_running = True
+
+
+class StillPoller(Poller):
+    """Reads a machine that never changes."""
+
+    def _make_state(self, snapshot: Snapshot) -> ConsoleState:
+        return replace(super()._make_state(snapshot), load=0.6, free_bytes=4200 << 20, cpu=CURVES)
+
+
 class StillConnection(Connection):
-    """A link whose machine never changes."""
+    """A connection to a machine that never changes; in the pictures the engine runs here."""
 
-    @property
-    def runs_engine(self) -> bool:
-        """In the pictures the engine runs here."""
-        return True
-
-    def _picture(self, snapshot: Snapshot) -> ConsoleState:
-        still = super()._picture(snapshot)
-        return replace(still, load=0.6, free_bytes=4200 << 20, cpu=CURVES)
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        super().__init__(client, embed=False, clock=clock)
+        self.engine = StillEngine(client, resume=False, post=self.post, on_change=self.poller.wake)
+        self.poller = StillPoller(client, self.engine, self.post, clock)
 
 
 AUTH = '''"""Who is logged in."""
@@ -317,7 +330,7 @@ async def found(app: KugetsuApp) -> None:
     from kugetsu_tui.widgets.bars import MessageBar
 
     deadline = time.monotonic() + 20
-    while app.active_screen is None or "hit " not in app.active_screen.query_one(MessageBar).said:
+    while app.active_screen is None or "match " not in app.active_screen.query_one(MessageBar).said:
         assert time.monotonic() < deadline, "nothing was found"
         await asyncio.sleep(0.05)
 

@@ -56,10 +56,9 @@ def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, *([f"--model={settings.model}"] if settings.model else []), *settings.args]
 
 
-def build_screen_command(settings: "AgentSettings", session_id: str | None, state_dir: str) -> list[str]:
-    """Return the command line of its own interface, for a person."""
-    resume = [f"--chat-history-file={_history_path(state_dir, session_id)}", "--restore-chat-history"] if session_id else []
-    return [settings.program or "aider", *resume]
+def build_screen_arguments(state_dir: str, session_id: str) -> list[str]:
+    """Return the arguments that make its own interface resume a session."""
+    return [f"--chat-history-file={_history_path(state_dir, session_id)}", "--restore-chat-history"]
 
 
 def _history_path(state_dir: str, session: str) -> str:

@@ -44,11 +44,6 @@ def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, *([f"--model={settings.model}"] if settings.model else []), *settings.args]
 
 
-def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
-    """Return the command line of its own interface, for a person."""
-    return [settings.program or "claude", *(["--resume", session_id] if session_id else [])]
-
-
 class ClaudeReader(Reader):
     """Reads one run of claude."""
 

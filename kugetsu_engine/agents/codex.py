@@ -42,11 +42,6 @@ def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, "-"]
 
 
-def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
-    """Return the command line of its own interface, for a person."""
-    return [settings.program or "codex", *(["resume", session_id] if session_id else [])]
-
-
 class CodexReader(Reader):
     """Reads one run of codex."""
 
@@ -124,7 +119,10 @@ class CodexReader(Reader):
         if kind == "command_execution":
             return str(item["command"])
         if kind == "file_change":
-            changes = [f"{change.get('kind')} {self._short(str(change.get('path')))}" for change in item["changes"]]
+            changes = [
+                f"{change.get('kind')} {tool_calls.shorten_path(str(change.get('path')), self.directory)}"
+                for change in item["changes"]
+            ]
             return f"edit {', '.join(changes)}"
         if kind == "mcp_tool_call":
             return tool_calls.describe_call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self.directory)
@@ -133,9 +131,6 @@ class CodexReader(Reader):
         if kind == "collab_tool_call":
             return tool_calls.describe_call(str(item.get("tool")), item, self.directory)
         return None
-
-    def _short(self, path: str) -> str:
-        return path.removeprefix(f"{self.directory}/") if self.directory else path
 
     def _turn(self, usage: dict[str, Any]) -> list[Event]:
         self._completed = True

@@ -89,12 +89,12 @@ def build_screen_command(name: str, settings: Settings, session_id: str | None, 
     if agent.attach:
         return [arg.replace("{session}", session_id or "") for arg in agent.attach]
     kind = find_kind(name, agent)
-    if kind not in SCREENS:
+    if kind is None or kind not in RESUME_ARGUMENTS:
         raise ConfigError(
             f"the agent {name} has no known interface of its own",
             f'set attach = ["program", …] in [agents.{name}], or: kugetsu shell ID',
         )
-    return SCREENS[kind](agent, session_id, state_dir)
+    return [agent.program or kind, *(RESUME_ARGUMENTS[kind](state_dir, session_id) if session_id else [])]
 
 
 def list_agents_without_screen(settings: Settings) -> dict[str, str]:
@@ -179,11 +179,12 @@ def _demo(agent: AgentSettings, _call: Invocation) -> LaunchSpec:
 LAUNCHERS: dict[str, Callable[[AgentSettings, Invocation], LaunchSpec]] = {
     "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
-SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
-    "aider": aider.build_screen_command, "claude": claude.build_screen_command, "codex": codex.build_screen_command,
-    "gemini": gemini.build_screen_command, "opencode": process_mode.build_screen_command,
+RESUME_ARGUMENTS: dict[str, Callable[[str, str], list[str]]] = {
+    "aider": aider.build_screen_arguments, "claude": lambda _, session: ["--resume", session],
+    "codex": lambda _, session: ["resume", session], "gemini": lambda _, session: ["--resume", session],
+    "opencode": lambda _, session: ["-s", session],
 }  # fmt: skip
-"""Build the command line of an agent's own interface from settings, session and state directory."""
+"""Arguments with which an agent's own interface resumes a session, from the state directory and the session's id."""
 
 
 def find_provider(name: str, settings: Settings) -> str:

@@ -20,9 +20,12 @@ def describe_call(name: str, inputs: Any, directory: str = "") -> str:
     if isinstance(about, list):
         about = " ".join(str(part) for part in about)
     text = about if isinstance(about, str) else ""
-    if directory and text.startswith(f"{directory}/"):
-        text = text[len(directory) + 1 :]
-    return f"{name} {text[:LIMIT]}".strip()
+    return f"{name} {shorten_path(text, directory)[:LIMIT]}".strip()
+
+
+def shorten_path(path: str, directory: str) -> str:
+    """Cut the worktree off a path in it."""
+    return path.removeprefix(f"{directory}/") if directory else path
 
 
 def describe_outcome(content: Any) -> str:

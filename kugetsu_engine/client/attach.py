@@ -1,7 +1,7 @@
-"""Working on a task's issue by hand: the agent's own session, or a shell, in the issue's worktree.
+"""Manual sessions: the agent's own screen, or a shell, in the worktree of a task's issue.
 
-Who attaches holds a slot and the issue, like an agent: the limit stays what it is, and nothing starts on the issue meanwhile.
-The locks are this process's own, so however it ends they are free.
+A manual session holds a slot and the issue, like an agent, so the limit holds and nothing else starts on the issue. The locks
+belong to this process, so they are released however it ends.
 """
 
 import os
@@ -22,38 +22,37 @@ from ..domain.text.times import iso
 from ..errors import ConfigError, Conflict, KugetsuError, TryLater
 from ..jobs import builder, environment
 from ..paths import StatePaths
-from ..state import issue_names, issue_tasks, manual_sessions, sessions
-from ..state import slots as gate
+from ..state import issue_names, issue_tasks, manual_sessions, sessions, slots
 from ..state.queue_settings import effective_limit, load_control
-from ..storage import wakeup_fifo as bell
+from ..storage import wakeup_fifo
 
 
 class SessionPlace(NamedTuple):
-    """Where a task's work lies, and what a program there is given."""
+    """The worktree of a task, and the environment for a program there."""
 
     worktree: str
     env: dict[str, str]
 
 
 class AttachedSession(NamedTuple):
-    """The right to work on an issue by hand, and with what."""
+    """A manual session that holds its locks, and what to run in it."""
 
     place: SessionPlace
     argv: list[str]
     session_id: str | None
-    lease: gate.SlotLease
+    lease: slots.SlotLease
     mark: manual_sessions.ManualSessionMark
-    bell: str
+    fifo: str
 
     def release(self) -> None:
-        """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
+        """Release slot and issue, and wake the engine, so that it starts what waited for them."""
         self.mark.remove()
         self.lease.release()
-        bell.notify(self.bell)
+        wakeup_fifo.notify(self.fifo)
 
 
 def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task) -> SessionPlace:
-    """Find the worktree of a task's issue, and build the environment for it: the operator's own, with what its agent gets.
+    """Find the worktree of a task's issue, and build the environment: the operator's own, with what its agent gets.
 
     Raises:
         KugetsuError: there is no worktree yet, or an env file cannot be read.
@@ -71,97 +70,97 @@ def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[st
 
 
 def check_attachable(paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task) -> None:
-    """See whether a task could be taken over by hand, as far as that can be known before it is tried; changes nothing.
+    """Check whether a manual session of a task could be started, as far as that can be known before.
 
     Raises:
-        KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not there.
-        AlreadySo: someone works on the issue by hand.
+        KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not installed.
+        Conflict: the issue has a manual session.
     """
     _find_screen(paths, settings, client, task)
-    for hand in manual_sessions.list_manual_sessions(paths):
-        if hand.issue_key == task.issue_key:
-            raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
+    for session in manual_sessions.list_manual_sessions(paths):
+        if session.issue_key == task.issue_key:
+            raise Conflict(f"{task.issue_ref} has a manual session", "kugetsu status says since when")
 
 
 def attach_to_issue(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
 ) -> AttachedSession:
-    """Take a slot and the issue, and say what to run there. The caller gives the locks up.
+    """Acquire a slot and the issue, and find out what to run. The caller releases the locks.
 
     Args:
-        stop: ends the agent that is at work, and returns when it has ended. Its slot is kept from every other task meanwhile,
-            and it is not called where the agent's session could not be opened afterwards.
+        stop: stops the running agent, and returns when it has ended. No other task gets its slot meanwhile. It is not called
+            if the agent's session could not be opened afterwards.
 
     Raises:
-        AlreadySo: an agent, or another person, is at work on the issue.
+        Conflict: the issue has an agent or a manual session.
         TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     if stop is None and (at_work := issue_tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
         raise Conflict(
-            f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
+            f"{task.issue_ref} has an agent at work", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
         )
     _find_screen(paths, settings, client, task)
-    # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
-    hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
-    mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), hand)
+    # The mark comes first; else a waiting task of the issue would start as soon as the agent has stopped.
+    session = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
+    mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), session)
     if mark is None:
-        raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
+        raise Conflict(f"{task.issue_ref} has a manual session", "kugetsu status says since when")
     attached: AttachedSession | None = None
     try:
-        entered = _acquire_slot(paths, settings, task, stop)
+        lease = _acquire_slot(paths, settings, task, stop)
         try:
-            attached = AttachedSession(*_find_screen(paths, settings, client, task), entered, mark, paths.wakeup_fifo)
+            attached = AttachedSession(*_find_screen(paths, settings, client, task), lease, mark, paths.wakeup_fifo)
         except BaseException:
-            entered.release()
+            lease.release()
             raise
     finally:
         if attached is None:
             mark.remove()
-            bell.notify(paths.wakeup_fifo)
+            wakeup_fifo.notify(paths.wakeup_fifo)
     return attached
 
 
-def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
-    """Take a slot and the issue; the slot of an agent that is stopped for this."""
+def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> slots.SlotLease:
+    """Acquire a slot and the issue; with `stop`, the slot of the stopped agent."""
     limit = effective_limit(load_control(paths), settings.max_concurrent_agents)
     if stop is not None:
-        claimed = gate.claim_slot(paths, limit)
+        claimed = slots.claim_slot(paths, limit)
         try:
             stop()
-            entered: gate.SlotLease | gate.SlotRefusal = (
-                gate.acquire_claimed_slot(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
+            lease: slots.SlotLease | slots.SlotRefusal = (
+                slots.acquire_claimed_slot(paths, task.issue_ref, claimed) or slots.SlotRefusal.ISSUE
             )
         except BaseException:
             os.close(claimed)
             raise
-        if isinstance(entered, gate.SlotRefusal):
+        if isinstance(lease, slots.SlotRefusal):
             os.close(claimed)
     else:
-        entered = gate.acquire_manual_slot(paths, task.issue_ref, limit)
-    if entered is gate.SlotRefusal.SLOTS:
-        slots = choose_form(limit, "the only slot is", f"all {limit} slots are")
-        raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
-    if isinstance(entered, gate.SlotRefusal):
+        lease = slots.acquire_manual_slot(paths, task.issue_ref, limit)
+    if lease is slots.SlotRefusal.SLOTS:
+        text = choose_form(limit, "the only slot is", f"all {limit} slots are")
+        raise TryLater(f"{text} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+    if isinstance(lease, slots.SlotRefusal):
         raise Conflict(
-            f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
+            f"{task.issue_ref} has an agent at work", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
         )
-    return entered
+    return lease
 
 
 def _find_screen(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task
 ) -> tuple[SessionPlace, list[str], str | None]:
-    """Where the agent's own screen is opened, its command line, and the session it shows."""
+    """Find where to open the agent's own screen, its command line, and the session it shows."""
     agent = builder.choose_agent(task, settings)
     if gap := settings.gaps.reason(agent, task.issue_ref):
-        raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
-    where = find_session_place(paths, settings, client, task)
+        raise ConfigError(gap, "correct that first")  # what can be read of the settings may give the agent too many rights
+    place = find_session_place(paths, settings, client, task)
     session = sessions.load_session(paths, issue_names.session_name(paths, task.issue_ref))
-    same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
+    same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, place.worktree)
     session_id = session.session_id if session is not None and same else None
     argv = registry.build_screen_command(agent, settings, session_id, paths.root)
-    program = os.path.join(where.worktree, argv[0]) if "/" in argv[0] else argv[0]
-    if shutil.which(program, path=where.env.get("PATH", os.defpath)) is None:
+    program = os.path.join(place.worktree, argv[0]) if "/" in argv[0] else argv[0]
+    if shutil.which(program, path=place.env.get("PATH", os.defpath)) is None:
         raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent")
-    return where, argv, session_id
+    return place, argv, session_id

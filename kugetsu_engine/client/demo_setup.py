@@ -28,10 +28,10 @@ SCRIPT: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("Start the preview server and test against it", "steps=4 end=leave", {}),
     ("Translate the error pages: 日本語 and Ελληνικά", "steps=5", {}),
 )
-"""Message, behaviour and options of each task; ends as expected: see `EXPECTED`."""
+"""Message, behaviour and options of each task."""
 
 EXPECTED = {4: "error", 7: "error", 10: "error"}
-"""Numbers of the tasks that fail for good: one hangs, one always fails, one ignores TERM. All others complete."""
+"""The final states of the tasks that do not complete: one hangs, one always fails, one ignores TERM."""
 
 CONFIG = """\
 # The settings of the demo.
@@ -66,12 +66,12 @@ def prepare_demo(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Map
     """Make the demo in a new temporary folder; returns its state directory.
 
     Args:
-        task_count: how many tasks; beyond a dozen the script begins again.
+        task_count: how many tasks; after twelve the script repeats.
         speed: 2.0 works twice as fast.
 
     Raises:
-        UsageError: a number makes no sense.
-        KugetsuError: git is missing or refuses.
+        UsageError: a number is out of range.
+        KugetsuError: git is missing or fails.
     """
     if not 1 <= task_count <= 10_000:
         raise UsageError("--tasks takes a number from 1 to 10000")
@@ -96,19 +96,19 @@ def prepare_demo(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Map
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The operator's variables without those that are settings of kugetsu: the demo has its own."""
+    """Return the variables without those that are settings of kugetsu, as the demo has its own."""
     return {name: value for name, value in environ.items() if not name.startswith("KUGETSU_") and name not in OLD_NAMES}
 
 
 def remove_demo(state_dir: str) -> None:
-    """Throw a demo away."""
+    """Remove the folder of a demo."""
     folder = os.path.dirname(state_dir)
     if os.path.basename(folder).startswith("kugetsu-demo-"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def get_expected_state(number: int) -> str:
-    """The final state of a task of the demo."""
+    """Return the final state of a task of the demo."""
     return EXPECTED.get((number - 1) % len(SCRIPT) + 1, "completed")
 
 
@@ -120,5 +120,5 @@ def _make_repository(folder: str) -> None:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)
     who = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false")
-    for words in (("init", "--quiet", "-b", "main"), ("add", "-A"), (*who, "commit", "--quiet", "-m", "A small web service")):
-        git(folder, *words)
+    for argv in (("init", "--quiet", "-b", "main"), ("add", "-A"), (*who, "commit", "--quiet", "-m", "A small web service")):
+        git(folder, *argv)

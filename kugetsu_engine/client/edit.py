@@ -1,4 +1,4 @@
-"""Editing a waiting task by hand: it cannot start meanwhile, a broken text is told, and nothing that was typed is lost."""
+"""Editing a waiting task as a text. It cannot start meanwhile, errors are shown in the text, and no text is lost."""
 
 import os
 import re
@@ -16,73 +16,73 @@ from ..state.new_tasks import check_message
 from ..storage import wakeup_fifo
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-UNFINISHED = "# Of an edit that was not finished: take this line out to go on with it, or empty the file to forget it.\n"
-
-
+UNFINISHED = "# From an unfinished edit: delete this line to continue it, or empty the file to discard it.\n"
+_UNFINISHED_LINE = re.compile(r"# (?:From an unfinished edit|Of an edit that was not finished): .*\n")
+"""That line, also as earlier versions wrote it."""
 RETURNED_AT_ONCE_S = 3.0
-"""An editor that changed nothing and took no longer may still be open, in a window of its own."""
+"""An editor that returns this soon without a change may still be open in its own window."""
 
 
 class Unreadable(UsageError):
-    """What an editor has written is no text, or too much."""
+    """The file that an editor wrote is not text, or too large."""
 
 
 class TextKept(KugetsuError):
-    """An edit came to nothing; the error says where the text is kept."""
+    """An edit failed; the error says where the text is kept."""
 
 
 class Edit:
-    """One edit of one task; the task waits until it is ended by `done`, `cancel` or `keep`."""
+    """One edit of one task; the task waits until `finish`, `cancel` or `keep_text` ends it."""
 
-    def __init__(self, paths: StatePaths, hands: edit_locks.EditLock, task: Task, clock: Callable[[], float]) -> None:
+    def __init__(self, paths: StatePaths, lock: edit_locks.EditLock, task: Task, clock: Callable[[], float]) -> None:
         self.task = task
-        self.path = hands.path
+        self.path = lock.path
         """The file to edit."""
         self._paths = paths
-        self._lock = hands
+        self._lock = lock
         self._clock = clock
         self._original = task_document.format_document(task)
-        left = hands.read_abandoned_text()
+        left = lock.read_abandoned_text()
         if left is None:
-            hands.move_aside()  # what cannot be read is not to be written over either
-        left = (left or "").replace(UNFINISHED, "")
+            lock.move_aside()  # an unreadable text is not overwritten either
+        left = _UNFINISHED_LINE.sub("", left or "")
         self.unfinished = bool(left.strip()) and left != self._original
-        """Whether it begins with the text of an earlier edit that came to no end."""
+        """Whether it starts with the text of an earlier, unfinished edit."""
         self._last_text = f"{UNFINISHED}{left}" if self.unfinished else self._original
-        hands.write(self._last_text)
+        lock.write(self._last_text)
 
     @property
     def touched(self) -> bool:
-        """Whether the text is another one than when it was shown last."""
+        """Whether the text has changed since it was last shown."""
         return self._text() != self._last_text
 
     @property
     def has_text(self) -> bool:
-        """Whether something was typed that would be lost."""
+        """Whether there is a text that could be lost."""
         try:
             return self._text().strip() not in ("", self._original.strip())
         except UsageError:
             return True
 
     def read_changes(self) -> dict[str, Any]:
-        """What the text changes, as the arguments of an `edit`; empty when it changes nothing, or is empty itself.
+        """Return what the text changes, as the arguments of an `edit`; empty if it changes nothing or is empty.
 
         Raises:
-            UsageError: it makes no sense.
+            UsageError: it is not valid.
         """
         text = self._text()
         if not text.strip():
             return {}
         fields, message = task_document.parse_document(text)
-        found = task_document.list_changes(self.task, fields, message, self._clock())
-        if "message" in found:
-            check_message(found["message"])
-        if found.get("repo"):
-            found["repo"] = os.path.abspath(os.path.expanduser(found["repo"]))
-        return found
+        changes = task_document.list_changes(self.task, fields, message, self._clock())
+        if "message" in changes:
+            check_message(changes["message"])
+        if changes.get("repo"):
+            changes["repo"] = os.path.abspath(os.path.expanduser(changes["repo"]))
+        return changes
 
     def read_form(self) -> tuple[dict[str, str], str]:
-        """Fields and message as they stand in the text, for a form; those of the task where the text is broken."""
+        """Return fields and message of the text, for a form; those of the task if the text is not valid."""
         try:
             fields, message = task_document.parse_document(self._text())
         except UsageError:
@@ -90,12 +90,12 @@ class Edit:
         return task_document.format_fields(self.task) | fields, message
 
     def write_form(self, fields: Mapping[str, str], message: str) -> None:
-        """Write what stands in a form as the text."""
+        """Replace the text by the contents of a form."""
         self._lock.write(task_document.compose_document(self.task, fields, message))
 
-    def add_complaint(self, words: str) -> None:
-        """Put what is wrong at the top of the text."""
-        self._last_text = task_document.add_complaint(self._text(), words)
+    def add_complaint(self, problem: str) -> None:
+        """Add a problem at the top of the text."""
+        self._last_text = task_document.add_complaint(self._text(), problem)
         self._lock.write(self._last_text)
 
     def _text(self) -> str:
@@ -107,19 +107,19 @@ class Edit:
             raise Unreadable(error.message) from None
 
     def set_text_aside(self) -> str:
-        """Keep a text that cannot be read where nothing writes over it; returns where, in words."""
+        """Move an unreadable text where it is not overwritten; returns a sentence that says where."""
         where = self._lock.move_aside()
         self._lock.write(self._original)
         return f"nothing was changed; the text is kept as {where}" if where else "nothing was changed"
 
     def finish(self) -> None:
-        """It came to its end; the text is not needed any more."""
+        """End the edit, and remove the text."""
         self._end(False)
 
     cancel = finish
 
     def keep_text(self) -> None:
-        """It came to no end: the text stays, and the next edit takes it up."""
+        """End the edit, and keep the text for the next one."""
         self._end(True)
 
     def _end(self, keep_text: bool) -> None:
@@ -128,36 +128,36 @@ class Edit:
 
 
 def start_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
-    """Begin to edit the task an operator means by `41`, `#41` or `q_41`.
+    """Start to edit a task named `41`, `#41` or `q_41`.
 
     Raises:
-        NoSuchTask: there is none.
-        AlreadySo: it does not wait, or someone edits it already.
+        NoSuchTask: there is no such task.
+        Conflict: it is not waiting, or is being edited already.
     """
     task_id = parse_task_id(text)
     if task_id is None or not os.path.lexists(paths.item(task_id)):
-        found = tasks.find_task(paths, text)
-        raise Conflict(f"{found.shown} has ended already ({found.state})")
-    hands = edit_locks.acquire_edit_lock(paths, task_id)
-    if hands is None:
+        ended = tasks.find_task(paths, text)
+        raise Conflict(f"{ended.shown} has ended already ({ended.state})")
+    lock = edit_locks.acquire_edit_lock(paths, task_id)
+    if lock is None:
         what = (
             "is being edited already" if task_id in edit_locks.list_edited(paths) else "has an agent, or had one a moment ago"
         )
         raise Conflict(f"{format_id(task_id)} {what}")
     try:
-        task = tasks.find_task(paths, task_id)  # with the lock: from here on it cannot start
+        task = tasks.find_task(paths, task_id)  # with the lock it cannot start any more
         if task.state != states.PENDING:
             raise Conflict(f"{task.shown} is {task.state}; only a waiting task can be edited")
-        return Edit(paths, hands, task, clock)
+        return Edit(paths, lock, task, clock)
     except BaseException:
-        hands.release(keep_text=True)
+        lock.release(keep_text=True)
         raise
 
 
 def find_editor(environ: Mapping[str, str]) -> list[str] | None:
-    """The operator's editor as words of a command; None when none is set.
+    """Return the command line of the operator's editor; None if none is set.
 
-    It may have options, begin with `~` or with variables (`FOO=1 vim`), or be the path of a program with a blank in it.
+    It may have options, start with `~` or with variables (`FOO=1 vim`), or be the path of a program with a blank in it.
 
     Raises:
         UsageError: the variable cannot be read.
@@ -166,14 +166,14 @@ def find_editor(environ: Mapping[str, str]) -> list[str] | None:
     if os.path.isfile(path := _expanded(text, environ)):
         return [path]
     try:
-        words = shlex.split(text)
+        argv = shlex.split(text)
     except ValueError:
         raise UsageError(f"$VISUAL or $EDITOR cannot be read: {text[:60]}", "close the quote") from None
-    program = next((at for at, word in enumerate(words) if not _ASSIGNMENT.match(word)), None)
+    program = next((at for at, word in enumerate(argv) if not _ASSIGNMENT.match(word)), None)
     if program is None:
         return None
-    words[program] = _expanded(words[program], environ)
-    return ["env", *words] if program else words
+    argv[program] = _expanded(argv[program], environ)
+    return ["env", *argv] if program else argv
 
 
 def _expanded(text: str, environ: Mapping[str, str]) -> str:
@@ -182,13 +182,13 @@ def _expanded(text: str, environ: Mapping[str, str]) -> str:
 
 
 def run_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
-    """Have a text edited until it makes sense; returns what it changes, nothing where it was left as it is.
+    """Open the editor until the text is valid; returns what it changes, empty if nothing was changed.
 
     Args:
-        run: opens the editor on a file and returns its exit code when it is closed.
+        run: opens the editor on a file and returns its exit code.
 
     Raises:
-        KugetsuError: it was left broken; the text is kept.
+        KugetsuError: the text was left invalid; it is kept.
     """
     while (changes := judge_text(edit, run(edit.path))) is None:
         pass
@@ -196,19 +196,19 @@ def run_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
 
 
 def judge_text(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dict[str, Any] | None:
-    """Judge a text that came back from an editor: what it changes; None when it makes no sense and is to be edited again.
+    """Read a text after the editor has ended; returns what it changes, None if it is not valid and is to be edited again.
 
     Args:
         code: the editor's exit code, negative for a signal.
         took_s: how long it was open.
 
     Raises:
-        KugetsuError: the editor failed, or left it broken; the text is kept and named.
+        KugetsuError: the editor failed, or left the text invalid; it is kept.
     """
     if code < 0:
         raise TextKept(f"the editor was killed by signal {-code}", describe_kept_text(edit))
     try:
-        if code > 0:  # the editor's own way to say no, such as vim's :cq
+        if code > 0:  # such as vim's :cq
             if edit.touched and edit.has_text:
                 raise TextKept(f"nothing was changed, as the editor ended with code {code}", describe_kept_text(edit))
             return {}
@@ -217,8 +217,8 @@ def judge_text(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dic
         if took_s < RETURNED_AT_ONCE_S and not edit.touched:
             raise KugetsuError(
                 "nothing was changed: the editor returned at once",
-                "one with a window of its own must be told to wait (code --wait, gvim -f); what you still save there, "
-                f"the next edit of {edit.task.shown} takes up",
+                "an editor with its own window needs an option to wait (code --wait, gvim -f); "
+                f"the next edit of {edit.task.shown} continues with what you still save there",
             )
         return edit.read_changes()
     except Unreadable as error:
@@ -231,5 +231,5 @@ def judge_text(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dic
 
 
 def describe_kept_text(edit: Edit) -> str:
-    """Where the text is, in words."""
-    return f"the text is kept, editing {edit.task.shown} again takes it up: {edit.path}"
+    """Say where the text is kept."""
+    return f"the text is kept, and the next edit of {edit.task.shown} continues with it: {edit.path}"

@@ -1,7 +1,7 @@
-"""What can be known of a task before it waits: that it could not run as things stand.
+"""Finds out before a task is queued whether it could run with the current settings and programs.
 
-It is asked by `enqueue`, which is called in loops, so it loads settings only where there are any. Nothing is refused for it but
-a program of a version that can never be driven.
+Only a program of an unsupported version refuses a task. `enqueue` is called in loops, so settings are loaded only if there are
+any.
 """
 
 from __future__ import annotations
@@ -25,44 +25,46 @@ CHECK_AGAIN_S = 60.0
 
 
 class Obstacle:
-    """Something that keeps a task from running as things stand."""
+    """Something that keeps a task from running."""
 
     __slots__ = ("about", "hint", "text")
 
     def __init__(self, about: Literal["repo", "agent", "settings"], text: str, hint: str = "") -> None:
         self.about = about
-        """What of the task it is about; the form has fields of these names."""
+        """Which field of the task it is about; the form has fields of these names."""
         self.text = text
         self.hint = hint
-        """What to do apart from giving the task another value."""
+        """What to do, apart from changing that field."""
 
 
 def list_obstacles(
     paths: StatePaths, environ: Mapping[str, str], issue_ref: str, agent: str | None, repo: str | None
 ) -> list[Obstacle]:  # fmt: skip
-    """What would keep a task from running.
+    """List what would keep a task from running.
 
     Args:
-        environ: the variables of whoever asks; the engine's own may be others.
-        issue_ref: in its whole form.
-        agent: None for the one of the settings.
-        repo: the repository it will work in; None where `[repos]` or a clone decides.
+        environ: the variables of the caller; those of the engine may differ.
+        issue_ref: in its full form.
+        agent: None for that of the settings.
+        repo: the repository it will work in; None if `[repos]` or a clone decides.
     """
     settings = load_settings_if_any(paths, environ)
     name = agent or (settings.agent if settings is not None else agent_names.DEFAULT)
-    found = []
+    obstacles = []
     if settings is not None and (gap := settings.gaps.reason(name, issue_ref)):
-        found.append(Obstacle("settings", gap))
+        obstacles.append(Obstacle("settings", gap))
     if repo is None and issue_ref not in SESSIONS:
-        found += _without_repository(settings, refs.parse_reference(issue_ref))
+        obstacles += _without_repository(settings, refs.parse_reference(issue_ref))
     known = agent is not None or settings is None or not settings.gaps.everything
     if known and (program := find_missing_program(paths, environ, settings, name)) is not None:
-        found.append(Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more"))
-    return found
+        obstacles.append(
+            Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more")
+        )
+    return obstacles
 
 
 def load_settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings | None:
-    """The settings; None where all of them are the defaults, which is known without reading them."""
+    """Load the settings; None if there are none, so that all are defaults."""
     named = any(name.startswith("KUGETSU_") and name != "KUGETSU_DIR" for name in environ)
     if not named and not any(map(os.path.lexists, (paths.config, paths.shell_config))):
         return None
@@ -74,7 +76,7 @@ def load_settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Setti
 def find_missing_program(
     paths: StatePaths, environ: Mapping[str, str], settings: Settings | None, agent: str
 ) -> str | None:  # fmt: skip
-    """The program that an agent is, if it is nowhere to be found."""
+    """Return the name of an agent's program if it cannot be found."""
     own = settings.agents.get(agent) if settings is not None else None
     if own is not None and own.command is not None:
         program = own.command[0] if own.command else ""
@@ -84,26 +86,26 @@ def find_missing_program(
         if kind == "demo" or kind not in agent_names.KNOWN:
             return None
     if "/" in program and not program.startswith(("/", "~")):
-        return None  # one of the worktree's own
+        return None  # it is in the worktree
     if not program or _is_there(program, (own.env.get("PATH") if own is not None else None) or environ.get("PATH", os.defpath)):
         return None
     return program if not _is_there(program, _path_of_env_files(paths)) else None
 
 
 class ProgramCheck:
-    """Refuses tasks for a program that can never be driven. Many tasks in a row are one look."""
+    """Refuses tasks whose agent has an unsupported version; the result is reused for many tasks in a row."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
         self._paths = paths
         self._environ = environ
         self._checked_at: dict[str | None, float] = {}
-        """When the program of an agent was last found to be a right one, by the monotonic clock."""
+        """When the program of an agent was last checked, by the monotonic clock."""
 
     def refuse_wrong_program(self, agent: str | None) -> None:
-        """Look at the program of an agent, None for the one of the settings.
+        """Check the program of an agent, None for that of the settings.
 
         Raises:
-            ConfigError: it is a version that kugetsu cannot drive.
+            ConfigError: kugetsu does not support its version.
         """
         if (looked := self._checked_at.get(agent)) is not None and time.monotonic() - looked < CHECK_AGAIN_S:
             return
@@ -117,7 +119,7 @@ class ProgramCheck:
 def explain_wrong_program(
     paths: StatePaths, environ: Mapping[str, str], settings: Settings | None, agent: str
 ) -> str | None:  # fmt: skip
-    """Why the program that an agent is can never be driven; None where it can, or is not there."""
+    """Explain why the version of an agent's program is not supported; None if it is, or there is no program."""
     own = settings.agents.get(agent) if settings is not None else None
     if own is not None and own.command:
         program = os.path.expanduser(own.command[0])
@@ -129,18 +131,18 @@ def explain_wrong_program(
         return None
     path = (own.env.get("PATH") if own is not None else None) or _path_of_env_files(paths) or environ.get("PATH", os.defpath)
     places = [""] if "/" in program else path.split(os.pathsep)
-    found = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
-    if found is None:
+    executable = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
+    if executable is None:
         return None
     from ..agents import program_versions
 
     return program_versions.describe_refusal(
-        "opencode", program_versions.read_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
+        "opencode", program_versions.read_version("opencode", executable, environ, paths.root, ask=True, limit_s=5.0)
     )
 
 
 def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[Obstacle]:
-    """Whether nothing says where a task without a repository of its own works."""
+    """List what is missing to find the repository of a task that names none."""
     own = settings.repos.get(ref.repository_key) if settings is not None else None
     if own is not None and own.path is not None:
         return []
@@ -158,7 +160,7 @@ def _path_of_env_files(paths: StatePaths) -> str:
 
 
 def _is_there(program: str, path: str) -> bool:
-    """As `shutil.which`, whose loading takes a tenth of a whole `enqueue`."""
+    """Like `shutil.which`, which takes too long to import for `enqueue`."""
     program = os.path.expanduser(program)
     places = [""] if "/" in program else path.split(os.pathsep)
-    return any(os.access(found := os.path.join(place, program), os.X_OK) and not os.path.isdir(found) for place in places)
+    return any(os.access(path := os.path.join(place, program), os.X_OK) and not os.path.isdir(path) for place in places)

@@ -1,8 +1,8 @@
-"""The flight recorder's other half: pictures of any past moment, of the very type that shows the present."""
+"""Makes snapshots of past moments from journal, notifications and tasks."""
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -27,18 +27,18 @@ from ..storage.locks import is_held
 from .snapshot import Active, EngineView, Snapshot
 
 LEARNED_FROM = 200
-"""Ended tasks that estimates of a past moment are made from."""
+"""How many ended tasks estimates of a past moment are made from."""
 BACK_S = 3600.0
 UNRECORDED = "not recorded"
 
 
 class Replay:
-    """A state directory's past, read once; `at` makes its pictures."""
+    """The past of a state directory, read once."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time) -> None:
-        """Read everything that was written down; takes a second or so where there are thousands of tasks."""
+        """Read everything that is recorded; with thousands of tasks this takes about a second."""
         self.loaded_at = clock()
-        """The past ends here, in seconds since 1970."""
+        """The end of the replay, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
         every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
         self.timeline = Timeline(
@@ -49,53 +49,54 @@ class Replay:
         self._limit = queue_settings.effective_limit(queue_settings.load_control(paths), self._settings.max_concurrent_agents)
 
     def snapshot_at(self, when: float) -> Snapshot:
-        """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""
+        """Make the snapshot of a moment, in seconds since 1970. It has only what was recorded."""
         then = self.timeline.at(when)
         default = self._settings.agent
+        rests = then.flow.rests if then.flow else ()
         return Snapshot(
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
-            active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
+            active=tuple(self._active(active, when) for active in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
-            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._rests(then, when),
+            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._map_cooldowns(rests, when),
             default_agent=default,
-            hosts={one.provider: one for one in then.flow.rests if one.failure == NETWORK} if then.flow else {},
+            hosts={rest.provider: rest for rest in rests if rest.failure == NETWORK},
             own_repositories=list_own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
 
     def check_time(self, when: float) -> float:
-        """Return the time, or the nearest one that the past knows.
+        """Return a time if there are records of it.
 
         Raises:
-            KugetsuError: nothing was written down yet at that time, or it is still to come.
+            KugetsuError: nothing was recorded yet at that time, or it is in the future.
         """
         from ..domain.text.times import format_local
 
         if when > self.loaded_at:
-            raise KugetsuError(f"{_said(format_local(when))} is still to come", "name a time that is past")
+            raise KugetsuError(f"{_format_time(format_local(when))} is in the future", "name a time in the past")
         if self.timeline.first is None:
             raise KugetsuError("nothing is recorded yet", "put a task in the queue first: n, or kugetsu enqueue")
         if when < self.timeline.first:
-            raise KugetsuError(f"nothing is recorded before {_said(format_local(self.timeline.first))}")
+            raise KugetsuError(f"nothing is recorded before {_format_time(format_local(self.timeline.first))}")
         return when
 
     def default_start(self) -> float:
-        """Where a replay begins that no time was named for: an hour ago, or at the first record.
+        """Return where a replay starts by default: an hour ago, or at the first record.
 
         Raises:
-            KugetsuError: nothing was written down yet.
+            KugetsuError: nothing is recorded yet.
         """
         return self.check_time(max(self.loaded_at - BACK_S, self.timeline.first or 0.0))
 
     def describe_gaps(self, when: float) -> str:
-        """What the picture of a moment does not know, in a sentence; empty where it knows all it can."""
-        begin = self.timeline.recorded_from
-        if begin is not None and when >= begin:
+        """Say what the snapshot of a moment lacks; empty if nothing."""
+        recorded_from = self.timeline.recorded_from
+        if recorded_from is not None and when >= recorded_from:
             return ""
         return "what operators set is not recorded for that time: limit, pause and order are as known later"
 
     def list_events(self, since: float, until: float) -> list[Event]:
-        """What happened in some time, in order."""
+        """List what happened between two times, in order."""
         return self.timeline.events(since, until)
 
     def _engine(self, then: Moment) -> EngineView:
@@ -104,7 +105,7 @@ class Replay:
             engine is None or engine.running, paused=flow.paused, pause_reason=flow.pause_reason,
             pause_code=read_pause_reason(flow.pause_code, flow.pause_reason),
         )  # fmt: skip
-        if engine is None:  # why tasks waited then is not known either, as long as slots were free
+        if engine is None:  # why tasks waited is unknown too if slots were free
             return msgspec.structs.replace(view, pressure=UNRECORDED if len(then.active) < flow.limit else "")
         if not engine.running:
             return view
@@ -112,17 +113,16 @@ class Replay:
             view, pid=engine.pid, mode=engine.mode, since=engine.since, draining=flow.draining, pressure=flow.pressure
         )
 
-    def _active(self, one: ActiveThen, when: float) -> Active:
-        task = one.task
+    def _active(self, active: ActiveThen, when: float) -> Active:
+        task = active.task
         timeout = task.timeout_s or self._settings.task_timeout
-        stall = one.stalled
+        stall = active.stalled
         progress = Progress("agent", stalled=stall.evidence if stall else None) if task.state == "running" else None
-        return Active(task, None, progress, max(when - one.since, 0.0), timeout, None, stall.silent_s if stall else None)
+        return Active(task, None, progress, max(when - active.since, 0.0), timeout, None, stall.silent_s if stall else None)
 
-    def _rests(self, then: Moment, when: float) -> Mapping[str, Cooldown]:
-        resting = (
-            {one.provider: one for one in then.flow.rests if one.until > when and one.failure != NETWORK} if then.flow else {}
-        )
+    def _map_cooldowns(self, rests: Sequence[Cooldown], when: float) -> Mapping[str, Cooldown]:
+        """The cooldowns of providers at a moment, by agent."""
+        resting = {rest.provider: rest for rest in rests if rest.until > when and rest.failure != NETWORK}
         if not resting:
             return {}
         from ..agents import registry
@@ -130,12 +130,12 @@ class Replay:
         return registry.map_cooldowns_to_agents(resting, self._settings)
 
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
-        """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""
-        return {ref: one for ref, one in self._pulls.items() if (epoch(one.asked_at) or 0.0) <= when}
+        """Only the last answer of a forge is kept; if it came after the moment, nothing is known."""
+        return {ref: pull for ref, pull in self._pulls.items() if (epoch(pull.asked_at) or 0.0) <= when}
 
 
 def _last_alive(paths: StatePaths) -> float | None:
-    """When the last engine was still seen; None when one runs, or it ended in an orderly way."""
+    """When the last engine was last seen alive; None if one runs, or it stopped properly."""
     try:
         if is_held(paths.engine_lock) or json_files.read(paths.engine, EngineState).stopped:
             return None
@@ -144,5 +144,5 @@ def _last_alive(paths: StatePaths) -> float | None:
         return None
 
 
-def _said(stamp: str) -> str:
+def _format_time(stamp: str) -> str:
     return stamp.replace("T", " ")

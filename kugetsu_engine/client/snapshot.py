@@ -148,20 +148,20 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @property
     def agents(self) -> int:
         """Slots that agents hold."""
-        return sum(1 for one in self.active if one.alive)
+        return sum(1 for active in self.active if active.alive)
 
     @cached_property
     def facts(self) -> SchedulingFacts:
         """What scheduling decisions need to know."""
         known = {**self.earlier, **{task.id: task.state for task in self.done}}
         waiting: dict[str, State] = dict.fromkeys(self.places, "pending")
-        known |= waiting | {one.task.id: one.task.state for one in self.active}
-        preparing = [one.task for one in self.active if one.alive and one.preparing] if self.hosts else []
+        known |= waiting | {active.task.id: active.task.state for active in self.active}
+        preparing = [active.task for active in self.active if active.alive and active.preparing] if self.hosts else []
         return SchedulingFacts(
             limit=self.limit, used=self.agents, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, engine_answers=not self.engine.stale,
             pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
-            busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
+            busy_refs=frozenset(active.task.issue_key for active in self.active), states=known,
             cooldowns=self.cooldowns, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand,
             hosts=self.hosts, own_repositories=self.own_repositories,
             probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
@@ -185,10 +185,10 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """
         busy = tuple(
             forecast.Busy(
-                one.task.id, one.task.issue_ref,
-                forecast.estimate_end(one.elapsed_s, one.timeout_s, self.expected_run_time(one.task), self.taken_at),
+                active.task.id, active.task.issue_ref,
+                forecast.estimate_end(active.elapsed_s, active.timeout_s, self.expected_run_time(active.task), self.taken_at),
             )
-            for one in self.active if one.alive
+            for active in self.active if active.alive
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
         return forecast.simulate_queue(self.pending, busy, facts, self.expected_run_time, self.taken_at, most)
@@ -216,7 +216,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     def find_overlap(self, task_id: str) -> Overlap | None:
         """Find the first running task that changes the same files as this one."""
-        return next((one for one in self.engine.overlaps if task_id in one.tasks), None)
+        return next((overlap for overlap in self.engine.overlaps if task_id in overlap.tasks), None)
 
     def changes_of(self, task_id: str) -> Changes | None:
         """What a running task has changed so far; None if not counted yet."""
@@ -229,20 +229,24 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _others(self) -> Mapping[str, Task]:
-        return {task.id: task for task in self.done} | {one.task.id: one.task for one in self.active}
+        return {task.id: task for task in self.done} | {active.task.id: active.task for active in self.active}
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """Number of tasks by state; of ended ones only those in the snapshot."""
         counts = dict.fromkeys(states.ALL, 0)
-        for task in (*(one.task for one in self.active), *self.pending, *self.done):
+        for task in (*(active.task for active in self.active), *self.pending, *self.done):
             counts[task.state] += 1
         return counts
 
     @cached_property
     def stalled(self) -> Mapping[str, str]:
         """Evidence of a stall by task id."""
-        return {one.task.id: one.stalled for one in self.active if one.alive and one.phase == "stalled" and one.stalled}
+        return {
+            active.task.id: active.stalled
+            for active in self.active
+            if active.alive and active.phase == "stalled" and active.stalled
+        }
 
     @cached_property
     def needs(self) -> tuple[notification_rules.Need, ...]:

@@ -75,7 +75,7 @@ class SnapshotReader:
         self._env_files.refresh()
         self._prompt_file.refresh()
         engine, state = self._engine()
-        told = state if engine.pid is not None else None
+        running = state if engine.pid is not None else None
         done = self._read_done(every_file) if with_history else ()
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
@@ -92,12 +92,12 @@ class SnapshotReader:
             ),
             cooldowns=self._by_agent(rest),
             run_times=self._run_times(done),
-            default_agent=(told.default_agent if told else "") or self.settings.current.agent,
+            default_agent=(running.default_agent if running else "") or self.settings.current.agent,
             edited=edit_locks.list_edited(self.paths), pulls=self._read_pulls(),
             by_hand=manual_sessions.list_manual_sessions(self.paths), hosts=hosts,
             own_repositories=list_local_repositories(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
-            gaps=told.gaps if told else self.settings.current.gaps,
+            gaps=running.gaps if running else self.settings.current.gaps,
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:
@@ -142,13 +142,13 @@ class SnapshotReader:
     def _read_open(self, every_file: bool) -> tuple[list[Task], tuple[Task, ...]]:
         """Read the active tasks in the order in which they started, the pending ones in the order in which they will."""
         self._open.refresh(every_file)
-        found = self._open.tasks
-        if found is not self._in_order[0]:
+        tasks = self._open.tasks
+        if tasks is not self._in_order[0]:
             active = sorted(
-                (task for task in found if task.state in states.ACTIVE), key=lambda one: (one.notified_at or "", one.id)
+                (task for task in tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
             )
-            pending = sorted((task for task in found if task.state == states.PENDING), key=lambda one: one.order)
-            self._in_order = found, active, tuple(pending)
+            pending = sorted((task for task in tasks if task.state == states.PENDING), key=lambda task: task.order)
+            self._in_order = tasks, active, tuple(pending)
         return self._in_order[1:]
 
     def _read_done(self, every_file: bool) -> tuple[Task, ...]:
@@ -159,8 +159,8 @@ class SnapshotReader:
     def _read_earlier(self, pending: tuple[Task, ...], active: Sequence[Task], done: Sequence[Task]) -> Mapping[str, str]:
         """Read the states of tasks that waiting ones come after and that are not in the snapshot; each task once."""
         if pending is not self._after[0]:
-            wanted = {earlier for task in pending for earlier in task.after}
-            self._after = pending, frozenset(wanted.difference(task.id for task in pending) if wanted else ())
+            earlier_ids = {earlier for task in pending for earlier in task.after}
+            self._after = pending, frozenset(earlier_ids.difference(task.id for task in pending) if earlier_ids else ())
         missing = self._after[1].difference(task.id for task in (*active, *done)) if self._after[1] else ()
         # a task that was reopened and ended again is among the newest, and so dropped here
         known = {task_id: self._earlier[task_id] for task_id in missing if task_id in self._earlier}
@@ -182,13 +182,13 @@ class SnapshotReader:
         if record is not None and record.token != task.token:
             record = None
         progress = runs.read_progress(self.paths, task.id, task.attempt) if record else None
-        since_told = max(time.monotonic() - progress.written_at, 0.0) if progress else 0.0
+        since_written = max(time.monotonic() - progress.written_at, 0.0) if progress else 0.0
         started = epoch(task.notified_at)
-        elapsed = progress.elapsed_s + since_told if progress else max(now - started, 0.0) if started else 0.0
+        elapsed = progress.elapsed_s + since_written if progress else max(now - started, 0.0) if started else 0.0
         timeout = record.timeout_s if record else task.timeout_s or self.settings.current.task_timeout
-        quiet = progress.quiet_s + since_told if progress else None
+        quiet = progress.quiet_s + since_written if progress else None
         alive = engine_runs or is_held(self.paths.task_lock(task.id))
-        stalled = progress.silent_s + since_told if progress and progress.silent_s is not None else None
+        stalled = progress.silent_s + since_written if progress and progress.silent_s is not None else None
         return Active(task, record, progress, elapsed, timeout, quiet, stalled, alive)
 
     def _alerts(

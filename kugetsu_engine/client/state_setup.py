@@ -1,4 +1,4 @@
-"""What `kugetsu init` makes: files to fill in, and the sessions of base and project manager, by ordinary tasks."""
+"""`kugetsu init`: makes files to fill in, and the sessions of base and project manager, by ordinary tasks."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from . import start
 from .api import Client
 
 CONFIG = """\
-# Settings of kugetsu; docs/configuration.md says more. A change acts at once.
+# Settings of kugetsu, see docs/configuration.md. A change takes effect at once.
 
 # max_concurrent_agents = 3
 # agent = "opencode"
@@ -34,12 +34,12 @@ CONFIG = """\
 # "git.example.org" = "https://git.example.org"
 """
 ENV = {
-    ENV_DEFAULT: "# KEY=VALUE for every agent, one a line; read as data, never run. Keep it private.\n# GITEA_TOKEN=\n",
-    ENV_DEV: "# KEY=VALUE for the agents of issues; wins over default.env.\n",
-    ENV_PM: "# KEY=VALUE for the project manager alone; wins over default.env.\n",
+    ENV_DEFAULT: "# KEY=VALUE for every agent, one per line; read as data, never executed. Keep it private.\n# GITEA_TOKEN=\n",
+    ENV_DEV: "# KEY=VALUE for the agents of issues; overrides default.env.\n",
+    ENV_PM: "# KEY=VALUE for the project manager alone; overrides default.env.\n",
 }
 BASE_MESSAGE = f"""\
-This is the conversation that the agents of all issues begin from. Keep these rules in mind; there is nothing to do now.
+The conversations of all issues are forked from this one. Keep these rules in mind; there is nothing to do now.
 
 {RULES}
 Answer with the one word "ready", and use no tool.
@@ -48,13 +48,13 @@ PM_MESSAGE = 'There is nothing to do yet. Answer with the one word "ready", and 
 
 
 def create_files(client: Client) -> list[str]:
-    """Make what is missing of the state directory; returns what was made. Nothing that is there is changed."""
+    """Make what is missing in the state directory; returns what was made. Existing files are not changed."""
     paths, made = client.paths, []
     files.create_folders(paths.folders())
-    wanted = {f"{paths.env}/{name}": text for name, text in ENV.items()}
+    contents = {f"{paths.env}/{name}": text for name, text in ENV.items()}
     if not os.path.lexists(paths.shell_config):
-        wanted[paths.config] = CONFIG
-    for path, text in sorted(wanted.items()):
+        contents[paths.config] = CONFIG
+    for path, text in sorted(contents.items()):
         if not os.path.lexists(path):
             files.create(path, text.encode())
             made.append(path)
@@ -63,7 +63,7 @@ def create_files(client: Client) -> list[str]:
 
 
 def _repository(paths: StatePaths, issue_ref: str) -> str | None:
-    """Make the small repository that a task of no issue works in; None where it is there."""
+    """Make the repository for tasks without an issue; None if it exists."""
     folder = f"{paths.repositories}/{issue_ref.partition('#')[0]}"
     if os.path.isdir(f"{folder}/.git"):
         return None
@@ -75,21 +75,21 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
 
 
 def can_keep_sessions(client: Client) -> bool:
-    """Whether the agent of tasks that name none has conversations that can be gone on with."""
+    """Whether the default agent can continue its conversations."""
     settings = client.settings
     return registry.adapt_session(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
 
 
 def create_session(client: Client, issue_ref: str, pause: Callable[[float], None]) -> str:
-    """Make the base's or the project manager's session, and wait for it; returns its id.
+    """Make the session of the base or the project manager, and wait for it; returns its id.
 
     Raises:
         TryLater: all slots are taken.
-        KugetsuError: the agent failed, in its words.
+        KugetsuError: the agent failed.
     """
-    words = BASE_MESSAGE if issue_ref == BASE else PM_MESSAGE
-    task_id = start.start_issue(client, issue_ref, words, session="new", timeout="10m")
-    # a further attempt is not waited for
+    message = BASE_MESSAGE if issue_ref == BASE else PM_MESSAGE
+    task_id = start.start_issue(client, issue_ref, message, session="new", timeout="10m")
+    # do not wait for a second attempt
     task = start.wait_for_task(client, task_id, lambda task: task.ended or task.attempts, pause)
     if not task.ended:
         client.do("cancel", task_id)

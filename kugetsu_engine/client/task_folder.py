@@ -1,4 +1,4 @@
-"""The tasks of one folder, for those who look at it again and again: only files that changed are read."""
+"""Reads the tasks of one folder again and again; only changed files are read."""
 
 from typing import NamedTuple
 
@@ -16,44 +16,40 @@ class _Known(NamedTuple):
 
 
 class TaskFolder:
-    """What a folder held when it was last looked at; not for several threads at once."""
+    """The tasks of a folder at the last refresh; not thread-safe."""
 
     def __init__(self, folder: str, most: int | None = None) -> None:
-        """Look at nothing yet.
-
-        Args:
-            most: files that are read, those written last; None for all.
-        """
+        """Read nothing yet; `most` limits how many files are read, the newest first."""
         self._folder = folder
         self._most = most
         self._known: dict[str, _Known] = {}
         self._changed: tuple[object, object] = (None, None)
-        """What the folder itself looked like before the last two times that its files were looked at."""
+        """Signatures of the folder before the last two refreshes."""
         self.count = 0
-        """Files there are, read or not."""
+        """Number of files, read or not."""
         self.tasks: tuple[Task, ...] = ()
-        """In no order; the very same tuple as long as they are the same tasks."""
+        """Unordered; the same object as long as nothing has changed."""
         self.faults: tuple[str, ...] = ()
-        """What is wrong with the files that could not be read."""
+        """Problems of the files that cannot be read."""
 
     def refresh(self, every_file: bool = True) -> None:
-        """Look again.
+        """Read what has changed.
 
         Args:
-            every_file: look at every file. Else nothing is done while the folder is as it was the last two times: files come,
-                go and are replaced through it, and only what an editor writes into a file in place does not show in it. Two
-                times, as a change right after a look may bear the same time.
+            every_file: check every file. Else nothing is done if the folder has the signature of the last two refreshes: new,
+                removed and replaced files change it, only writing in place does not. Two, as a change right after a refresh
+                may have the same time.
         """
         changed = files.read_signature(self._folder)
         if not every_file and changed is not None and self._changed == (changed, changed):
             return
         self._changed = self._changed[1], changed
-        found = self._listed()
-        self.count = len(found)
+        listed = self._listed()
+        self.count = len(listed)
         if self._most is not None:
-            found = sorted(found, reverse=True)[: self._most]
+            listed = sorted(listed, reverse=True)[: self._most]
         fresh: dict[str, _Known] = {}
-        for _, name, signature in found:
+        for _, name, signature in listed:
             old = self._known.get(name)
             fresh[name] = old if old is not None and old.signature == signature else self._load(name, signature)
         if fresh != self._known:

@@ -27,7 +27,7 @@ def format_value(value: Any) -> str:
 def parse_seconds(value: Any) -> float:
     """Read `90`, `"10m"` or `"1h30m"` as seconds."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UsageError(f"{format_value(value)} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
+        raise UsageError(f"{format_value(value)} is not a valid duration", "write it like 90s, 10m, 1h30m or 2d")
     return parse_duration(value)
 
 

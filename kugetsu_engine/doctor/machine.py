@@ -89,7 +89,7 @@ def _state_dir(paths: StatePaths, say: Callable[..., None]) -> None:
     except OSError as error:
         works, broken = False, error.strerror
     trouble = Finding(
-        "locks", f"the file system of {paths.root} does not keep locks" + (f": {broken}" if broken else ""),
+        "locks", f"locks do not work on the file system of {paths.root}" + (f": {broken}" if broken else ""),
         path=lock, fix="set KUGETSU_DIR to a local file system",
     )  # fmt: skip
     say("locks", "flock works" if works else "flock does not work", None if works else trouble)

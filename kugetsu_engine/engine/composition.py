@@ -20,7 +20,7 @@ from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
-from ..scheduler.orphan_reaper import OrphanReaper
+from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
@@ -109,14 +109,21 @@ def _compose(
     budget = Budget(paths, clock, controls)
     run_times = RunTimesFile(paths)
 
+    learned: set[str] = set()  # tasks whose run time is learned; a write of the task that fails must not teach it twice
+
     def learn_run_time(finished: FinishedAttempt) -> None:
-        if finished.attempt.outcome == "ok" and (seconds := finished.attempt.elapsed_s) is not None:
-            run_times.learn(finished.task, finished.task.agent or settings.current.agent, seconds)
+        task, seconds = finished.task, finished.attempt.elapsed_s
+        if finished.attempt.outcome == "ok" and seconds is not None and task.id not in learned:
+            run_times.learn(task, task.agent or settings.current.agent, seconds)
+            learned.add(task.id)
+
+    def forget_learned(finished: FinishedAttempt) -> None:
+        learned.discard(finished.task.id)
 
     finisher = AttemptFinisher(
         context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
-        before=(cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(learn_run_time, lambda finished: budget.add_attempt(finished.attempt)),
+        before=(learn_run_time, cooldowns.note_result, sessions.note_result, conversations.note_result),
+        after=(forget_learned, lambda finished: budget.add_attempt(finished.attempt)),
     )  # fmt: skip
     attempts = AttemptTracker(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,

@@ -30,7 +30,7 @@ from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
-from ..scheduler.orphan_reaper import OrphanReaper
+from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
@@ -267,7 +267,7 @@ class Engine:
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire_tasks(self) -> None:
-        expired = self.store.list_expired()
+        expired = self.store.expiry.list_expired()
         facts = self.dispatcher.collect_facts() if expired else None
         for entry in expired:
             try:
@@ -301,7 +301,7 @@ class Engine:
             )
         if self.backoff.version != self._cooldowns_seen:
             self._cooldowns_seen = self.backoff.version
-            self.store.recheck_cooldowns()
+            self.store.ready.recheck_cooldowns()
         rest = self.backoff.list_cooldowns()
         self.alerts.warn("rate_limit", rate_limits.describe_cooldowns(rest, now))
         self.alerts.warn("network", rate_limits.describe_silent_hosts(self.backoff.list_unreachable_hosts(), now))
@@ -315,8 +315,8 @@ class Engine:
     # state
 
     def _apply_settings(self) -> None:
-        self.store.set_timing(self.settings.current.timing)
-        self.store.recheck_cooldowns()  # with another model the provider may be another
+        self.store.expiry.set_timing(self.settings.current.timing)
+        self.store.ready.recheck_cooldowns()  # with another model the provider may be another
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(

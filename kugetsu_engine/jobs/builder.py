@@ -43,27 +43,14 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     """
     ref = refs.parse_reference(task.issue_ref, settings.default_server)
     own = settings.repos.get(ref.repository_key) or RepoSettings()
-    repository = task.repo or own.path
-    if repository is None and task.issue_ref in SESSIONS:
-        repository = f"{paths.repositories}/{ref.repository}"  # made by `init`
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
-    clone_dir = clone_url = None
-    if repository is None:
-        if ref.is_local:
-            raise ConfigError(
-                f"no repository is known for {ref}",
-                f"use --repo PATH, or add {ref.repository!r} to [repos] in config.toml",
-            )
-        if ref.host not in settings.servers:
-            raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
-        clone_dir = _clone_of(paths, ref, worktree)
-        clone_url = build_clone_address(settings.servers[ref.host], ref.path)
+    repository, clone_dir, clone_url = _locate_repository(paths, settings, task, ref, worktree)
     forge = not ref.is_local and hosts.may_be_usable(paths, settings, ref.host)
     run_dir = paths.run(task.id, task.attempt)
     agent = choose_agent(task, settings)
     kind = registry.find_kind(agent, settings.agents.get(agent, AgentSettings()))
-    wanted = session_choice.choose_session(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
-    session = registry.adapt_session(agent, settings, wanted)
+    chosen = session_choice.choose_session(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
+    session = registry.adapt_session(agent, settings, chosen)
     continued = _prompt_continued(task, session)
     # A resumed session knows its issue.
     mark = ISSUE_PLACEHOLDER if forge and settings.issue_text and continued is None else ""
@@ -78,9 +65,8 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         prompt=prompt if spec.resumes_itself else continued or prompt, worktree=worktree, branch=ref.branch,
         prompt_on_stdin=spec.prompt_on_stdin, issue_mark=mark, forge=forge,
         env=environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset),
-        repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
-        clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
-        repository_locks=paths.locks,
+        repository=repository, clone_dir=clone_dir, clone_url=clone_url,
+        base_branch=_base_branch(own.base_branch or settings.base_branch), repository_locks=paths.locks,
         output=spec.output, errors_apart=spec.errors_apart, result_grace_s=settings.result_grace,
         reader=spec.reader, reader_options=spec.reader_options,
         told=paths.readable_log(task.id, task.attempt) if spec.reader else None, prepare=spec.prepare,
@@ -99,7 +85,25 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     )  # fmt: skip
 
 
-def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
+def _locate_repository(
+    paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, worktree: str
+) -> tuple[str | None, str | None, str | None]:  # fmt: skip
+    """Return the folder of the repository, or None with the folder and the address of its clone."""
+    own = settings.repos.get(ref.repository_key) or RepoSettings()
+    if repository := task.repo or own.path:
+        return os.path.abspath(os.path.expanduser(repository)), None, None
+    if task.issue_ref in SESSIONS:
+        return f"{paths.repositories}/{ref.repository}", None, None  # made by `init`
+    if ref.is_local:
+        raise ConfigError(
+            f"no repository is known for {ref}", f"use --repo PATH, or add {ref.repository!r} to [repos] in config.toml"
+        )
+    if ref.host not in settings.servers:
+        raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
+    return None, _find_clone(paths, ref, worktree), build_clone_address(settings.servers[ref.host], ref.path)
+
+
+def _find_clone(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
     """Return where the clone of an issue's repository is or will be made. Spellings that differ in case share one clone.
 
     An existing worktree keeps the clone it was made from. Older versions named clones as the reference was written.

@@ -107,18 +107,9 @@ class NotificationSender:
 
 
 def _message(notices: list[Notice]) -> Message:
-    if len(notices) == 1:
-        one = notices[0]
-        return Message(
-            notification_rules.TITLE,
-            notification_rules.format_notice(one),
-            one.type,
-            one.id,
-            one.issue_ref,
-            1,
-            notification_rules.needs_you(one),
-        )
-    urgent = any(notification_rules.needs_you(notice) for notice in notices)
-    return Message(
-        notification_rules.TITLE, notification_rules.format_digest(notices), "digest", None, None, len(notices), urgent
-    )
+    urgent = any(map(notification_rules.needs_you, notices))
+    if len(notices) > 1:
+        text = notification_rules.format_digest(notices)
+        return Message(notification_rules.TITLE, text, "digest", count=len(notices), urgent=urgent)
+    notice, text = notices[0], notification_rules.format_notice(notices[0])
+    return Message(notification_rules.TITLE, text, notice.type, notice.id, notice.issue_ref, urgent=urgent)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..domain import states
-from ..domain.decisions.scheduling import SchedulingFacts, Timing
+from ..domain.decisions.scheduling import SchedulingFacts
 from ..domain.history.journal_entries import (
     BETWEEN_STATES,
     OF_ENTRIES,
@@ -73,8 +73,8 @@ class TaskStore:
         self._notices_file = LineGuard(paths.notifications, "notifications", self.quarantine.set_aside, alert)
         self._signatures: dict[str, files.Signature] = {}
         self._suspects: dict[str, float] = {}
-        self._ready = ReadyQueue(self.entries)
-        self._expiry = Expiry(self.entries, now)
+        self.ready = ReadyQueue(self.entries)
+        self.expiry = Expiry(self.entries, now)
 
     # reading files
 
@@ -87,7 +87,7 @@ class TaskStore:
                 self._read_file(task_id)
         for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
             self._note_removed_file(task_id)
-        self._ready.recheck_unknown()
+        self.ready.recheck_unknown()
 
     def reread(self, task_ids: set[str]) -> None:
         """Read the files of some tasks if they have changed."""
@@ -144,7 +144,7 @@ class TaskStore:
         try:
             self._save(task)
         except OSError as error:
-            self._ready.drop(task.id)  # its issue is not known yet
+            self.ready.drop(task.id)  # its issue is not known yet
             self._signatures.pop(task.id, None)
             self._alert("disk", f"cannot write {self.paths.item(task.id)}: {error.strerror}")
 
@@ -185,7 +185,7 @@ class TaskStore:
     def _wait_or_quarantine(self, task_id: str, path: str, error: BadFile) -> None:
         first_seen = self._suspects.setdefault(task_id, self._monotonic())
         if self._monotonic() - first_seen < CORRUPT_GRACE_S:
-            self._ready.drop(task_id)  # it cannot be started as it is
+            self.ready.drop(task_id)  # it cannot be started as it is
             return
         del self._suspects[task_id]
         self.quarantine.set_aside(path, error.message)
@@ -305,15 +305,15 @@ class TaskStore:
 
     def _index(self, task: Task, data: bytes) -> None:
         self.version += 1
-        self._ready.drop(task.id)
+        self.ready.drop(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
             task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent, task.repo,
         )  # fmt: skip
         self.entries[task.id] = entry
         if entry.state == states.PENDING:
-            self._ready.add(entry)
-            self._expiry.track(entry)
+            self.ready.add(entry)
+            self.expiry.track(entry)
         if entry.state in states.ACTIVE:
             self.active_ids.add(task.id)
             self._active_files[task.id] = data
@@ -337,26 +337,18 @@ class TaskStore:
         self._clear_newer(task_id)
         self._suspects.pop(task_id, None)
         self.states.forget(task_id)
-        self._ready.drop(task_id)
+        self.ready.drop(task_id)
         self.entries.pop(task_id, None)
         self.active_ids.discard(task_id)
-        self._ready.release_dependants(task_id)
-
-    def release_issue(self, issue_key: str) -> None:
-        """Check the tasks of an issue again, as its agent has ended."""
-        self._ready.release_issue(issue_key)
-
-    def recheck_cooldowns(self) -> None:
-        """Check the tasks again that wait for a cooldown, as those have changed."""
-        self._ready.recheck_cooldowns()
+        self.ready.release_dependants(task_id)
 
     def next_to_start(self, facts: SchedulingFacts) -> Entry | None:
         """Return the task that starts next, of those that are not parked."""
-        return self._ready.next_to_start(facts, self._now())
+        return self.ready.next_to_start(facts, self._now())
 
     def next_due_time(self) -> float | None:
         """Return when the next parked task may start or waiting one expires, in seconds since 1970; None if none does."""
-        times = (self._ready.next_due_time(), self._expiry.next_check())
+        times = (self.ready.next_due_time(), self.expiry.next_check())
         return min((when for when in times if when is not None), default=None)
 
     def list_pending(self) -> list[Entry]:
@@ -367,21 +359,13 @@ class TaskStore:
         """List the tasks that are notified or running."""
         return [self.entries[task_id] for task_id in sorted(self.active_ids)]
 
-    def set_timing(self, timing: Timing) -> None:
-        """Use these settings for expiry from now on."""
-        self._expiry.set_timing(timing)
-
-    def list_expired(self) -> list[Entry]:
-        """List the waiting tasks that have expired."""
-        return self._expiry.list_expired()
-
     def adjust_to_clock_jump(self, by_s: float) -> None:
         """Shift retries and expiry after the clock was set, so that tasks wait as long as before."""
-        self._expiry.adjust_to_clock_jump(by_s)
+        self.expiry.adjust_to_clock_jump(by_s)
         for entry in self.list_pending():
             if (retry_at := epoch(entry.retry_at)) is not None and entry.id not in self._suspects:
                 try:
                     self.update(self.get(entry.id), retry_at=iso(retry_at + by_s))
                 except NoSuchTask:
                     continue
-        self._ready.recheck_due()
+        self.ready.recheck_due()

@@ -69,7 +69,7 @@ class AttemptFinisher:
         Raises:
             OSError: writing failed; the task is unchanged.
         """
-        self._store.release_issue(task.issue_key)
+        self._store.ready.release_issue(task.issue_key)
         run = (self._paths, task.id, task.attempt)
         result = runs.read_result(*run, task.token)
         broken = runs.find_unreadable_files(*run) if result is None else {}

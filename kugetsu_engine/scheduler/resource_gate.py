@@ -115,7 +115,7 @@ def read_memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]
     """Read available and total memory in bytes, within the limit of the cgroup."""
     free = total = None
     if sys.platform == "linux":
-        fields = {words[0]: words[1] for line in _text(meminfo).splitlines() if len(words := line.split()) >= 2}
+        fields = {parts[0]: parts[1] for line in _text(meminfo).splitlines() if len(parts := line.split()) >= 2}
         free, total = (_kib(fields.get(name)) for name in ("MemAvailable:", "MemTotal:"))
     else:
         import psutil  # loading it costs more than all of the reading
@@ -130,7 +130,7 @@ def read_memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]
 
 def read_cgroup_limits(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> list[tuple[int, int]]:
     """Read limit and remaining bytes of each memory cgroup above this process that has a limit; cgroup v1 and v2."""
-    found = []
+    limits_above = []
     for line in _text(membership).splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers == "":
@@ -143,11 +143,11 @@ def read_cgroup_limits(membership: str = "/proc/self/cgroup", root: str = "/sys/
         while True:
             limits = _limit(f"{base}/{folder}".rstrip("/"), *names)
             if limits is not None:
-                found.append(limits)
+                limits_above.append(limits)
             if not folder:
                 break
             folder = folder.rpartition("/")[0]
-    return found
+    return limits_above
 
 
 def _limit(folder: str, limit_name: str, usage_name: str, cache_name: str) -> tuple[int, int] | None:
@@ -155,23 +155,23 @@ def _limit(folder: str, limit_name: str, usage_name: str, cache_name: str) -> tu
     if limit is None or usage is None or limit > HUGE:
         return None
     statistics = (line.split() for line in _text(f"{folder}/memory.stat").splitlines())
-    cached = next((_number(words[1]) for words in statistics if len(words) == 2 and words[0] == cache_name), 0)
+    cached = next((_number(parts[1]) for parts in statistics if len(parts) == 2 and parts[0] == cache_name), 0)
     return limit, max(limit - max(usage - (cached or 0), 0), 0)
 
 
 def _disks(folders: Sequence[str]) -> tuple[Disk, ...]:
     """Read each file system once, by the first folder on it."""
-    found: dict[int, Disk] = {}
+    disks: dict[int, Disk] = {}
     for folder in folders:
         try:
             device, disk = os.stat(folder).st_dev, os.statvfs(folder)
         except OSError:
             continue
-        found.setdefault(
+        disks.setdefault(
             device,
             Disk(folder, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, disk.f_favail, disk.f_files),
         )
-    return tuple(found.values())
+    return tuple(disks.values())
 
 
 def _pressure(what: str, folder: str = "/proc/pressure") -> float | None:

@@ -63,24 +63,24 @@ class SharedServer:
             argv = server_mode.build_server_command(own)
             limits = {"memory": own.server_memory, "idle_s": own.server_idle}
             digest = server_mode.compute_digest([*argv, str(limits)], env | {marks.MARK: ""})
-            seat = locks.try_lock(self._paths.server_lock)
-            if seat is None:
+            lock = locks.try_lock(self._paths.server_lock)
+            if lock is None:
                 self._renew(digest)
                 return
             try:
-                life = locks.try_lock(self._paths.server_life(token))
-                assert life is not None
+                life_lock = locks.try_lock(self._paths.server_life(token))
+                assert life_lock is not None
                 spec = {
                     "state_dir": self._paths.root, "token": token, "argv": argv,
                     "starter": server_mode.build_starter_command(), "digest": digest, **limits,
                     "health_s": HEALTH_S, "look_s": HEALTH_CHECK_S,
                 }  # fmt: skip
                 try:
-                    self._start(seat, life, spec, env)
+                    self._start(lock, life_lock, spec, env)
                 finally:
-                    os.close(life)
+                    os.close(life_lock)
             finally:
-                os.close(seat)
+                os.close(lock)
             self._alerts.clear("opencode_server")
         except (OSError, ConfigError) as error:
             self._alerts.warn("opencode_server", f"the shared opencode server could not be started: {error}")
@@ -99,11 +99,11 @@ class SharedServer:
             except (OSError, ValueError):
                 return  # it is about to end
 
-    def _start(self, seat: int, life: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
+    def _start(self, lock: int, life_lock: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
         with open_log(self._paths.supervisor_log) as log:
             self._keepers.append(subprocess.Popen(
-                server_mode.build_keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=dict(env), cwd="/", pass_fds=(seat, life), start_new_session=True,
+                server_mode.build_keeper_command(lock, life_lock, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=dict(env), cwd="/", pass_fds=(lock, life_lock), start_new_session=True,
             ))  # fmt: skip
 
     def _environment(self, own: AgentSettings, token: str) -> dict[str, str]:

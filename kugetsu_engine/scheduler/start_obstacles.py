@@ -49,7 +49,7 @@ class StartObstacles:
         """Forget the refused locks, so that they are tried again."""
         self._strangers = 0
         for issue_key in self._issues:
-            self._store.release_issue(issue_key)
+            self._store.ready.release_issue(issue_key)
         self._issues = set()
 
     def record_busy_git(self, entry: Entry, holder: str) -> None:

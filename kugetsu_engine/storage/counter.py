@@ -1,6 +1,6 @@
-"""Numbers that are given out once, in order, to any number of processes.
+"""A counter shared by processes: each number is given out once, in order.
 
-The file is a hint: should it be lost, the caller finds the name of a number taken and asks again.
+If the file is lost, numbers may repeat: the caller then finds the name in use and asks again.
 """
 
 import os
@@ -8,7 +8,7 @@ import os
 from .locks import unlock, wait_lock
 
 MAX_DIGITS = 14
-"""Longer numbers were not given out by us: an id has at most 15 digits."""
+"""A longer number in the file is not ours: an id has at most 15 digits."""
 
 
 def next_number(path: str, at_least: int = 1) -> int:

@@ -1,4 +1,4 @@
-"""The lock that makes one process the engine of a state directory, and who holds it."""
+"""The lock that makes one process the engine of a state directory, and its holder."""
 
 import os
 from typing import Any
@@ -13,13 +13,13 @@ from .locks import is_held
 
 
 class EngineLock:
-    """Held for as long as this process runs the engine; the kernel frees it, however the process ends."""
+    """Held while this process runs the engine; the kernel frees it when the process ends."""
 
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
         self._lock = FileLock(paths.engine_lock, mode=0o600, thread_local=False, fallback_to_soft=False)
         self._identity: tuple[int, int] | None = None
-        """Device and inode of the file that is locked; None: none is."""
+        """Device and inode of the locked file; None: not locked."""
 
     def acquire(self, wait_s: float = 0.0) -> None:
         """Become the engine.
@@ -31,18 +31,18 @@ class EngineLock:
         try:
             self._lock.acquire(timeout=wait_s, poll_interval=0.02)
         except Timeout:
-            raise EngineHeld(f"the engine of {self._paths.root} runs already: {read_holder(self._paths)}") from None
+            raise EngineHeld(f"the engine of {self._paths.root} is already running: {read_holder(self._paths)}") from None
         except (OSError, NotImplementedError) as error:
             raise StateDirError(f"cannot lock {self._paths.engine_lock}: {error}", "use a local file system") from error
         self._identity = self._identity_now()
         if not is_held(self._paths.engine_lock):
             self.release()
             raise StateDirError(
-                f"the file system of {self._paths.root} does not keep locks", "set KUGETSU_DIR to a local file system"
+                f"locks do not work on the file system of {self._paths.root}", "set KUGETSU_DIR to a local file system"
             )
 
     def still_ours(self) -> bool:
-        """Whether the lock file is the one we hold: someone may have deleted or replaced it."""
+        """Whether the lock file is still the one we hold; someone may have deleted or replaced it."""
         return self._identity is not None and self._identity == self._identity_now()
 
     def release(self) -> None:
@@ -52,16 +52,16 @@ class EngineLock:
 
     def _identity_now(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self._paths.engine_lock)
+            status = os.stat(self._paths.engine_lock)
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
 
 def read_holder(paths: StatePaths) -> str:
-    """Who runs the engine, in words."""
+    """Describe the process that runs the engine."""
     try:
         found: dict[str, Any] = msgspec.json.decode(files.read(paths.engine))
         return f"pid {int(found['pid'])} ({str(found['mode'])[:20]}, since {str(found['since'])[:30]})"
-    except Exception:  # any bytes at all: a broken engine.json must not hide that there is a holder
+    except Exception:  # whatever engine.json contains, the holder must be reported
         return "pid unknown"

@@ -1,8 +1,8 @@
-"""The one place that reads and writes state files.
+"""Reads and writes state files; no other module does.
 
-Writes go to a temporary file in the same folder, are flushed, and take their name by `rename` (replace) or `link` (create);
-then the folder is flushed. Reads refuse what is no regular file, never follow links, never block, and are bounded.
-Imports only what Python has loaded anyway, as every command comes through here.
+A write goes to a temporary file in the same folder, which is flushed and gets its name by `rename` (replace) or `link`
+(create); then the folder is flushed. Reads accept only regular files, never follow links, never block, and are bounded.
+Imports only what Python has loaded anyway, as every command needs this module.
 """
 
 import errno
@@ -14,16 +14,16 @@ from ..errors import BadFile, StateDirError, TransientReadError
 from ..paths import JSON
 
 MAX_STATE_BYTES = 8 << 20
-"""A state file is at most this long; a message may be 1 MiB, and JSON makes six bytes of a control character."""
+"""The maximum size of a state file; a message may be 1 MiB, and JSON writes six bytes for a control character."""
 
 LOG_KEPT_BYTES = 8 << 20
-"""A log that is longer is rotated; one older part is kept."""
+"""A longer log is rotated; one older part is kept."""
 
 Signature = tuple[int, int, int]
-"""Changes when a file does: inode, size, time of the last change in nanoseconds."""
+"""Changes when the file changes: inode, size, time of the last change in nanoseconds."""
 
 _NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.EAGAIN})
-"""Refusals that say nothing about the contents."""
+"""Errors that are not due to the file's contents."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -33,14 +33,14 @@ def read(path: str, limit: int = MAX_STATE_BYTES) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes.
 
     Raises:
-        FileNotFoundError: there is none.
-        BadFile: it is no regular file, too long, or cannot be read.
+        FileNotFoundError: the file does not exist.
+        BadFile: it is not a regular file, too long, or cannot be read.
     """
     return read_with_stat(path, limit)[0]
 
 
 def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.stat_result]:
-    """Like `read`, with the state of the very file that was read."""
+    """Like `read`, with the stat result of the file that was read."""
     try:
         fd = os.open(path, _READ)
     except FileNotFoundError:
@@ -49,12 +49,12 @@ def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.s
         raise FileNotFoundError(errno.ENOENT, "no file has such a name", path) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise BadFile(f"{path} is no regular file") from None
+            raise BadFile(f"{path} is not a regular file") from None
         raise _refused(path, error) from error
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            raise BadFile(f"{path} is no regular file")
+            raise BadFile(f"{path} is not a regular file")
         if status.st_size > limit:
             raise BadFile(f"{path} is longer than {limit} bytes")
         data = os.read(fd, limit + 1)
@@ -75,14 +75,14 @@ def _refused(path: str, error: OSError) -> BadFile:
 
 
 def replace(path: str, data: bytes, durable: bool = True, whole: bool = False) -> None:
-    """Give `path` new contents: all of them or none.
+    """Replace the contents of a file atomically.
 
     Args:
-        durable: the new contents outlive a power cut.
-        whole: at least, the old or the new ones do.
+        durable: the new contents survive a power cut.
+        whole: after a power cut the file has the old or the new contents.
 
     Raises:
-        OSError: the disk refused; the old contents stand.
+        OSError: writing failed; the file has its old contents.
     """
     temporary = write_aside(path, data, durable or whole)
     try:
@@ -95,11 +95,11 @@ def replace(path: str, data: bytes, durable: bool = True, whole: bool = False) -
 
 
 def create(path: str, data: bytes) -> None:
-    """Make a new durable file; never writes over another one.
+    """Create a file durably; never overwrites another one.
 
     Raises:
-        FileExistsError: the name is taken.
-        OSError: the disk refused; nothing was made.
+        FileExistsError: the name is in use.
+        OSError: writing failed; the file does not exist.
     """
     temporary = write_aside(path, data, durable=True)
     try:
@@ -110,7 +110,7 @@ def create(path: str, data: bytes) -> None:
 
 
 def write_aside(path: str, data: bytes, durable: bool) -> str:
-    """Write a temporary file beside `path` and return its name, which starts with a dot and is not read by anyone."""
+    """Write a temporary file beside `path` and return its name, which starts with a dot so that nothing reads it."""
     folder, name = os.path.split(path)
     temporary = f"{folder}/.{name[:100]}.{os.urandom(8).hex()}"
     fd = os.open(temporary, _CREATE, 0o600)
@@ -127,25 +127,25 @@ def write_aside(path: str, data: bytes, durable: bool) -> str:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write every byte, however many calls it takes."""
+    """Write all bytes, in as many calls as needed."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def append_line(path: str, line: bytes) -> None:
-    """Add one line to a file that several processes append to; a line of up to a page stays whole."""
+    """Append one line to a file shared by processes; a line of up to a page stays whole."""
     fd = os.open(path, _APPEND, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", path)
+            raise OSError(errno.EINVAL, "is not a regular file", path)
         write_all(fd, line + b"\n")
     finally:
         os.close(fd)
 
 
 def touch(path: str) -> None:
-    """Give a file the present as its time; it need not exist, and its contents stay."""
+    """Set a file's time to now; creates the file if needed and keeps its contents."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         os.utime(fd)
@@ -154,7 +154,7 @@ def touch(path: str) -> None:
 
 
 def flush_folder(folder: str) -> None:
-    """Make the names in a folder outlive a power cut."""
+    """Flush a folder, so that the names in it survive a power cut."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -163,14 +163,14 @@ def flush_folder(folder: str) -> None:
 
 
 def move_between(source: str, target: str) -> None:
-    """Rename from one folder to another, durably."""
+    """Move a file to another folder, durably."""
     os.rename(source, target)
     flush_folder(os.path.dirname(target))
     flush_folder(os.path.dirname(source))
 
 
 def remove(path: str) -> None:
-    """Delete a file; one that is gone already is no error."""
+    """Delete a file, if it exists."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -178,12 +178,12 @@ def remove(path: str) -> None:
 
 
 def signature_of(status: os.stat_result) -> Signature:
-    """The signature of a file whose state is known."""
+    """Make the signature from a stat result."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def read_signature(path: str) -> Signature | None:
-    """The signature of a file or folder; None while there is none."""
+    """Read the signature of a file or folder; None if it does not exist."""
     try:
         return signature_of(os.lstat(path))
     except OSError:
@@ -191,7 +191,7 @@ def read_signature(path: str) -> Signature | None:
 
 
 def list_names(folder: str) -> list[str]:
-    """The names in a folder, sorted, hidden ones too; none where it cannot be read."""
+    """List the names in a folder, sorted, with hidden ones; empty if it cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:
@@ -199,15 +199,15 @@ def list_names(folder: str) -> list[str]:
 
 
 def list_documents(folder: str) -> list[str]:
-    """The names of the JSON files in a folder, sorted and without `.json`; hidden ones are temporary files and left out."""
+    """List the JSON files in a folder, sorted, without `.json`; hidden ones are temporary files and left out."""
     return [name[:-5] for name in list_names(folder) if _is_document(name)]
 
 
 def scan_documents(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The same in no order, each with its state; a file that is removed meanwhile is left out.
+    """List the same, unsorted, each with its stat result; files removed meanwhile are left out.
 
     Raises:
-        OSError: the folder cannot be read, or there is none.
+        OSError: the folder does not exist or cannot be read.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -224,16 +224,16 @@ def _is_document(name: str) -> bool:
 
 
 def older_log_path(path: str) -> str:
-    """The name that the older part of a log has: `engine.log.1`, `acts.1.jsonl`."""
+    """The name of a log's older part: `engine.log.1`, `acts.1.jsonl`."""
     stem, _, ending = path.rpartition(".")
     return f"{path}.1" if ending == "log" else f"{stem}.1.{ending}"
 
 
 def rotate_log(path: str, kept_bytes: int = LOG_KEPT_BYTES) -> None:
-    """Rename a log that has grown longer than `kept_bytes`; it replaces the older part.
+    """Rename a log longer than `kept_bytes`; it replaces the older part.
 
     Raises:
-        OSError: the disk refused.
+        OSError: renaming failed.
     """
     try:
         if os.stat(path).st_size > kept_bytes:
@@ -243,7 +243,7 @@ def rotate_log(path: str, kept_bytes: int = LOG_KEPT_BYTES) -> None:
 
 
 def make_private(path: str) -> int | None:
-    """Take the rights of others from a file or folder of ours; returns the mode it had, None where nothing was changed."""
+    """Remove the permissions of others from our file or folder; returns its old mode, None if nothing was changed."""
     try:
         fd = os.open(path, _READ)
     except OSError:
@@ -261,24 +261,24 @@ def make_private(path: str) -> int | None:
 
 
 def recreate_folders(folders: tuple[str, ...]) -> None:
-    """Make those folders that went missing; parents come first.
+    """Create missing folders again; parents come first.
 
     Raises:
-        OSError: something else has the place of one; it names it.
+        OSError: one cannot be created, for example because a file has its name.
     """
     for folder in folders:
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:
             if not os.path.isdir(folder):
-                raise NotADirectoryError(errno.ENOTDIR, "is no folder", folder) from None
+                raise NotADirectoryError(errno.ENOTDIR, "is not a folder", folder) from None
 
 
 def create_folders(folders: tuple[str, ...]) -> None:
-    """Make the folders of a state directory, private to the operator; the first one is its root.
+    """Create the folders of a state directory, private to the operator; the first one is its root.
 
     Raises:
-        StateDirError: a folder cannot be made, is another user's, or others may write to it.
+        StateDirError: a folder cannot be created, belongs to another user, or others may write to it.
     """
     root = folders[0]
     made = False
@@ -288,23 +288,23 @@ def create_folders(folders: tuple[str, ...]) -> None:
             made = True
         except FileExistsError:
             if not os.path.isdir(folder):
-                raise StateDirError(f"{folder} is no folder", "move it away, or set KUGETSU_DIR") from None
+                raise StateDirError(f"{folder} is not a folder", "move it away, or set KUGETSU_DIR") from None
         except OSError as error:
-            raise StateDirError(f"cannot make {folder}: {error.strerror}", "set KUGETSU_DIR to a folder of yours") from None
+            raise StateDirError(f"cannot create {folder}: {error.strerror}", "set KUGETSU_DIR to a folder of yours") from None
     check_root(root)
     if made:
         flush_folder(root)
 
 
 def check_root(root: str) -> None:
-    """Make sure that a state directory is the operator's alone.
+    """Check that a state directory belongs to the operator alone.
 
     Raises:
-        StateDirError: it is another user's, or others may write to it.
+        StateDirError: it belongs to another user, or others may write to it.
     """
     status = os.stat(root)
     if not stat.S_ISDIR(status.st_mode):
-        raise StateDirError(f"{root} is no folder", "move it away, or set KUGETSU_DIR")
+        raise StateDirError(f"{root} is not a folder", "move it away, or set KUGETSU_DIR")
     if status.st_uid != os.geteuid():
         raise StateDirError(f"{root} belongs to another user", "set KUGETSU_DIR to a folder of yours")
     if status.st_mode & 0o022:
@@ -312,16 +312,16 @@ def check_root(root: str) -> None:
 
 
 def set_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
-    """Move a file that cannot be read into `folder`, with the reason beside it; returns its new name.
+    """Move an unreadable file into `folder`, with a reason file beside it; returns its new name, None if it was gone.
 
-    Nothing is overwritten; None when the file was gone. The reason comes first, so that after a crash no file is without one.
+    Overwrites nothing. The reason is written first, so that no file is without one after a crash.
     """
     target = _name_aside(path, folder, stamp)
-    told = _write_reason(target, path, reason, stamp)
+    reason_path = _write_reason(target, path, reason, stamp)
     try:
         os.rename(path, target)
     except OSError as error:
-        remove(told)
+        remove(reason_path)
         if isinstance(error, FileNotFoundError):
             return None
         raise
@@ -329,13 +329,13 @@ def set_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
 
 
 def copy_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
-    """Like `set_aside`, for a file whose name is about to be given to another: its bytes are copied, it is not moved."""
+    """Like `set_aside`, but copies the file, which is about to be replaced."""
     try:
         data = read(path)
     except FileNotFoundError:
         return None
     except BadFile:
-        return set_aside(path, folder, reason, stamp)  # no regular file, or too long
+        return set_aside(path, folder, reason, stamp)  # not a regular file, or too long
     target = _name_aside(path, folder, stamp)
     _write_reason(target, path, reason, stamp)
     create(target, data)
@@ -343,11 +343,11 @@ def copy_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
 
 
 def _name_aside(path: str, folder: str, stamp: str) -> str:
-    name = os.fsdecode(os.fsencode(os.path.basename(path))[-150:])  # its end says which task it was
+    name = os.fsdecode(os.fsencode(os.path.basename(path))[-150:])  # the end contains the task's id
     return f"{folder}/{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}"
 
 
 def _write_reason(target: str, path: str, reason: str, stamp: str) -> str:
-    told = f"{target}.reason"
-    create(told, f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))
-    return told
+    reason_path = f"{target}.reason"
+    create(reason_path, f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))
+    return reason_path

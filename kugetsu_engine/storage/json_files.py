@@ -1,4 +1,4 @@
-"""Reading JSON documents of a known shape: any bytes at all give a document or `BadFile`, never anything else."""
+"""Reads JSON documents of a known type. Any bytes give a document or `BadFile`."""
 
 from typing import TypeVar
 
@@ -11,13 +11,13 @@ Document = TypeVar("Document")
 
 
 def decode(data: bytes, kind: type[Document], name: str) -> Document:
-    """Read bytes as a document; what can be read can be written again, so numbers beyond 64 bits are refused.
+    """Decode a document. It must be possible to write it again, so numbers beyond 64 bits are refused.
 
     Args:
-        name: of the file, for the words of the error.
+        name: of the file, for the error.
 
     Raises:
-        BadFile: they are none.
+        BadFile: the bytes are not a valid document.
     """
     try:
         document = msgspec.json.decode(data, type=kind)
@@ -28,10 +28,10 @@ def decode(data: bytes, kind: type[Document], name: str) -> Document:
 
 
 def read(path: str, kind: type[Document]) -> Document:
-    """Read a file as a document.
+    """Read a document from a file.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the file does not exist.
         BadFile: it cannot be read.
     """
     return decode(files.read(path), kind, path)

@@ -1,4 +1,4 @@
-"""Files of JSON lines that only grow: appended to, mended after a crash, put away when they are long, read from their end."""
+"""Append-only files of JSON lines: appending, repair after a crash, rotation, reading from the end."""
 
 import os
 import stat
@@ -6,23 +6,23 @@ import stat
 from . import files
 
 KEEP_BYTES = 8 << 20
-"""A longer file is put away as `….1.jsonl`; older ones are dropped."""
+"""A longer file is renamed to `….1.jsonl`; older ones are dropped."""
 TAIL_BYTES = 256 << 10
-"""What is read of the end of a file where only the newest lines matter."""
+"""How much of the end is read where only the newest lines matter."""
 
 
 def append(path: str, line: bytes, keep_bytes: int = KEEP_BYTES) -> None:
-    """Add one line, and put the file away when it has grown long.
+    """Append one line, and rotate the file when it has grown long.
 
     Raises:
-        OSError: the disk refuses; the line may be there in part, see `mend`.
+        OSError: writing failed; part of the line may have been written, see `repair_last_line`.
     """
     files.append_line(path, line)
     files.rotate_log(path, keep_bytes)
 
 
 def repair_last_line(path: str) -> None:
-    """End a last line that a crash or a full disk cut short, so that the next one has a line of its own."""
+    """End a last line that was cut off by a crash or a full disk, so that the next one starts on a new line."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -38,7 +38,7 @@ def repair_last_line(path: str) -> None:
 
 
 def is_misplaced(path: str) -> bool:
-    """Whether something that is no regular file has the name of the lines."""
+    """Whether the path is something other than a regular file."""
     try:
         return not stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -46,7 +46,7 @@ def is_misplaced(path: str) -> bool:
 
 
 def read_last(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
-    """The lines at the end of a file, oldest first; none where it cannot be read."""
+    """Read the lines at the end of a file, oldest first; empty if it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -62,5 +62,5 @@ def read_last(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
 
 
 def read_all(path: str) -> list[bytes]:
-    """Every line that is kept, oldest first, also of the file that was put away."""
+    """Read all lines, oldest first, with those of the rotated file."""
     return [*read_last(files.older_log_path(path), 4 * KEEP_BYTES), *read_last(path, 4 * KEEP_BYTES)]

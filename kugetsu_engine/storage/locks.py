@@ -1,34 +1,34 @@
-"""Kernel locks: `flock` on a file, freed by the kernel when the last holder's descriptor closes, however it dies.
+"""Kernel locks: `flock` on a file, freed by the kernel when the last descriptor closes, however the process ends.
 
-Slot, task and issue locks are taken here by the engine and *passed on* to the supervisor as open descriptors; so nothing
-counts processes and nothing trusts a pid. (filelock guards the engine itself, see `store.engine_lock`.)
+The engine acquires slot, task and issue locks and passes them to the supervisor as open descriptors. So no processes need to
+be counted and no pid needs to be trusted. (The engine itself uses filelock, see `storage.engine_lock`.)
 """
 
 import fcntl
 import os
 
 MOST_TRIES = 100
-"""How often a lock is taken anew because its file was removed meanwhile. Where it never is the same file, the numbers of this
-file system are not to be compared: the lock is taken as it is, and nothing is removed."""
+"""How often a lock is acquired again because its file was removed meanwhile. If it never is the same file, the inode numbers of
+this file system are unreliable: the lock is kept as it is, and no lock file is removed."""
 
 
 def try_lock(path: str) -> int | None:
-    """Take a lock without waiting; the descriptor that holds it, or None when someone else does."""
+    """Acquire a lock without waiting; returns the descriptor that holds it, or None if the lock is held."""
     try:
-        return _taken(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return None
 
 
 def wait_lock(path: str) -> int:
-    """Take a lock, waiting for it; a signal handler that raises ends the wait."""
-    return _taken(path, fcntl.LOCK_EX)
+    """Wait for a lock and acquire it; a signal handler that raises ends the wait."""
+    return _acquire(path, fcntl.LOCK_EX)
 
 
 def is_held(path: str) -> bool:
-    """Whether anyone holds the lock at this moment; a missing file is held by no one."""
+    """Whether the lock is held at this moment; the lock of a missing file is not."""
     try:
-        os.close(_taken(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False))
+        os.close(_acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False))
     except FileNotFoundError:
         return False
     except BlockingIOError:
@@ -37,13 +37,13 @@ def is_held(path: str) -> bool:
 
 
 def remove_free_lock(path: str) -> bool:
-    """Remove a lock file that nobody holds; whether it is gone. Only for locks that are taken by the functions of this module.
+    """Remove a lock file that is not held; returns whether it is gone. Only for locks acquired by this module.
 
-    It is unlinked while its lock is held, and whoever takes a lock looks afterwards whether the path still is the file that
-    they locked; so nobody believes to hold a lock that others can take.
+    It is unlinked while its lock is held, and `_acquire` checks afterwards that the path still is the file it locked. So
+    no process holds a lock that others can acquire too.
     """
     try:
-        fd = _taken(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False)
+        fd = _acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False)
     except FileNotFoundError:
         return True
     except BlockingIOError:
@@ -57,12 +57,12 @@ def remove_free_lock(path: str) -> bool:
         os.close(fd)
 
 
-def _taken(path: str, how: int, create: bool = True) -> int:
-    """A descriptor with the lock of the file that the path names once the lock is taken; before, it may have been another.
+def _acquire(path: str, how: int, create: bool = True) -> int:
+    """Acquire the lock of the file that the path names afterwards; the file may be replaced while waiting.
 
     Raises:
-        BlockingIOError: someone holds it, and `how` says not to wait.
-        OSError: it cannot be opened, or is missing and not to be made.
+        BlockingIOError: the lock is held, and `how` says not to wait.
+        OSError: the file cannot be opened, or is missing and not to be created.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     left = MOST_TRIES
@@ -81,14 +81,14 @@ def _taken(path: str, how: int, create: bool = True) -> int:
 
 def _is_at(fd: int, path: str) -> bool:
     try:
-        there = os.stat(path, follow_symlinks=False)
+        status = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return os.path.samestat(there, os.fstat(fd))
+    return os.path.samestat(status, os.fstat(fd))
 
 
 def unlock(fd: int) -> None:
-    """Give a lock back, for every process that shares the descriptor."""
+    """Release a lock, for all processes that share the descriptor."""
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
@@ -96,7 +96,7 @@ def unlock(fd: int) -> None:
 
 
 def locks_work(path: str) -> bool:
-    """Whether the file system refuses a second holder; shared locks are tried, so that nobody's lock is in the way.
+    """Whether locks work on this file system. Tries a shared lock, so that no other process is disturbed.
 
     Raises:
         OSError: the lock file cannot be opened or locked.

@@ -1,4 +1,4 @@
-"""Following a file that others write: it may grow, be cut short, be replaced, or not exist yet."""
+"""Follows a file that other processes write: it may grow, shrink, be replaced, or not exist yet."""
 
 import contextlib
 import os
@@ -6,11 +6,11 @@ import stat
 from typing import Literal
 
 News = Literal["same", "more", "anew"]
-"""`anew`: what was read of it holds no longer; it is another file, a shorter one, or none."""
+"""`anew`: what was read is out of date, as the file was replaced, cut or removed."""
 
 
 class FileTail:
-    """One such file; not for several threads at once."""
+    """A followed file; not thread-safe."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -19,11 +19,11 @@ class FileTail:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open, so that `read` finds something."""
+        """Whether the file is open, so that `read` returns data."""
         return self._fd is not None
 
     def check_growth(self, taken: int) -> tuple[News, int]:
-        """Say what has become of it since `taken` bytes were taken in, and how many it has now."""
+        """Check how the file changed since `taken` bytes were read; also returns its size."""
         was_there, status = self.is_open, None
         with contextlib.suppress(OSError):
             status = os.stat(self.path, follow_symlinks=False)
@@ -36,24 +36,24 @@ class FileTail:
         return "anew" if was_there or self.is_open else "same", size
 
     def read(self, count: int, offset: int) -> bytes:
-        """Return up to `count` bytes from an offset; none of a file that is not there.
+        """Read up to `count` bytes at an offset; empty if the file does not exist.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: reading failed.
         """
         return os.pread(self._fd, count, offset) if self._fd is not None else b""
 
     def close(self) -> None:
-        """Let go of the file; the next look opens what is there then."""
+        """Close the file; the next check opens it again."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = self._identity = None
 
     def _open(self) -> int:
-        """Open what has the name now; its length."""
+        """Open the file that has the name now; returns its size."""
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:  # gone, or something else since it was looked at
+        except OSError:  # removed or replaced since the check
             return 0
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):

@@ -1,6 +1,6 @@
-"""The engine's bell: a named pipe in the state directory. Whoever has put something there rings, and the engine looks at once.
+"""The FIFO that wakes the engine: other processes write to it after adding a task or a request.
 
-It may say which task is new. That is a hint and nothing depends on it: the engine also looks for itself every few seconds.
+A write may contain the id of the new task. That is only a hint, as the engine also checks by itself every few seconds.
 """
 
 import os
@@ -8,7 +8,7 @@ import stat
 
 
 def notify(path: str, task_id: str = "") -> None:
-    """Wake the engine, if one listens, and tell it which task is new."""
+    """Wake the engine, if one listens; `task_id`: the new task."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -17,13 +17,13 @@ def notify(path: str, task_id: str = "") -> None:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             os.write(fd, f"{task_id}\n".encode())
     except OSError:
-        return  # it has rung often enough to fill the pipe
+        return  # the pipe is full of wake-ups
     finally:
         os.close(fd)
 
 
 def listen(path: str) -> int | None:
-    """Make the bell if it is missing and listen to it; None where something else has its name."""
+    """Create the FIFO if it is missing and open it for reading; None if something else has its name."""
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
@@ -31,7 +31,7 @@ def listen(path: str) -> int | None:
     except OSError:
         return None
     try:
-        # For writing too: else every ring would look like the end of the pipe.
+        # Open for writing too, as otherwise every writer's close would look like the end of the pipe.
         fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None

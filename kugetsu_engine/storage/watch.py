@@ -1,4 +1,4 @@
-"""Hints that files have changed. They may come late, double or never: whoever uses them also looks for himself now and then."""
+"""Hints that files have changed. They may come late, twice or never, so callers must also check regularly."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,9 +7,9 @@ RETRY_S = 5.0
 
 
 def watch(folders: Sequence[str], stop: threading.Event, changed: Callable[[set[str]], None]) -> None:
-    """Call `changed` with the paths that changed in some folders (not below them) until `stop` is set. Blocks.
+    """Call `changed` with the paths that changed directly in some folders, until `stop` is set. Blocks.
 
-    A folder that is replaced, or a system that has no watches left, is tried again every few seconds.
+    Retries every few seconds if a folder is replaced or the system has no watches left.
     """
     from watchfiles import watch as watch_files  # takes 40 ms to load
 

@@ -35,7 +35,7 @@ class LogFile:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):  # a pipe that nobody reads would stop the agent
             os.close(self.fd)
-            raise OSError(errno.EINVAL, "is no regular file", path)
+            raise OSError(errno.EINVAL, "is not a regular file", path)
         self.cap = max(cap, 4096)
         self.mask = mask or Mask()
         self.dropped = 0

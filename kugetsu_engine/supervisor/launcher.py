@@ -96,6 +96,10 @@ class Launcher:
         """Whether the supervisor of a record is surely alive."""
         return identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id)
 
+    def signal_supervisor(self, record: RunRecord, number: int) -> bool:
+        """Signal the supervisor of a record; False if it is gone."""
+        return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
+
     def open_pidfd(self, record: RunRecord) -> int | None:
         """A descriptor that tells when the supervisor of a record ends; None when it has, or the system has no such thing."""
         if not hasattr(os, "pidfd_open") or not identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id):

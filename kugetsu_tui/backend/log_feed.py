@@ -1,4 +1,4 @@
-"""The log of one attempt, read in a thread of its own and handed out as clean lines."""
+"""Reads the log of one attempt in a thread of its own; the lines are clean and secrets masked."""
 
 import os
 import time
@@ -35,36 +35,36 @@ def collect_colours(lines: Sequence[HasColours]) -> tuple[tuple[Colour, ...], ..
 
 
 class LogFeed:
-    """Follows one log file at a time; secrets are masked in what it hands out."""
+    """Follows one log at a time, for one pane."""
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time,
         moment: Callable[[], float | None] = lambda: None,
     ) -> None:  # fmt: skip
-        """Begin; `moment`: seconds since 1970 up to which logs are shown, None for all there is."""
+        """Prepare to read; `moment`: seconds since 1970 up to which logs are shown, None for all of them."""
         self._paths = paths
         self._clock = clock
         self._secrets = Secrets(paths, environ)
-        self._work = WorkerThread("kugetsu-log", self._let_go)
+        self._work = WorkerThread("kugetsu-log", self._close_files)
         self._reader: LogReader | None = None
         self.raw = False
-        """Whether what the agent printed is shown, where it also told it in readable lines."""
+        """Whether the agent's own output is shown where there is also a readable log."""
         self.timed = False
-        """Whether the times of the lines are wanted."""
+        """Whether lines are returned with their times."""
         self._drawn: tuple[Mask, dict[int, tuple[bytes, ShownLine]]] = Mask(), {}
-        """What was made of the lines that were handed out last, by their places: most of them are handed out again."""
+        """The lines returned last, by their offsets: most of them are asked for again."""
         self._of: tuple[str, int] | None = None
         self._times: LogTimes | None = None
         self._moment = moment
         self.up_to = ""
-        """How much of the log is shown of a moment that is past, in words; empty where it is all there is."""
+        """During a replay, how much of the log is shown, for the title; else empty."""
 
     async def open(self, task_id: str, attempt: int) -> LogPart:
-        """Begin with another log, at its end."""
+        """Open another log and return its end."""
 
         def job() -> LogPart:
             self._of = (task_id, attempt)
-            reader = self._begin(choose_log(self._paths, *self._of, self.raw))
+            reader = self._open_files(choose_log(self._paths, *self._of, self.raw))
             self._limit(reader)
             reader.refresh()
             return self._tail(reader)
@@ -77,8 +77,8 @@ class LogFeed:
         def job() -> LogPart | None:
             if self._reader is not None and self._of is not None:
                 path = choose_log(self._paths, *self._of, self.raw)
-                if self._reader.path != path:  # what the agent tells begins a moment after its log
-                    self._begin(path)
+                if self._reader.path != path:  # the readable log is created a moment later
+                    self._open_files(path)
             reader, times = self._reader, self._times
             if reader is None:
                 return None
@@ -102,14 +102,14 @@ class LogFeed:
         return await self._work.run(job)
 
     async def switch_form(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
-        """Go over to the other form of the log.
+        """Switch to the other form of the log.
 
         Args:
-            raw: whether it is to be what the agent printed.
-            line: the one that is looked at.
+            raw: whether to show the agent's own output.
+            line: the line in view.
 
-        Returns: the lines around the same moment, the number of the first of that moment, and whether the moment is known: else
-            it is as far from the beginning.
+        Returns: the lines around the same moment, the number of the first of them, and whether the moment is known; else the
+            position is at the same share of the log.
         """
 
         def job() -> tuple[LogPart, int, bool]:
@@ -120,14 +120,14 @@ class LogFeed:
             times.refresh()
             place = next((offset for offset, _ in reader.read_with_offsets(line, 1)), 0)
             share, moment = line / max(reader.line_count, 1), times.time_of(place)
-            other = self._begin(choose_log(self._paths, *self._of, raw))
+            other = self._open_files(choose_log(self._paths, *self._of, raw))
             self._limit(other)
             other.refresh()
             assert self._times is not None
             self._times.refresh()
             offset = self._times.offset_at(moment - 0.001) if moment is not None else None
-            found = other.line_at(offset) if offset is not None else int(share * other.line_count)
-            return self._part(other, max(found - WINDOW // 2, 0)), found, offset is not None
+            first = other.line_at(offset) if offset is not None else int(share * other.line_count)
+            return self._part(other, max(first - WINDOW // 2, 0)), first, offset is not None
 
         return await self._work.run(job)
 
@@ -141,9 +141,9 @@ class LogFeed:
         return await self._work.run(job)
 
     async def find_error(self, start: int, by: int) -> tuple[int | None, bool]:
-        """Look for a line that tells of an error, from a line on, up or down.
+        """Search for a line that looks like an error, from a line on, up or down.
 
-        Returns: its number, None where there is none; and whether all lines were looked at.
+        Returns: its number, None if there is none; and whether all lines were searched.
         """
 
         def job() -> tuple[int | None, bool]:
@@ -167,16 +167,16 @@ class LogFeed:
         return await self._work.run(job)
 
     def close(self) -> None:
-        """Read no more; the thread lets go of the files and ends."""
+        """Stop reading; the thread closes the files and ends."""
         self._work.close()
 
-    def _let_go(self) -> None:
-        for one in (self._reader, self._times):
-            if one is not None:
-                one.close()
+    def _close_files(self) -> None:
+        for file in (self._reader, self._times):
+            if file is not None:
+                file.close()
 
     def _limit(self, reader: LogReader) -> None:
-        """Let the log be as long as it was at the moment that is shown, where that is known."""
+        """During a replay, cut the log to its length at the moment, if that is known."""
         moment = self._moment()
         reader.until, self.up_to = None, ""
         if moment is not None and self._times is not None:
@@ -184,9 +184,9 @@ class LogFeed:
             reader.until = self._times.offset_at(moment)
             self.up_to = "up to then" if reader.until is not None else "all, times unknown"
 
-    def _begin(self, path: str) -> LogReader:
+    def _open_files(self, path: str) -> LogReader:
         assert self._of is not None
-        self._let_go()
+        self._close_files()
         self._times = LogTimes.beside(path, self._paths, *self._of)
         self._reader = LogReader(path)
         return self._reader
@@ -207,7 +207,7 @@ class LogFeed:
         return LogPart(reader.line_count, reader.size, first, lines, times, collect_colours(drawn), streams)
 
     def _draw(self, placed: Sequence[tuple[int, bytes]]) -> list[ShownLine]:
-        """What is seen of lines."""
+        """Make the visible form of lines."""
         mask = self._secrets.mask()
         before = self._drawn[1] if self._drawn[0] is mask else {}
         drawn: dict[int, tuple[bytes, ShownLine]] = {}

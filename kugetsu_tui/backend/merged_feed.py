@@ -1,4 +1,4 @@
-"""The logs of all agents that run, as one: lines in the order in which they came, each with the task it is of."""
+"""Reads the logs of all running agents as one: lines in the order they were written, each with its task."""
 
 import time
 from collections import deque
@@ -26,9 +26,9 @@ from .worker_thread import WorkerThread
 KEPT = 20_000
 """Lines that are kept in memory."""
 AT_FIRST = 60
-"""Lines of each log that are there when it is opened."""
+"""Lines of each log that are read when it is opened."""
 AT_ONCE = 2_000
-"""Lines that are taken from one log in one look."""
+"""Lines that are read from one log at a time."""
 GUTTER = 7
 
 
@@ -37,8 +37,8 @@ class Source(NamedTuple):
 
     reader: LogReader
     times: LogTimes
-    taken: int
-    """Lines so far."""
+    read: int
+    """Lines read so far."""
 
 
 class MergedLine:
@@ -51,13 +51,13 @@ class MergedLine:
         self.offset = offset
         self.text = SafeText(gutter + line.text)
         before = len(gutter)
-        self.colours = tuple(Colour(one.start + before, one.end + before, one.name) for one in line.colours)
+        self.colours = tuple(Colour(colour.start + before, colour.end + before, colour.name) for colour in line.colours)
         self.at: float | None = None
-        """When it was written, once that is known."""
+        """When it was written; None until that is known."""
 
 
 class LineFilter(NamedTuple):
-    """Whose lines are shown, and which of them."""
+    """Which lines are shown."""
 
     only: str | None = None
     """A task; None for all."""
@@ -66,13 +66,13 @@ class LineFilter(NamedTuple):
     """A filter, as for lists."""
 
     def compile(self) -> Callable[[MergedLine], bool]:
-        """What it asks of a line."""
-        asked = compile_filter(self.words)
+        """Compile it to a check of one line."""
+        matches = compile_filter(self.words)
 
         def is_shown(line: MergedLine) -> bool:
             task = line.key[0]
-            wanted = task == self.only if self.only is not None else task not in self.without
-            return wanted and (asked is None or asked(line.text.lower()))
+            of_task = task == self.only if self.only is not None else task not in self.without
+            return of_task and (matches is None or matches(line.text.lower()))
 
         return is_shown
 
@@ -87,16 +87,16 @@ class MergedFeed:
         attempts: Callable[[], Sequence[tuple[str, int]]],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Begin; `attempts` names those that run right now, by task and number."""
+        """Prepare to read; `attempts` lists the running ones, by task and number."""
         self._paths = paths
         self._secrets = Secrets(paths, environ)
         self._attempts = attempts
         self._clock = clock
-        self._work = WorkerThread("kugetsu-merged", self._let_go_of_all)
+        self._work = WorkerThread("kugetsu-merged", self._close_all)
         self.raw = False
         self.up_to = ""
         self.timed = False
-        """Whether the times of the lines are wanted."""
+        """Whether lines are returned with their times."""
         self._sources: dict[tuple[str, int], Source] = {}
         self._lines: deque[MergedLine] = deque(maxlen=KEPT)
         self._chosen: deque[MergedLine] = deque(maxlen=KEPT)
@@ -104,14 +104,14 @@ class MergedFeed:
         self._is_shown = LineFilter().compile()
 
     async def open(self, _task: str, _attempt: int) -> LogPart:
-        """Begin with the end of each log."""
+        """Open the logs and return the end."""
         attempts = list(self._attempts())
-        return await self._work.run(lambda: self._look(attempts) or self._part(0))
+        return await self._work.run(lambda: self._read_new(attempts) or self._part(0))
 
     async def read_new_lines(self) -> LogPart | None:
-        """Return the end if anything has come, else None."""
+        """Return the end if there are new lines, else None."""
         attempts = list(self._attempts())
-        return await self._work.run(lambda: self._look(attempts))
+        return await self._work.run(lambda: self._read_new(attempts))
 
     async def read_window(self, start: int) -> LogPart:
         """Return the lines around a place."""
@@ -128,18 +128,18 @@ class MergedFeed:
         return await self._work.run(job)
 
     async def switch_form(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
-        """Each log has the one form in which it can be followed here."""
+        """Do nothing: merged logs have one form."""
         return await self._work.run(lambda: self._part(max(line - WINDOW // 2, 0))), line, True
 
     async def search(self, text: str) -> list[int]:
         """Return the numbers of the lines that hold a text, whatever the case."""
-        wanted = text.lower()
+        lowered = text.lower()
         return await self._work.run(
-            lambda: [n for n, line in enumerate(self._chosen) if wanted and wanted in line.text.lower()]
+            lambda: [n for n, line in enumerate(self._chosen) if lowered and lowered in line.text.lower()]
         )
 
     async def find_error(self, start: int, by: int) -> tuple[int | None, bool]:
-        """Look for a line that tells of an error, from a line on, up or down."""
+        """Search for a line that looks like an error, from a line on, up or down."""
 
         def job() -> tuple[int | None, bool]:
             lines = list(self._chosen)
@@ -149,11 +149,11 @@ class MergedFeed:
         return await self._work.run(job)
 
     def close(self) -> None:
-        """Read no more; the thread lets go of the files and ends."""
+        """Stop reading; the thread closes the files and ends."""
         self._work.close()
 
-    def _look(self, attempts: Sequence[tuple[str, int]]) -> LogPart | None:
-        """Take in what has come. An attempt that has ended is read to its end once more, then let go."""
+    def _read_new(self, attempts: Sequence[tuple[str, int]]) -> LogPart | None:
+        """Read new lines. The log of an attempt that has ended is read to its end once more, then closed."""
         dated, fresh = False, list[tuple[float, MergedLine]]()
         for key in attempts:
             if key not in self._sources:
@@ -162,37 +162,37 @@ class MergedFeed:
                 reader.refresh()
                 times = LogTimes.beside(path, self._paths, *key)
                 self._sources[key] = Source(reader, times, max(reader.complete_lines - AT_FIRST, 0))
-        for key, (reader, times, taken) in list(self._sources.items()):
+        for key, (reader, times, read) in list(self._sources.items()):
             reader.refresh()
             dated = times.refresh() or dated
-            taken = min(taken, reader.complete_lines)
-            placed = reader.read_with_offsets(taken, min(reader.complete_lines - taken, AT_ONCE))
-            fresh += self._take(key, times, placed)
-            self._sources[key] = Source(reader, times, taken + len(placed))
+            read = min(read, reader.complete_lines)
+            placed = reader.read_with_offsets(read, min(reader.complete_lines - read, AT_ONCE))
+            fresh += self._make_lines(key, times, placed)
+            self._sources[key] = Source(reader, times, read + len(placed))
             if key not in attempts and not placed:
-                self._let_go(key)
-        came = [line for _, line in sorted(fresh, key=lambda one: one[0])]
+                self._close_log(key)
+        came = [line for _, line in sorted(fresh, key=lambda pair: pair[0])]
         chosen = list(filter(self._is_shown, came))
         self._lines.extend(came)
         self._chosen.extend(chosen)
         return self._part(max(len(self._chosen) - WINDOW, 0)) if chosen or (self.timed and dated) else None
 
-    def _take(
+    def _make_lines(
         self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]
     ) -> list[tuple[float, MergedLine]]:
-        """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
+        """Make the lines of one log, each with its sort key: its time; lines without a known time come last."""
         mask = self._secrets.mask()
         name = fit(format_id(key[0]), GUTTER)
         bar = glyph("gutter")
         came: list[tuple[float, MergedLine]] = []
         for offset, line in placed:
-            taken = MergedLine(key, offset, f"{name}{bar} ", mask_line(line, mask))
-            taken.at = times.time_of(offset)
-            came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
+            merged = MergedLine(key, offset, f"{name}{bar} ", mask_line(line, mask))
+            merged.at = times.time_of(offset)
+            came.append((merged.at if merged.at is not None else 0.0 if offset < times.known_to else inf, merged))
         return came
 
-    def _let_go(self, key: tuple[str, int]) -> None:
-        """Read a log no more whose attempt has ended."""
+    def _close_log(self, key: tuple[str, int]) -> None:
+        """Close the log of an attempt that has ended."""
         source = self._sources.pop(key)
         for line in self._lines:
             if line.key == key and line.at is None:
@@ -200,7 +200,7 @@ class MergedFeed:
         source.reader.close()
         source.times.close()
 
-    def _let_go_of_all(self) -> None:
+    def _close_all(self) -> None:
         for source in self._sources.values():
             source.reader.close()
             source.times.close()
@@ -217,11 +217,11 @@ class MergedFeed:
         )
 
     def _times_of(self, lines: Sequence[MergedLine]) -> list[float | None]:
-        """When lines were written that stand in the order in which they came.
+        """When lines were written, which are in the order in which they were read.
 
-        A stamp tells by when a line was written, each log has its own, and no line is younger than one that came after it.
+        A stamp gives the latest time of a line. Each log has its own stamps, and no line is newer than the ones read after it.
         """
-        found: list[float | None] = []
+        times: list[float | None] = []
         latest = inf
         for line in reversed(lines):
             source = self._sources.get(line.key)
@@ -229,5 +229,5 @@ class MergedFeed:
                 line.at = source.times.time_of(line.offset)
             comes = source is not None and source.times.known and line.offset >= source.times.known_to
             latest = min(latest, line.at if line.at is not None else inf)
-            found.append(latest if latest < inf and (line.at is not None or comes) else None)
-        return found[::-1]
+            times.append(latest if latest < inf and (line.at is not None or comes) else None)
+        return times[::-1]

@@ -1,4 +1,4 @@
-"""Completing what is typed in the command line, by what there is right now; without a user interface."""
+"""Completion for the command line, from the current tasks, agents and themes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ MOST = 200
 
 @dataclass(frozen=True)
 class KnownValues:
-    """What words may stand for."""
+    """Known values for completion."""
 
     tasks: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Numbers of tasks by state: `active`, `pending`, `ended`; the likeliest first."""
+    """Task numbers by state: `active`, `pending`, `ended`; the likeliest first."""
     agents: Sequence[str] = ()
     themes: Sequence[str] = ()
     sorts: Sequence[str] = ()
@@ -27,25 +27,25 @@ STATES: dict[str, tuple[str, ...]] = {
     "diff": ("active", "ended", "pending"), "attach": ("active", "ended", "pending"), "shell": ("active", "ended", "pending"),
     "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
 }  # fmt: skip
-"""States of the tasks that a command can be about."""
+"""States of the tasks each command accepts."""
 FIRST = {**PARTS, "queue": (*PARTS["queue"], "clear", "enqueue"), "replay": ("1h", "yesterday", "now")}
-"""What the first word of a command may be."""
+"""Possible first words of a command."""
 
 
 def list_completions(text: str, known: KnownValues) -> list[str]:
-    """Every line that the text may become, by one word more."""
+    """List every line the text can become by completing one word."""
     *before, last = text.split(" ")
     head = " ".join(before)
     words = [word for word in before if word]
     verb = ALIASES.get(words[0], words[0]) if words else ""
     if not words:
         return [f"{head}{word} " for word in VERBS if word.startswith(last)]
-    found = _next(verb, words[1:], known)
-    return [f"{head} {word} " for word in found if word.startswith(last) and word != last][:MOST]
+    candidates = _next(verb, words[1:], known)
+    return [f"{head} {word} " for word in candidates if word.startswith(last) and word != last][:MOST]
 
 
 def _next(verb: str, words: Sequence[str], known: KnownValues) -> list[str]:
-    """What may come next after some words of a command."""
+    """Candidates for the next word of a command."""
     if verb in FIRST and not words:
         return list(FIRST[verb])
     arguments = list_arguments(f"{verb} {words[0]}" if verb in PARTS else verb)
@@ -65,7 +65,7 @@ def _next(verb: str, words: Sequence[str], known: KnownValues) -> list[str]:
         return [*names, *options] if len(words) == 1 else options if words[1].startswith("--") else []
     tasks = [] if words and not _takes_several(arguments) else _tasks(STATES.get(verb, ()), known)
     more = [word for argument in arguments for word in _offered(argument)] if verb not in ("move", "edit") else []
-    return [*(one for one in tasks if one not in words), *(one for one in more if one not in words)]
+    return [word for word in (*tasks, *more) if word not in words]
 
 
 def _values(argument: Argument, known: KnownValues) -> list[str]:
@@ -81,7 +81,7 @@ def _takes_several(arguments: Sequence[Argument]) -> bool:
 
 
 def _offered(argument: Argument) -> Sequence[str]:
-    """An option by its name, a word by what it may be."""
+    """The option's name, or the values of a positional argument."""
     return argument.names[-1:] if argument.is_option else argument.settings.get("choices", ())
 
 
@@ -90,7 +90,7 @@ def _tasks(states: Iterable[str], known: KnownValues) -> list[str]:
 
 
 def find_common_start(lines: Sequence[str]) -> str:
-    """What all of some lines begin with."""
+    """The common prefix of lines."""
     if not lines:
         return ""
     least, most = min(lines), max(lines)
@@ -99,15 +99,15 @@ def find_common_start(lines: Sequence[str]) -> str:
 
 
 def format_hint(text: str, known: KnownValues, width: int) -> str:
-    """What stands above the line while it is typed: how the command is written, or what it may become."""
+    """The hint above the line: the command's usage, or the candidates."""
     words = text.split()
-    found = list_completions(text, known)
-    shown = [line.rstrip().rpartition(" ")[2] for line in found]
+    candidates = list_completions(text, known)
+    shown = [line.rstrip().rpartition(" ")[2] for line in candidates]
     verb = ALIASES.get(words[0], words[0]) if words else ""
-    written = format_usage(verb) if verb in VERBS and (len(words) > 1 or text.endswith(" ")) else ""
-    written = "" if written == verb else written
-    told = "  ".join(shown)
-    line = f"{written}   {told}" if written and told else written or told
-    if written and told and len(line) > width:
-        line = f"{told}   {written}"  # what may come next tells more than the half of how it is written
+    syntax = format_usage(verb) if verb in VERBS and (len(words) > 1 or text.endswith(" ")) else ""
+    syntax = "" if syntax == verb else syntax
+    names = "  ".join(shown)
+    line = f"{syntax}   {names}" if syntax and names else syntax or names
+    if syntax and names and len(line) > width:
+        line = f"{names}   {syntax}"  # candidates help more than a truncated usage
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"

@@ -1,4 +1,4 @@
-"""The command line of the console (`:`): the words of `kugetsu`, read by its parsers, and the console's own beside them."""
+"""The console's commands (`:`): those of `kugetsu`, parsed by its parsers, and the console's own."""
 
 import shlex
 from argparse import Namespace
@@ -17,71 +17,71 @@ OF_QUEUE = ("pause", "resume", "drain", "limit", "stop-all", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
 OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
-"""What can be asked of a moment that is past."""
+"""Commands allowed in replay."""
 REPORTS = ("status", "list", "queue", "doctor", "usage", "worktrees", "context", "server", "prune")
-"""Verbs of the command line whose words are shown as it prints them."""
+"""Commands whose output is shown as `kugetsu` prints it."""
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE, *REPORTS)))
 ELSEWHERE = {
-    "wait": "the notifications tell when a task ends; kugetsu wait is for scripts",
-    "watch": "the notifications are what kugetsu watch prints",
-    "init": "the state directory is there already; kugetsu init in a shell asks about what is missing in it",
-    "import": "kugetsu import in a shell takes over the files of a bash kugetsu, while no engine runs",
-    "completion": "kugetsu completion is for a shell; here tab completes",
-    "demo": "kugetsu demo in a shell opens a console of its own",
-    "queue-daemon": "kugetsu queue-daemon in a shell starts and stops an engine without a screen",
+    "wait": "notifications report when a task ends; kugetsu wait is for scripts",
+    "watch": "the notifications show what kugetsu watch prints",
+    "init": "the state directory exists already; run kugetsu init in a shell to complete it",
+    "import": "run kugetsu import in a shell, while no engine runs, to import the files of the bash version",
+    "completion": "kugetsu completion is for shells; here tab completes",
+    "demo": "run kugetsu demo in a shell; it opens its own console",
+    "queue-daemon": "run kugetsu queue-daemon in a shell; it starts and stops a background engine",
 }
-"""Verbs that make no sense in a console, and where they belong."""
+"""Commands that do not work in a console, and where to run them."""
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PARTS = {
     "queue": ("list", "stats"), "server": tuple(parts_of("server")), "notify": ("list", "test", "mute", "unmute"),
 }  # fmt: skip
-"""Verbs that go on with a word of their own, and these words; what is missing here of the command line's has a verb itself."""
+"""Commands with subcommands, and the subcommands; those missing here are commands of their own."""
 OWN: dict[str, tuple[Argument, ...]] = {
     "diff": GRAMMAR["show"], "jump": (Argument("id"),), "theme": (Argument("name"),), "sort": (Argument("name", nargs="?"),),
     "clear": GRAMMAR["queue clear"], "quit": (), "help": (), "undo": (), "engine": (),
 }  # fmt: skip
-"""What the verbs take that the command line lacks, or has elsewhere."""
+"""Arguments of commands that `kugetsu` lacks or has elsewhere."""
 WRITTEN = {
     "move": "move ID {places}|NUMBER|before ID", "edit": "edit ID [{fields}]", "plan": "plan [NUMBER OF SLOTS]",
-    "enqueue": "enqueue ISSUE_REF MESSAGE {options}", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
+    "enqueue": "enqueue ISSUE_REF MESSAGE {options}", "sort": "sort NAME, or sort -NAME backwards; sort alone: default order",
     "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
 }  # fmt: skip
-"""How commands are written that have a shorter form here; of the others it follows from what they take."""
+"""Usage of commands with a shorter form here; the others' follows from their arguments."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """What was typed, understood."""
+    """A parsed command."""
 
     verb: str
     tasks: tuple[str, ...] = ()
-    """Ids of the tasks it is about; empty means the selected one, where the verb needs one."""
+    """Ids of its tasks; empty means the selected task, if the command needs one."""
     args: dict[str, Any] = field(default_factory=dict)
 
 
 def list_arguments(verb: str) -> tuple[Argument, ...]:
-    """Return what a verb, or a verb and the word it goes on with, takes here."""
+    """Return the arguments of a command or subcommand in the console."""
     arguments = OWN[verb] if verb in OWN else GRAMMAR.get(verb, ())
     return tuple(argument for argument in arguments if not argument.shell_only)
 
 
 PLACES = tuple(argument.name for argument in GRAMMAR["move"] if argument.one_of and argument.name != "to")
 FIELDS = tuple(argument.name for argument in GRAMMAR["edit"] if argument.is_option)
-"""What can be changed of a waiting task."""
+"""Fields of a waiting task that can be changed."""
 
 
 def parse_command(text: str) -> Command:
-    """Understand one line.
+    """Parse one line.
 
     Raises:
-        UsageError: it makes no sense; the message says what would.
+        UsageError: the line is not valid; the message says what is.
     """
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"the line cannot be read: {str(error).lower()}", "close the quote") from None
+        raise UsageError(f"cannot parse the line: {str(error).lower()}", "close the quote") from None
     if not words:
-        raise UsageError("nothing was typed", "help shows the commands")
+        raise UsageError("the line is empty", "help lists the commands")
     if words[0] == "kugetsu" and len(words) > 1:
         words = words[1:]
     if words[0] == "stats":
@@ -92,20 +92,20 @@ def parse_command(text: str) -> Command:
         words = ["jump", *words]
     verb = ALIASES.get(words[0], words[0])
     if verb in ELSEWHERE:
-        raise UsageError(f"not from here: {ELSEWHERE[verb]}")
+        raise UsageError(f"not available in the console: {ELSEWHERE[verb]}")
     if verb not in VERBS:
-        raise UsageError(f"there is no command {words[0]!r}", f"one of {', '.join(VERBS)}")
+        raise UsageError(f"unknown command {words[0]!r}", f"one of {', '.join(VERBS)}")
     return _READERS.get(verb, _read_plain)(verb, words[1:])
 
 
 def format_usage(verb: str) -> str:
-    """Return how a command is written."""
+    """Return the usage of a command."""
     if verb in PARTS:
-        return " | ".join(_written(f"{verb} {part}") for part in PARTS[verb])
-    return _written(verb)
+        return " | ".join(_format_syntax(f"{verb} {part}") for part in PARTS[verb])
+    return _format_syntax(verb)
 
 
-def _written(verb: str) -> str:
+def _format_syntax(verb: str) -> str:
     words, options = [verb], []
     for argument in list_arguments(verb):
         value = argument.value
@@ -121,18 +121,18 @@ def _written(verb: str) -> str:
     return WRITTEN[verb].format(options=" ".join(options), places="|".join(PLACES[:-1]), fields=fields)
 
 
-def _wrong(verb: str) -> UsageError:
+def _usage_error(verb: str) -> UsageError:
     return UsageError(f"write it like: {format_usage(verb)}")
 
 
 def _read(verb: str, words: Sequence[str]) -> Namespace:
-    """Read words as the command line does."""
-    given: Namespace = console_parser_of(verb, list_arguments(verb), f"write it like: {_written(verb)}").parse_args(words)
+    """Parse words with the command line's parser."""
+    given: Namespace = console_parser_of(verb, list_arguments(verb), f"write it like: {_format_syntax(verb)}").parse_args(words)
     return given
 
 
 def _options_first(verb: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part the options, each with its value, from the other words: of a message without quotes, of which `-x` may be one."""
+    """Split options with their values from the other words, as an unquoted message may contain `-x`."""
     takes_value = {name for argument in list_arguments(verb) if argument.value for name in argument.names}
     options, others, rest = [], [], iter(words)
     for word in rest:
@@ -148,7 +148,7 @@ def _options_first(verb: str, words: Sequence[str]) -> tuple[list[str], list[str
 
 
 def _read_plain(verb: str, words: list[str]) -> Command:
-    """Read a verb whose options are the arguments of what it asks for, beside ids of tasks."""
+    """Parse a command that takes task ids and options."""
     options, others = _options_first(verb, words)
     takes_words = any(not argument.is_option for argument in list_arguments(verb))
     given = vars(_read(verb, [*options, *(["--"] if takes_words and others else []), *others]))
@@ -162,10 +162,10 @@ def _only_given(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _id(word: str) -> str:
-    found = parse_task_id(word)
-    if found is None:
-        raise UsageError(f"{word!r} is no task id", "write 41, #41 or q_41")
-    return found
+    result = parse_task_id(word)
+    if result is None:
+        raise UsageError(f"{word!r} is not a task id", "write 41, #41 or q_41")
+    return result
 
 
 def _resume(verb: str, words: list[str]) -> Command:
@@ -176,7 +176,7 @@ def _plan(verb: str, words: list[str]) -> Command:
     words = words[words[:1] == ["limit"] :]
     command = _read_plain(verb, words if words[:1] == [] or words[0].startswith("--") else ["--limit", *words])
     if command.args.get("limit", 1) < 1:
-        raise _wrong(verb)
+        raise _usage_error(verb)
     return command
 
 
@@ -191,7 +191,7 @@ def _replay(verb: str, words: list[str]) -> Command:
 
 def _move(verb: str, words: list[str]) -> Command:
     if len(words) < 2:
-        raise _wrong(verb)
+        raise _usage_error(verb)
     task, place = _id(words[0]), words[1].removeprefix("--")
     where = [f"--to={place}"] if place.lstrip("-").isdigit() else [f"--{place}"]
     given = _read(verb, [task, *where, *words[2:]])
@@ -206,26 +206,26 @@ def _edit(verb: str, words: list[str]) -> Command:
     for name, value in _fields(words[1:]):
         name = "tag" if name == "tags" else name
         if name not in FIELDS or (value is None and name != "tag"):
-            raise _wrong(verb)
+            raise _usage_error(verb)
         if name == "message":
-            message = {"message": value}  # some versions of argparse lose a `--`
+            message = {"message": value}  # some versions of argparse drop `--`
             continue
         several = (value or "").replace(",", " ").split() or [""]
-        argv += [f"--{name}={one}" for one in (several if name in ("tag", "after") else [value])]
+        argv += [f"--{name}={item}" for item in (several if name in ("tag", "after") else [value])]
     return Command(verb, (task,), changes_of(vars(_read(verb, [task, *argv]))) | message)
 
 
 def _fields(words: list[str]) -> list[tuple[str, str | None]]:
-    """The fields and their values: `priority 9`, or any number of `--priority 9`; None where a value is missing."""
-    found: list[tuple[str, list[str]]] = []
+    """Fields and values: `priority 9`, or any number of `--priority 9`; None for a missing value."""
+    result: list[tuple[str, list[str]]] = []
     as_options = words[0].startswith("--")
     for word in words:
-        if not found or (as_options and word.startswith("--")):
+        if not result or (as_options and word.startswith("--")):
             name, equals, value = word.removeprefix("--").partition("=")
-            found.append((name, [value] if equals else []))
+            result.append((name, [value] if equals else []))
         else:
-            found[-1][1].append(word)
-    return [(name, " ".join(values) if values else None) for name, values in found]
+            result[-1][1].append(word)
+    return [(name, " ".join(values) if values else None) for name, values in result]
 
 
 def _enqueue(verb: str, words: list[str]) -> Command:
@@ -235,14 +235,14 @@ def _enqueue(verb: str, words: list[str]) -> Command:
         given["message"] = " ".join(others[1:])
     if "file" in given:
         if len(given) > 1 or given["file"] == "-":
-            raise _wrong(verb)
+            raise _usage_error(verb)
     elif "message" not in given:
-        raise _wrong(verb)
+        raise _usage_error(verb)
     return Command(verb, (), {{"issue_ref": "reference", "tag": "tags"}.get(name, name): given[name] for name in given})
 
 
 def _message(words: list[str], after: int) -> list[str]:
-    """Words for a parser, those of a message joined; none of them is an option."""
+    """Join the words of a message for the parser; none of them is an option."""
     return ["--", *words[:after], *([" ".join(words[after:])] if words[after:] else [])] if words else []
 
 
@@ -262,7 +262,7 @@ def _issue(verb: str, words: list[str]) -> Command:
 def _notify(verb: str, words: list[str]) -> Command:
     part = words[0] if words else ""
     if part not in PARTS[verb]:
-        raise _wrong(verb)
+        raise _usage_error(verb)
     if part == "list":
         return Command(verb, (), {"how": part, "words": words})
     command = _read_plain(f"{verb} {part}", [word for word in words[1:] if word != "all" or part == "test"])
@@ -271,7 +271,7 @@ def _notify(verb: str, words: list[str]) -> Command:
 
 
 def _report(verb: str, words: list[str]) -> Command:
-    """The words of a report go to the command line as they are, which has its own word on them."""
+    """Pass the words of a report to `kugetsu` unchanged; it checks them."""
     return Command(verb, (), {"words": words})
 
 
@@ -279,4 +279,4 @@ _READERS: dict[str, Callable[[str, list[str]], Command]] = {
     "resume": _resume, "plan": _plan, "sort": _sort, "replay": _replay, "move": _move, "edit": _edit, "enqueue": _enqueue,
     "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue), **dict.fromkeys(REPORTS, _report),
 }  # fmt: skip
-"""Of the verbs that are written otherwise than on the command line, or are no requests."""
+"""Parsers of commands whose syntax differs from the command line, or that are not requests."""

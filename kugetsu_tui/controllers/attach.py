@@ -51,8 +51,8 @@ async def attach_by_hand(app: Console, program: ExternalProgram, verb: str, task
     if verb == "shell" or task.state not in ACTIVE:
         await attach_session(app, program, verb, task.id)
         return
-    lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
-    question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
+    lines = [task.title, "Its agent gets TERM; you continue its session in its worktree, until you leave it."]
+    question = Confirm(f"Stop {task.shown} and attach?", lines, yes="Attach")
 
     def answer(yes: bool | None) -> None:
         if yes:

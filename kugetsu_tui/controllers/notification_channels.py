@@ -28,8 +28,8 @@ async def run_notify_command(app: Console, command: Command, selected: Sequence[
 async def _send_tests(app: Console) -> None:
     """Send a test through every channel and list the results; only the operator knows what arrived."""
     settings, environ = app.connection.settings.notify, app.connection.client.environ
-    app.write(terminal_notifications.build_attention_sequence("a test: this is how you are told", settings, environ))
+    app.write(terminal_notifications.build_attention_sequence("a test: this is how you are notified", settings, environ))
     here = [(("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.describe_test(settings, environ)]
     results = await app.connection.requests.run_slow(app.connection.client.send_test_notifications)
     there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in results]
-    app.push_screen(TaskEventsDialog("How you are told: which of these reached you?", [*here, *there]))
+    app.push_screen(TaskEventsDialog("Test notifications: which of these reached you?", [*here, *there]))

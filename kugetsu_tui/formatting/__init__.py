@@ -1,1 +1,1 @@
-"""From values to short, safe text."""
+"""Formatting of values as short, safe text."""

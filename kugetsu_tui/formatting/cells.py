@@ -1,4 +1,4 @@
-"""Text as it is put on the screen: harmless, and as wide as its place."""
+"""Safe text, cut and padded by display width."""
 
 from typing import NewType
 
@@ -9,26 +9,26 @@ from kugetsu_engine.domain.text.safe_text import safe_line
 from .glyphs import glyph
 
 SafeText = NewType("SafeText", str)
-"""One line without any character a terminal obeys."""
+"""One line without control characters."""
 
 MAX_LINE = 4000
-"""Characters of a line that are looked at; far more than a screen is wide."""
+"""Longest line that is processed; far wider than any screen."""
 
 
 def clean(text: str, limit: int = MAX_LINE) -> SafeText:
-    """Return text as one harmless line of at most `limit` characters."""
+    """Return text as one safe line of at most `limit` characters."""
     return SafeText(safe_line(text, limit))
 
 
 def clean_lines(text: str, limit: int = 200) -> list[SafeText]:
-    """Return the lines of a longer text, each harmless; at most `limit` of them."""
+    """Return the lines of a text, each safe; at most `limit` of them."""
     lines = text[: MAX_LINE * 20].splitlines()
     shown = [clean(line) for line in lines[:limit]]
     return [*shown, SafeText(f"{glyph('ellipsis')} {len(lines) - limit} more lines")] if len(lines) > limit else shown
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Make text exactly `width` cells wide: padded, or cut with an ellipsis; wide characters count as two."""
+    """Pad text to `width` columns or cut it with an ellipsis; wide characters count as two."""
     if width <= 0:
         return ""
     length = len(text) if text.isascii() else cell_len(text)
@@ -40,7 +40,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def fit_end(text: str, width: int) -> str:
-    """Return the end of a text that is too wide, with an ellipsis in front; of a path it says the most."""
+    """Return the end of a text that is too wide, after an ellipsis; useful for paths."""
     if measure_width(text) <= width:
         return text
     kept, used = len(text), 1
@@ -50,7 +50,7 @@ def fit_end(text: str, width: int) -> str:
 
 
 def cut_left(text: str, left: int) -> str:
-    """Return a text from a cell on, with an ellipsis in that cell if anything stands before it; columns stay straight."""
+    """Cut the first `left` columns of a text, with an ellipsis in their place; columns stay aligned."""
     if left <= 0 or not text:
         return text
     place = find_cell(text, left)
@@ -59,7 +59,7 @@ def cut_left(text: str, left: int) -> str:
 
 
 def find_cell(text: str, left: int) -> int:
-    """Return the place of the first character that is wholly right of the cell `left`."""
+    """Return the index of the first character entirely right of column `left`."""
     used = 0
     for place, character in enumerate(text):
         if used > left:
@@ -69,5 +69,5 @@ def find_cell(text: str, left: int) -> int:
 
 
 def measure_width(text: str) -> int:
-    """Cells a text takes on the screen."""
+    """The display width of a text in columns."""
     return len(text) if text.isascii() else cell_len(text)

@@ -1,4 +1,4 @@
-"""Which line of a log looks as if something went wrong."""
+"""Detects log lines that report an error."""
 
 import re
 
@@ -11,6 +11,6 @@ _NONE = re.compile(r"\b(?:0|no|without|zero) (?:error|errors|failed|failure|fail
 
 
 def is_error_line(text: str) -> bool:
-    """Whether a line tells of an error, as test runners, compilers and shells write it."""
+    """Whether a line reports an error, as test runners, compilers and shells write it."""
     text = text[:500]
     return (_WORDS.match(text) is not None or _NAMED.search(text) is not None) and _NONE.search(text) is None

@@ -1,6 +1,6 @@
-"""How each state looks: a glyph, a word and a tone together, as colour alone tells nobody enough.
+"""Glyph, word and tone of each state; colour alone is not enough for every operator.
 
-Red (`danger`) is kept for what needs a person. All glyphs are one cell wide; a terminal without UTF-8 gets ASCII.
+Red (`danger`) is reserved for what needs a person. Glyphs are one column wide; without UTF-8 they are ASCII.
 """
 
 import locale
@@ -37,22 +37,22 @@ _ASCII = glyph_tables.ASCII | {
 
 
 def supports_utf8(environ: Mapping[str, str] = os.environ, coerced: bool | None = None) -> bool:
-    """Whether the terminal takes UTF-8; `KUGETSU_ASCII=1` says no.
+    """Whether the terminal supports UTF-8; `KUGETSU_ASCII=1` disables it.
 
-    By the variables of the locale themselves: in the C locale Python speaks UTF-8 all the same, and writes that into the
-    environment, too. Where no variable says anything, it is UTF-8, as nearly every terminal is.
+    Decided by the locale variables: in the C locale Python uses UTF-8 anyway, and even sets a variable itself.
+    Without any variable it is UTF-8, as nearly every terminal is.
 
     Args:
-        coerced: whether Python set `LC_CTYPE` itself; by itself it knows.
+        coerced: whether Python set `LC_CTYPE` itself; by default determined from Python's flags.
     """
     if environ.get("KUGETSU_ASCII"):
         return False
     coerced = bool(sys.flags.utf8_mode) if coerced is None else coerced
-    asked = environ.get("LC_ALL") or ("" if coerced else environ.get("LC_CTYPE")) or environ.get("LANG") or ""
-    if asked in ("C", "POSIX"):
+    locale_name = environ.get("LC_ALL") or ("" if coerced else environ.get("LC_CTYPE")) or environ.get("LANG") or ""
+    if locale_name in ("C", "POSIX"):
         return False
-    if "." in asked or not asked:
-        return not asked or "utf8" in asked.lower().replace("-", "")
+    if "." in locale_name or not locale_name:
+        return not locale_name or "utf8" in locale_name.lower().replace("-", "")
     return locale.getpreferredencoding(False).lower().replace("-", "") in ("utf8", "utf")
 
 
@@ -60,13 +60,13 @@ _glyphs = dict(_UTF8)
 
 
 def choose_glyphs(utf8: bool) -> None:
-    """Draw with or without characters beyond ASCII; called once, before the first paint."""
+    """Choose Unicode or ASCII glyphs; called once, before the first paint."""
     _glyphs.clear()
     _glyphs.update(_UTF8 if utf8 else _ASCII)
 
 
 def is_ascii_only() -> bool:
-    """Whether nothing beyond ASCII is drawn."""
+    """Whether only ASCII is drawn."""
     return _glyphs["tl"] == _ASCII["tl"]
 
 
@@ -74,12 +74,12 @@ _PLAIN = str.maketrans("…↑↓←→−–×·▼▲│", "~^v<>--x-v^|")
 
 
 def adapt_text(text: str) -> str:
-    """Words of the console as this terminal can show them; as wide as before."""
+    """Replace non-ASCII characters of the console's texts if needed; the width stays the same."""
     return text if text.isascii() or not is_ascii_only() else text.translate(_PLAIN)
 
 
 def glyph(name: str) -> str:
-    """The character of a name."""
+    """The character with a name."""
     return _glyphs[name]
 
 
@@ -92,7 +92,7 @@ _STATES = {
 
 
 def get_task_glyph(task: Task) -> Glyph:
-    """How a task is shown."""
+    """Glyph, word and tone of a task."""
     return get_state_glyph(task.glyph_name)
 
 
@@ -103,12 +103,12 @@ def get_state_glyph(state: str) -> Glyph:
 
 
 def get_level_glyph(level: str) -> Glyph:
-    """How a notification is shown."""
+    """Glyph, word and tone of a notification's level."""
     tones = {"good": "good", "warning": "warning", "error": "danger"}
     return Glyph(glyph(level if level in tones else "info"), level, tones.get(level, "muted"))
 
 
 def draw_curve(values: tuple[float, ...], top: float = 100.0) -> str:
-    """A small curve of values from 0 to `top`."""
+    """Draw values from 0 to `top` as a small curve."""
     levels = glyph("spark")
     return "".join(levels[min(int(max(value, 0.0) / top * len(levels)), len(levels) - 1)] for value in values)

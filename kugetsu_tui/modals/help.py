@@ -80,14 +80,14 @@ class HelpLines(ScrollingLines, can_focus=False):
         return lines or [[("nothing matches", "muted")]]
 
     def _matches(self, item: Item, section: Section) -> bool:
-        text = f"{item.name} {item.word} {item.told} {section.title}".lower()
+        text = f"{item.name} {item.label} {item.text} {section.title}".lower()
         return all(word in text for word in self._search.split())
 
     def _add(self, lines: list[list[Span]], items: list[Item], width: int, columns: int) -> None:
         """Add the items of a section, balanced over the columns."""
         name = NAME if width >= ROOMY else NAME // 2
         room = max(width - INDENT - name - GAP, 1)
-        parts = [wrap_text(item.told, room) for item in items]
+        parts = [wrap_text(item.text, room) for item in items]
         heights = [len(part) for part in parts]
         half = len(items)
         if columns > 1:

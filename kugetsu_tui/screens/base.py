@@ -313,7 +313,7 @@ class ConsoleScreen(Screen[None]):
             self.console.navigator.open_diff(task)
 
     def action_attach(self, verb: str) -> None:
-        """Let the operator work by hand on the selected task."""
+        """Run the agent's own screen or a shell in the selected task's worktree."""
         task = self.get_selected_task()
         if task is not None:
             self.console.navigator.attach_session(verb, task)
@@ -333,7 +333,7 @@ class ConsoleScreen(Screen[None]):
         return None
 
     def action_view_story(self) -> None:
-        """Tell what happened to the selected task."""
+        """Show what happened to the selected task."""
         task_id, task = self.get_context().task, self.get_selected_task()
         if task_id is None:
             return
@@ -348,11 +348,11 @@ class ConsoleScreen(Screen[None]):
         return "resume" if engine is not None and (engine.paused or engine.draining) else "pause"
 
     def action_queue_pause(self) -> None:
-        """Pause the queue, or let it go on."""
+        """Pause the queue, or resume it."""
         self.console.connection.requests.send(self._flow())
 
     def action_change_limit(self, by: int) -> None:
-        """Let more or fewer agents run."""
+        """Change how many agents run at the same time."""
         if self.state is not None:
             self.console.connection.requests.send("limit", limit=max(self.state.snapshot.limit + by, 1))
 

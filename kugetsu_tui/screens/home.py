@@ -48,7 +48,7 @@ class HomeScreen(ConsoleScreen):
         self.agents = RowList("Agents", "1", empty="no agent runs", pane_id="agents")
         self.queue = RowList("Queue", "2", empty="the queue is empty: n puts a task in", pane_id="queue")
         self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
-        self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
+        self.notices = RowList("Notifications", "4", empty="no notifications", pane_id="notices")
         self._lists_by_name = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
         self.multi_select = MultiSelect(self, (self.agents, self.queue, self.done), self.show_selection)
         self.log_view: LogView | None = None
@@ -124,25 +124,25 @@ class HomeScreen(ConsoleScreen):
     def _arrange(self) -> None:
         width, height = self.size
         tiny = width < SMALLEST[0] or height < SMALLEST[1]
-        one = self._zoomed or width < NARROW[0] or height < NARROW[1]
+        one_pane = self._zoomed or width < NARROW[0] or height < NARROW[1]
         wide = width >= WIDE
         # A frame costs two lines and four columns.
-        tight = (one and not self._zoomed) or height < 28 or width < 60
-        self.query_one(PaneTabs).set_class(one and not self._zoomed and not tiny, "-shown")
-        self.first_keys = frozenset({"pane.next"} if one and not self._zoomed else ())
-        for name, on_now in (("-tiny", tiny), ("-one", one), ("-wide", wide and not one)):
+        tight = (one_pane and not self._zoomed) or height < 28 or width < 60
+        self.query_one(PaneTabs).set_class(one_pane and not self._zoomed and not tiny, "-shown")
+        self.first_keys = frozenset({"pane.next"} if one_pane and not self._zoomed else ())
+        for name, on_now in (("-tiny", tiny), ("-one", one_pane), ("-wide", wide and not one_pane)):
             self.set_class(on_now, name)
         for pane in (self.agents, self.queue, self.done, self.log_pane, self.notices):
-            pane.set_class(tight and not (wide and not one), "-open")
-            pane.set_class(one and pane is not self.focused_pane, "-away")
+            pane.set_class(tight and not (wide and not one_pane), "-open")
+            pane.set_class(one_pane and pane is not self.focused_pane, "-away")
         in_middle = self.focused_pane in (self.queue, self.done, self.log_pane)
-        self.query_one("#middle").set_class(one and not in_middle, "-away")
+        self.query_one("#middle").set_class(one_pane and not in_middle, "-away")
         self.queue.set_class(self._slot != "queue", "-off")
         self.done.set_class(self._slot != "done", "-off")
-        self._set_heights(one, height)
+        self._set_heights(one_pane, height)
 
-    def _set_heights(self, one: bool, height: int) -> None:
-        if one:
+    def _set_heights(self, one_pane: bool, height: int) -> None:
+        if one_pane:
             self.agents.styles.height = self.notices.styles.height = "1fr"
             return
         edge = 2 if self.agents.framed else 1

@@ -9,9 +9,9 @@ from ..formatting.cells import clean
 from ..modals.menu import Menu
 from ..viewmodels import status_bar
 from ..viewmodels.console_state import ConsoleState, shorten_reference
-from ..viewmodels.log_window import LogPart
 from ..widgets.bars import Banner, StatusStrip
 from ..widgets.line_widget import Span
+from ..widgets.log_loader import NO_LINES
 from ..widgets.log_view import LogView
 from .action_context import NOTHING
 from .log_screen import LogScreen
@@ -38,9 +38,9 @@ class MergedView(LogView):
         self.clear_search()
         part = await self._merged.choose(choice)
         if choice == self.choice:
-            self._problem, self._part = None, LogPart(0, 0, 0, ())
+            self._problem, self._loader.part = None, NO_LINES
             self.jump(True)
-            self._take(part)
+            self._accept(part)
 
     def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
         spans = super()._seen(number, start, end)

@@ -1,6 +1,6 @@
-"""The console's driver of its terminal, in place of Textual's: it trusts no input, waits for no output, and always comes back.
+"""The console's terminal driver, in place of Textual's: it validates input, never blocks on output, and restores the terminal.
 
-Why there is one of our own is in `docs/decisions/0018-what-the-console-learns-about-terminals.md`.
+See `docs/decisions/0018-what-the-console-learns-about-terminals.md`.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from .textual_events import EventMaker
 
 log = logging.getLogger(__name__)
 
-LAST_WORDS_S = 0.3
-"""How long a terminal may take for its last bytes when the process ends by force."""
+FINAL_WRITE_S = 0.3
+"""Time limit for the last bytes when the process is ended by force."""
 READ_BYTES = 1 << 16
 UNKNOWN_SIZE = (80, 24)
 
 
 class TerminalDriver(Driver):
-    """Reads and draws on the terminal that standard input and output are."""
+    """Reads from and draws on the terminal of standard input and output."""
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
@@ -55,43 +55,43 @@ class TerminalDriver(Driver):
         return True
 
     def set_suspend_handler(self, on_stop: Callable[[], object]) -> None:
-        """Say who is called, on the event loop, when the process is asked to stop (SIGTSTP)."""
+        """Set what is called, on the event loop, when the process should stop (SIGTSTP)."""
         self._on_stop = on_stop
 
-    # what Textual asks for
+    # the interface of Textual's drivers
 
     def write(self, data: str) -> None:
-        """Draw; while another program has the terminal nothing is drawn."""
+        """Draw; nothing is drawn while another program has the terminal."""
         if self._output is not None:
             self._output.write(data)
 
     def start_application_mode(self) -> None:
         """Take the terminal."""
-        self._loop_here.add_signal_handler(signal.SIGWINCH, lambda: None if self.released else self._tell_size())
-        self._listen_to_job_control()
+        self._loop_here.add_signal_handler(signal.SIGWINCH, lambda: None if self.released else self._post_size())
+        self._handle_job_signals()
         self._before = _attributes(self._input)
-        self._begin()
+        self._take_terminal()
 
     def stop_application_mode(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         self.disable_input()
-        if self.released:  # whatever the other program has left behind
-            _come_to_the_front(self._input)
+        if self.released:  # reset what the other program may have left set
+            _take_foreground(self._input)
             self._output = FrameWriter(self._screen, lambda: None)
         output, self._output = self._output, None
         if output is not None and not output.stop(modes.LEAVE_SEQUENCE):
-            log.warning("the terminal takes no bytes, so it still shows the console's screen")
+            log.warning("the terminal accepts no output, so it still shows the console's screen")
         if self._before is not None:
             _set_attributes(self._input, self._before)
 
     def disable_input(self) -> None:
-        """Listen to the terminal no more; what it still says is dropped."""
+        """Stop reading input and discard what is unread."""
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.stop()
             _drop_input(self._input)
 
-    # stepping aside and coming back
+    # suspending and resuming
 
     def release_terminal(self) -> None:
         """Give the terminal to another program for a while."""
@@ -99,36 +99,36 @@ class TerminalDriver(Driver):
         self.released = True
 
     def resume_terminal(self) -> None:
-        """Take the terminal again, whatever was done to it."""
-        _come_to_the_front(self._input)
+        """Take the terminal again, whatever state it is in."""
+        _take_foreground(self._input)
         self.released = False
-        self._begin()
+        self._take_terminal()
         self.redraw()
 
-    def stop_process(self, last_words: str) -> None:
-        """Stop this process, and those it was started with, until the shell lets them go on in front.
+    def stop_process(self, message: str) -> None:
+        """Stop this process group until the shell continues it in the foreground.
 
         Args:
-            last_words: what the terminal shows meanwhile.
+            message: shown on the terminal meanwhile.
         """
         self.release_terminal()
         for number in (signal.SIGTSTP, signal.SIGCONT):
             self._loop_here.remove_signal_handler(number)
         with contextlib.suppress(OSError):
-            os.write(self._screen, f"{last_words}\r\n".encode())
+            os.write(self._screen, f"{message}\r\n".encode())
         os.kill(0, signal.SIGTSTP)
-        while not job_control.is_foreground(self._input):  # the shell said `bg`: there is nothing to show behind it
+        while not job_control.is_foreground(self._input):  # the shell ran `bg`: a screen cannot run in the background
             os.kill(0, signal.SIGTSTP)
-        self._listen_to_job_control()
+        self._handle_job_signals()
         self._before = _attributes(self._input) or self._before
         self.resume_terminal()
 
     def exit_after(self, seconds: float, code: int) -> None:
-        """End the process then, whatever still holds it up; the terminal is put in order as far as it takes anything."""
+        """Exit after a delay, whatever still blocks; restore the terminal as far as possible."""
 
         def end() -> None:
             if (output := self._output) is not None:
-                output.stop(modes.LEAVE_SEQUENCE, LAST_WORDS_S)
+                output.stop(modes.LEAVE_SEQUENCE, FINAL_WRITE_S)
             if self._before is not None:
                 _set_attributes(self._input, self._before)
             os._exit(code)
@@ -138,25 +138,25 @@ class TerminalDriver(Driver):
         timer.start()
 
     def redraw(self) -> None:
-        """Draw everything anew."""
+        """Redraw everything."""
         if not self.released:
             self.app.refresh(layout=True)
 
     # inside
 
-    def _listen_to_job_control(self) -> None:
-        self._loop_here.add_signal_handler(signal.SIGTSTP, self._stop)
-        self._loop_here.add_signal_handler(signal.SIGCONT, self._go_on)
+    def _handle_job_signals(self) -> None:
+        self._loop_here.add_signal_handler(signal.SIGTSTP, self._on_sigtstp)
+        self._loop_here.add_signal_handler(signal.SIGCONT, self._on_sigcont)
 
-    def _stop(self) -> None:
-        """SIGTSTP: from outside, or from the program in front, which stops all that it was started with."""
+    def _on_sigtstp(self) -> None:
+        """SIGTSTP: from outside, or from the foreground program, which stops the whole group."""
         if not self.released:
             self._on_stop()
         elif job_control.has_shell():
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    def _go_on(self) -> None:
-        """SIGCONT after a SIGSTOP, which nobody can hear: the terminal may have any mode."""
+    def _on_sigcont(self) -> None:
+        """SIGCONT after a SIGSTOP, which cannot be handled: the terminal may be in any mode."""
         if self.released or self._output is None:
             return
         if job_control.is_foreground(self._input):
@@ -165,24 +165,24 @@ class TerminalDriver(Driver):
         else:
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    def _begin(self) -> None:
+    def _take_terminal(self) -> None:
         for fileno in (self._input, self._screen):
             with contextlib.suppress(OSError):
                 os.set_blocking(fileno, True)
         if self._before is not None:
             _set_attributes(self._input, _raw(self._before))
-        _drop_input(self._input)  # what came before is for whoever had the terminal then
-        self._output = FrameWriter(self._screen, self._missed_frames)
+        _drop_input(self._input)  # earlier input was meant for the previous program
+        self._output = FrameWriter(self._screen, self._on_missed_frames)
         self._output.write(modes.build_enter_sequence(kitty=os.environ.get("TEXTUAL_DISABLE_KITTY_KEY") != "1"))
         self._output.write(modes.QUERY_SYNCHRONIZED_OUTPUT if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
-        self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size))
-        self._tell_size()
+        self._reader = _Reader(self._input, EventMaker(self.process_message, self._post_size))
+        self._post_size()
 
-    def _missed_frames(self) -> None:
+    def _on_missed_frames(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop_here.call_soon_threadsafe(self.redraw)
 
-    def _tell_size(self) -> None:
+    def _post_size(self) -> None:
         try:
             columns, lines = os.get_terminal_size(self._screen)
         except OSError:
@@ -192,7 +192,7 @@ class TerminalDriver(Driver):
 
 
 class _Reader:
-    """The thread that reads. Whatever goes wrong with one piece of input, the next one is read."""
+    """The reader thread. An error in one piece of input does not stop it."""
 
     def __init__(self, fileno: int, make: EventMaker) -> None:
         self._fileno = fileno
@@ -203,7 +203,7 @@ class _Reader:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         os.write(self._waker, b"x")
         self._thread.join()
         os.close(self._wake)
@@ -214,16 +214,18 @@ class _Reader:
             try:
                 if not self._turn():
                     return
-            except Exception:  # the boundary of the thread: without it nobody hears the operator any more
-                log.exception("reading from the terminal failed, and goes on")
+            except Exception:  # the boundary of the thread: without it no key arrives
+                log.exception("reading from the terminal failed; continuing")
                 self._filter = InputFilter(constants.ESCAPE_DELAY)
 
     def _turn(self) -> bool:
-        """Read once, or let time pass; whether to go on."""
+        """Read once or handle a timeout; returns whether to continue."""
         deadline = self._filter.deadline
         wait_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         try:
-            ready = self._ready(wait_s) or (wait_s is not None and self._ready(0.0))  # what came in time, on a busy machine
+            ready = self._ready(wait_s) or (
+                wait_s is not None and self._ready(0.0)
+            )  # input that came in time, on a busy machine
             if ready and self._wake in ready:
                 return False
             data = os.read(self._fileno, READ_BYTES) if ready else None
@@ -231,15 +233,15 @@ class _Reader:
             return True
         except (OSError, ValueError):
             data = b""
-        if data == b"":  # the terminal has gone, whether or not the kernel says so too
+        if data == b"":  # the terminal is gone, even if the kernel sends no SIGHUP
             os.kill(os.getpid(), signal.SIGHUP)
             return False
         now = time.monotonic()
         for token in self._filter.tick(now) if data is None else self._filter.feed(data, now):
             try:
                 self._make(token)
-            except Exception:  # the boundary of one piece of input: those after it are heard all the same
-                log.exception("a piece of input could not be used")
+            except Exception:  # the boundary of one token: later ones still count
+                log.exception("a piece of input could not be handled")
         return True
 
     def _ready(self, wait_s: float | None) -> list[int]:
@@ -259,7 +261,7 @@ def _set_attributes(fileno: int, attributes: list[Any]) -> None:
 
 
 def _raw(attributes: list[Any]) -> list[Any]:
-    """The attributes with which every byte arrives as it was sent, at once, and none is printed by the kernel."""
+    """Raw mode: every byte arrives unchanged and at once, without echo."""
     iflag, oflag, cflag, lflag, ispeed, ospeed, characters = attributes
     characters = list(characters)
     characters[termios.VMIN], characters[termios.VTIME] = 1, 0
@@ -273,12 +275,12 @@ def _drop_input(fileno: int) -> None:
         termios.tcflush(fileno, termios.TCIFLUSH)
 
 
-def _come_to_the_front(fileno: int) -> None:
-    """Be who the terminal listens to: a shell that was killed leaves its own group there."""
+def _take_foreground(fileno: int) -> None:
+    """Make our group the foreground group: a killed shell leaves its own there."""
     before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         os.tcsetpgrp(fileno, os.getpgrp())
     except OSError:
-        return  # gone, or none of ours
+        return  # gone, or not our terminal
     finally:
         signal.signal(signal.SIGTTOU, before)

@@ -1,4 +1,4 @@
-"""What goes to the terminal. Whoever writes never waits for it: a terminal that takes nothing loses frames, not the console."""
+"""Output to the terminal. Writing never blocks: a terminal that accepts nothing loses frames, not the console."""
 
 import os
 import threading
@@ -6,19 +6,19 @@ from collections import deque
 from collections.abc import Callable
 
 LARGEST_BACKLOG = 128 << 10
-"""Bytes that wait for a terminal; with more it has missed frames, and needs a whole one once it takes something again."""
+"""Maximum queued bytes; beyond it frames are dropped and a full redraw follows."""
 DRAIN_S = 0.8
-"""How long the last bytes may take when the terminal is given back."""
+"""Time limit for the last bytes when the terminal is released."""
 
 
 class FrameWriter:
-    """Writes to one terminal in a thread of its own, until it is stopped."""
+    """Writes to one terminal in its own thread until stopped."""
 
     def __init__(self, fileno: int, missed: Callable[[], object]) -> None:
-        """Begin.
+        """Start the thread.
 
         Args:
-            missed: called from the thread when frames were dropped and the terminal takes something again.
+            missed: called from the thread after frames were dropped, once the terminal accepts output again.
         """
         self._fileno = fileno
         self._missed = missed
@@ -30,7 +30,7 @@ class FrameWriter:
         self._thread.start()
 
     def write(self, data: str) -> None:
-        """Have something written; returns at once."""
+        """Queue text; returns at once."""
         encoded = data.encode("utf-8", "replace")
         with self._changed:
             if self._stopped or not encoded:
@@ -41,7 +41,7 @@ class FrameWriter:
                 self._put(encoded)
 
     def stop(self, last: str, limit_s: float = DRAIN_S) -> bool:
-        """Write what waits and a last thing, and nothing more; whether the terminal took it all in time."""
+        """Write the queue and a last text, then stop; returns whether all was written in time."""
         with self._changed:
             if not self._stopped:
                 self._stopped = True
@@ -75,7 +75,7 @@ class FrameWriter:
             try:
                 self._write(data)
             except OSError:
-                self._gone()
+                self._discard()
                 return
             with self._changed:
                 self._bytes -= len(data)
@@ -84,11 +84,11 @@ class FrameWriter:
         while data:
             try:
                 data = data[os.write(self._fileno, data) :]
-            except BlockingIOError:  # some other program set the terminal so
+            except BlockingIOError:  # another program made the terminal non-blocking
                 os.set_blocking(self._fileno, True)
 
-    def _gone(self) -> None:
-        """There is no terminal any more; whoever reads from it finds that out too."""
+    def _discard(self) -> None:
+        """The terminal is gone; the reader notices too."""
         with self._changed:
             self._stopped = True
             self._waiting.clear()

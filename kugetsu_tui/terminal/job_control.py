@@ -1,4 +1,4 @@
-"""Whether there is a shell to go back to, and whether it has put us in front."""
+"""Job control: whether there is a shell to return to, and whether we are in the foreground."""
 
 import os
 
@@ -6,9 +6,9 @@ import psutil
 
 
 def has_shell() -> bool:
-    """Whether someone waits who can let a stopped process go on: a shell of this session that started our group.
+    """Whether a shell of this session started our process group and can continue it after a stop.
 
-    A console that a window of tmux or a terminal runs by itself has none; stopped, it would be lost.
+    A console started directly by tmux or a terminal window has none; stopped, it would be lost.
     """
     group, session = os.getpgrp(), os.getsid(0)
     for parent in psutil.Process().parents():
@@ -23,7 +23,7 @@ def has_shell() -> bool:
 
 
 def is_foreground(fileno: int) -> bool:
-    """Whether our group is who the terminal listens to; so also where that cannot be found out."""
+    """Whether our group is the terminal's foreground group; also True if unknown."""
     try:
         return os.tcgetpgrp(fileno) == os.getpgrp()
     except OSError:

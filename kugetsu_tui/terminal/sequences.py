@@ -1,6 +1,6 @@
-"""What complete control sequences mean: keys of xterm, VT, rxvt, the Linux console and kitty, mouse, focus and size.
+"""Parses complete escape sequences: keys of xterm, VT, rxvt, the Linux console and kitty, mouse, focus and size.
 
-Only what is listed here means anything. An answer of the terminal, or a sequence nobody knows, is no token at all.
+Only listed sequences have a meaning. Terminal responses and unknown sequences yield no token.
 """
 
 import re
@@ -8,25 +8,25 @@ import re
 from .tokens import Focus, Key, Mouse, Resized, SynchronizedOutput, Token
 
 LARGEST_PLACE = 1 << 14
-"""No terminal has more columns or lines."""
+"""Larger than any terminal."""
 
 _LETTERS = {
     "A": "up", "B": "down", "C": "right", "D": "left", "F": "end", "H": "home", "P": "f1", "Q": "f2", "S": "f4",
 }  # fmt: skip
-"""Final letters of keys, with or without modifiers. `R` with numbers is where the cursor is, and no F3."""
+"""Final bytes of keys, with or without modifiers. `R` with parameters is a cursor position report, not F3."""
 
 _NUMBERS = {
     1: "home", 2: "insert", 3: "delete", 4: "end", 5: "pageup", 6: "pagedown", 7: "home", 8: "end",
     **{number: f"f{at}" for at, number in enumerate(
         (11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 23, 24, 25, 26, 28, 29, 31, 32, 33, 34), 1)},
 }  # fmt: skip
-"""Keys that end in `~`, by their number."""
+"""Keys that end in `~`, by number."""
 
 _RXVT = {"a": "up", "b": "down", "c": "right", "d": "left"}
 _RXVT_ENDS = {"$": ("shift",), "^": ("ctrl",), "@": ("ctrl", "shift")}
 
 _KEYPAD = dict(zip("jklmnopqrstuvwxyX", "*+,-./0123456789=", strict=True))
-"""Keys of the number pad where a program has asked for them and did not put that back."""
+"""Keypad keys, if a program left application keypad mode on."""
 
 _SPECIAL = {9: ("tab", "\t"), 13: ("enter", "\r"), 27: ("escape", "\x1b"), 127: ("backspace", "\x7f"), 8: ("backspace", "\x7f")}
 
@@ -35,7 +35,7 @@ _FUNCTIONAL: dict[int, str] = {
     57414: "enter", 57417: "left", 57418: "right", 57419: "up", 57420: "down", 57421: "pageup", 57422: "pagedown",
     57423: "home", 57424: "end", 57425: "insert", 57426: "delete",
 }  # fmt: skip
-"""Keys of kitty's protocol beyond Unicode. Keys that only modify others, locks and media keys mean nothing here."""
+"""Functional keys of kitty's protocol. Modifier, lock and media keys are ignored."""
 
 _FUNCTIONAL_TEXT = {57399 + at: character for at, character in enumerate("0123456789./*-+")} | {57415: "=", 57416: ","}
 
@@ -50,11 +50,11 @@ _MODE = re.compile(r"\?2026;[123]\$")
 
 
 def parse_control_sequence(body: str, final: str) -> list[Token] | None:
-    """Return what a control sequence (CSI) means; None when it means nothing here.
+    """Parse a control sequence (CSI); None if it has no meaning.
 
     Args:
-        body: what stands between the introducer and the final character.
-        final: the last character.
+        body: the part between introducer and final byte.
+        final: the final byte.
     """
     if not body and final in "IO":
         return [Focus(final == "I")]
@@ -70,7 +70,7 @@ def parse_control_sequence(body: str, final: str) -> list[Token] | None:
 
 
 def parse_single_shift(number: str, final: str) -> list[Token] | None:
-    """Return what a sequence of SS3 means: `ESC O` and a letter, in old terminals with the modifiers between."""
+    """Parse an SS3 sequence: `ESC O`, in old terminals modifiers, and a letter."""
     modifiers = _modifiers(int(number or "1"))
     if final == "R":
         return [Key("f3", None, modifiers)]
@@ -84,7 +84,7 @@ def parse_single_shift(number: str, final: str) -> list[Token] | None:
 
 
 def parse_linux_function_key(final: str) -> list[Token] | None:
-    """Return what `ESC [ [` and a letter mean: the first five function keys of the Linux console."""
+    """Parse `ESC [ [` and a letter: the first five function keys of the Linux console."""
     return [Key(f"f{'ABCDE'.index(final) + 1}")] if final in "ABCDE" else None
 
 
@@ -107,11 +107,11 @@ def _key(body: str, final: str) -> list[Token] | None:
         if named is not None:
             return [Key(named[0], None, named[1])]
         return [Key(_LETTERS[final])] if final in _LETTERS else None
-    found = _WITH_MODIFIERS.fullmatch(body)
-    if found is None:
+    match = _WITH_MODIFIERS.fullmatch(body)
+    if match is None:
         return None
-    number, modifiers = int(found[1]), _modifiers(int(found[2] or "1"))
-    if found[3] and int(found[3]) == _RELEASE:
+    number, modifiers = int(match[1]), _modifiers(int(match[2] or "1"))
+    if match[3] and int(match[3]) == _RELEASE:
         return []
     if final == "~":
         base = _NUMBERS.get(number)
@@ -119,29 +119,29 @@ def _key(body: str, final: str) -> list[Token] | None:
         base, modifiers = "tab", tuple(sorted({"shift", *modifiers}))
     else:
         base = _LETTERS.get(final)
-        if number != 1 and found[2] is None:  # `ESC [ 5 A`, as some send it
+        if number != 1 and match[2] is None:  # `ESC [ 5 A`, as some terminals send it
             modifiers = _modifiers(number)
     return [Key(base, None, modifiers)] if base is not None else None
 
 
 def _kitty(body: str) -> list[Token] | None:
-    found = _KITTY.fullmatch(body)
-    if found is None:
+    match = _KITTY.fullmatch(body)
+    if match is None:
         return None
-    if found[4] and int(found[4]) == _RELEASE:
+    if match[4] and int(match[4]) == _RELEASE:
         return []
-    return _typed(int(found[1]), _character(found[2] or ""), int(found[3] or "1"), found[5] or "")
+    return _typed(int(match[1]), _character(match[2] or ""), int(match[3] or "1"), match[5] or "")
 
 
-def _typed(code: int, shifted: str | None, held: int, text: str) -> list[Token] | None:
-    """Return what a key of Unicode's number `code` types.
+def _typed(code: int, shifted: str | None, encoded: int, text: str) -> list[Token] | None:
+    """Return the keys for a Unicode code point.
 
     Args:
-        shifted: what it types with shift, where the terminal said so.
-        held: the modifiers as terminals count them, from 1.
-        text: the numbers of the characters it typed, where the terminal said so.
+        shifted: the character with shift, if reported.
+        encoded: the modifiers plus 1, as terminals send them.
+        text: code points of the typed characters, if reported.
     """
-    modifiers = _modifiers(held)
+    modifiers = _modifiers(encoded)
     if code in _FUNCTIONAL:
         return [Key(_FUNCTIONAL[code], None, modifiers)]
     if code in _SPECIAL:
@@ -150,10 +150,10 @@ def _typed(code: int, shifted: str | None, held: int, text: str) -> list[Token] 
     character_of = _FUNCTIONAL_TEXT.get(code) or _character(str(code))
     if character_of is None:
         return None
-    typed = [one for part in text.split(":") if (one := _character(part)) is not None]
-    others = tuple(one for one in modifiers if one not in ("shift", "alt"))
-    if typed and not (typed == [character_of] and "alt" in modifiers):  # alt and a letter types no letter
-        return [Key(one, one, others) for one in typed]
+    typed = [char for part in text.split(":") if (char := _character(part)) is not None]
+    others = tuple(name for name in modifiers if name not in ("shift", "alt"))
+    if typed and not (typed == [character_of] and "alt" in modifiers):  # alt with a letter types nothing
+        return [Key(char, char, others) for char in typed]
     if modifiers == ("shift",):
         upper = shifted or character_of.upper()
         upper = upper if len(upper) == 1 else character_of
@@ -162,15 +162,15 @@ def _typed(code: int, shifted: str | None, held: int, text: str) -> list[Token] 
 
 
 def _character(number: str) -> str | None:
-    """Return the character of a number in decimal, if it is one that can be typed."""
+    """Return the character of a decimal code point, if it can be typed."""
     if not number.isdecimal() or len(number) > 7:
         return None
     code = int(number)
     if code < 32 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xF900 or code > 0x10FFFF:
-        return None  # controls, halves of pairs, and the private area where kitty puts its other keys
+        return None  # controls, surrogates, and the private area of kitty's functional keys
     return chr(code)
 
 
-def _modifiers(held: int) -> tuple[str, ...]:
-    bits = held - 1
+def _modifiers(encoded: int) -> tuple[str, ...]:
+    bits = encoded - 1
     return tuple(sorted(name for at, name in enumerate(_MODIFIERS) if bits > 0 and bits & (1 << at)))

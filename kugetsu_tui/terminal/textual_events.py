@@ -1,4 +1,4 @@
-"""Textual's events for what a terminal said."""
+"""Textual's events for terminal tokens."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ _WHEEL = (events.MouseScrollUp, events.MouseScrollDown, events.MouseScrollLeft, 
 
 
 class EventMaker:
-    """Passes on what a terminal said, as events."""
+    """Posts tokens as Textual's events."""
 
     def __init__(self, post: Callable[[Message], object], resized: Callable[[], object]) -> None:
         self._post = post
@@ -21,7 +21,7 @@ class EventMaker:
         self._x = self._y = 0
 
     def __call__(self, token: Token) -> None:
-        """Pass on one token."""
+        """Post one token."""
         if isinstance(token, Key):
             self._post(events.Key(format_key_name(token), token.character))
         elif isinstance(token, Paste):
@@ -52,7 +52,7 @@ class EventMaker:
 
 
 def format_key_name(key: Key) -> str:
-    """A key's name as bindings have it."""
+    """A key's name in bindings."""
     base = key.base
     if len(base) == 1 and not base.isalnum():
         base = _character_to_key(base)

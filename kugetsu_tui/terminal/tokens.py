@@ -1,30 +1,30 @@
-"""What a terminal can say that the console listens to; everything else it sends is dropped."""
+"""Tokens of terminal input; other input is dropped."""
 
 from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """A key that was pressed."""
+    """A pressed key."""
 
     base: str
-    """Its name as in `up` or `f1`, or the one character on it."""
+    """Its name, such as `up` or `f1`, or its character."""
     character: str | None = None
-    """What it types, if it types anything."""
+    """The text it types, if any."""
     modifiers: tuple[str, ...] = ()
     """`alt`, `ctrl`, `shift` and the like, in alphabetical order."""
 
 
 class Paste(NamedTuple):
-    """A text that was pasted, harmless, with line feeds."""
+    """Pasted text, safe, with line feeds."""
 
     text: str
 
 
 class Mouse(NamedTuple):
-    """What a mouse did."""
+    """A mouse report."""
 
     code: int
-    """Button and modifiers as in xterm's SGR reports."""
+    """Button and modifiers as in xterm's SGR encoding."""
     x: int
     """Column, from 0."""
     y: int
@@ -33,17 +33,17 @@ class Mouse(NamedTuple):
 
 
 class Focus(NamedTuple):
-    """The terminal's window was entered, or left."""
+    """The terminal window got or lost the focus."""
 
     inside: bool
 
 
 class Resized(NamedTuple):
-    """The terminal has another size; which one is to be asked of the kernel."""
+    """The terminal was resized; the kernel knows the size."""
 
 
 class SynchronizedOutput(NamedTuple):
-    """The terminal can be told to show a frame only when it is complete."""
+    """The terminal supports synchronized output (mode 2026)."""
 
 
 Token = Key | Paste | Mouse | Focus | Resized | SynchronizedOutput

@@ -1,4 +1,4 @@
-"""Keys that are typed faster than the screen follows: a key that leaves a field comes after all that was typed into it."""
+"""Type-ahead: keys typed faster than the screen follows; a key that leaves a field is handled after the text before it."""
 
 import asyncio
 import contextlib
@@ -6,27 +6,27 @@ import contextlib
 from textual.widget import Widget
 
 LIMIT_S = 1.0
-"""Nothing takes so long to open, or for its letters."""
+"""Upper limit for opening a screen or delivering keys."""
 
 
 async def wait_for_typed_text(field: Widget | None) -> None:
-    """Wait until a field has the letters that are on their way to it.
+    """Wait until a field has received the keys on their way to it.
 
-    The app looks at the next key while its widgets still work on the ones before. So it waits here, before a key that is about
-    the whole text of a field, and the keys after it meet whatever that one led to.
+    The app handles the next key while widgets still process earlier ones. A key that uses the whole text of a field
+    waits here first, and later keys go to whatever it opens.
     """
     if field is not None:
-        await _caught_up(field)
+        await _wait_until_idle(field)
 
 
 async def wait_until_open(screen: Widget) -> None:
-    """Wait until a screen that was just pushed has its parts and its focus: the next keys are for them."""
+    """Wait until a pushed screen is mounted and focused, so that the next keys go to it."""
     if not screen.is_mounted:
-        await _caught_up(screen)
+        await _wait_until_idle(screen)
 
 
-async def _caught_up(widget: Widget) -> None:
-    done = asyncio.Event()
-    if widget.call_later(done.set):
+async def _wait_until_idle(widget: Widget) -> None:
+    idle = asyncio.Event()
+    if widget.call_later(idle.set):
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), LIMIT_S)
+            await asyncio.wait_for(idle.wait(), LIMIT_S)

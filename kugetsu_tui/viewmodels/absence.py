@@ -7,14 +7,14 @@ from .console_state import ConsoleState
 from .rows import Cell
 
 AWAY_S = 10 * 60.0
-"""After a shorter time nobody needs to be told."""
+"""Shorter absences are not reported."""
 
 
 def format_absence(picture: ConsoleState, last_seen: float | None) -> Cell | None:
     """`since 22:10: 7 done, 2 failed, 1 needs you`; None when nothing happened, or too little time has passed.
 
     Args:
-        last_seen: seconds since 1970 at which the operator was last here.
+        last_seen: when the operator was last here, in seconds since 1970.
     """
     snapshot = picture.snapshot
     if last_seen is None or snapshot.taken_at - last_seen < AWAY_S:

@@ -27,9 +27,9 @@ COLUMNS = (
     Column("files", 0, keep=2),
 )
 DOING = Room(12, 20, 28)
-"""Cells for what an agent does, the same whatever that is, so that the columns stand still."""
+"""Width of the activity column; fixed, so that columns do not move."""
 PHASE = Room(10, 16, 16)
-"""Cells for a phase, where no agent tells what it does."""
+"""Width of the phase column, if no agent reports its activity."""
 
 PHASES = {
     "agent": "working", "starting": "starting", "worktree": "worktree", "stopping": "stopping", "sweeping": "sweeping",
@@ -39,38 +39,38 @@ PHASES = {
 
 
 class AgentsView:
-    """Active agents in the order in which they started."""
+    """Active agents in the order of their starts."""
 
     def __init__(self, picture: ConsoleState) -> None:
         self._picture = picture
         self._active = picture.snapshot.active
-        self._hands = picture.snapshot.by_hand
-        tasks = [one.task for one in self._active]
-        references = [*(task.issue_ref for task in tasks), *(hand.issue_ref for hand in self._hands)]
-        tells = any(one.progress is not None and one.progress.activity for one in self._active)
+        self._manual = picture.snapshot.by_hand
+        tasks = [agent.task for agent in self._active]
+        references = [*(task.issue_ref for task in tasks), *(session.issue_ref for session in self._manual)]
+        has_activity = any(agent.progress is not None and agent.progress.activity for agent in self._active)
         counted = picture.snapshot.engine.changes
         self.columns = fit_columns(
-            COLUMNS, id=measure_widest([*(task.shown for task in tasks), *(hand.shown for hand in self._hands)], 2, 8),
+            COLUMNS, id=measure_widest([*(task.shown for task in tasks), *(session.shown for session in self._manual)], 2, 8),
             issue=measure_room(map(shorten_reference, references), 12, 18, 40),
-            task=Room(TITLE, most=measure_widest((self._title(one) for one in self._active), TITLE, 300)),
+            task=Room(TITLE, most=measure_widest((self._title(agent) for agent in self._active), TITLE, 300)),
             time=measure_widest(map(self._time, self._active), 7, 14),
-            phase=DOING if tells else PHASE,
-            lines=measure_widest((format_changed_lines(picture, one)[0] for one in self._active), 11, 14) if counted else 0,
-            files=measure_widest((format_changed_files(picture, one)[0] for one in self._active), 10, 12) if counted else 0,
+            phase=DOING if has_activity else PHASE,
+            lines=measure_widest((format_changed_lines(picture, agent)[0] for agent in self._active), 11, 14) if counted else 0,
+            files=measure_widest((format_changed_files(picture, agent)[0] for agent in self._active), 10, 12) if counted else 0,
             auto=4 if any(picture.approves(task) for task in tasks) else 0,
         )  # fmt: skip
-        self.keys = (*(one.task.id for one in self._active), *(f"by hand {hand.task_id}" for hand in self._hands))
+        self.keys = (*(agent.task.id for agent in self._active), *(f"by hand {session.task_id}" for session in self._manual))
 
     def row(self, index: int) -> Row:
-        """One agent, or below them a slot in the operator's own hands."""
+        """One agent, or after the agents a slot used by hand."""
         if index >= len(self._active):
-            return self._hand_row(index)
-        one = self._active[index]
-        task, progress = one.task, one.progress
-        look = glyphs.get_task_glyph(task)
-        quiet = one.stalled is not None
+            return self._manual_row(index)
+        agent = self._active[index]
+        task, progress = agent.task, agent.progress
+        shown = glyphs.get_task_glyph(task)
+        quiet = agent.stalled is not None
         shared = self._picture.snapshot.find_overlap(task.id) is not None
-        glyph: Cell = (glyphs.glyph("warning"), "warning") if shared else (look.glyph, look.tone)
+        glyph: Cell = (glyphs.glyph("warning"), "warning") if shared else (shown.glyph, shown.tone)
         if quiet:
             glyph = (glyphs.glyph("attention"), "danger")
         history = self._picture.cpu.get(task.id, ())
@@ -81,50 +81,50 @@ class AgentsView:
                 (clean(task.shown, 40), "muted"),
                 (clean(shorten_reference(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
-                (self._time(one), choose_time_tone(one)),
-                format_phase(one),
+                (self._time(agent), choose_time_tone(agent)),
+                format_phase(agent),
                 ("auto" if self._picture.approves(task) else "", "warning"),
                 (glyphs.draw_curve(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (format_size(progress.rss_bytes) if progress else "", "muted"),
-                format_changed_lines(self._picture, one),
-                format_changed_files(self._picture, one),
+                format_changed_lines(self._picture, agent),
+                format_changed_files(self._picture, agent),
             ),
-            self._tail(one),
+            self._tail(agent),
         )
 
-    def _hand_row(self, index: int) -> Row:
-        hand = self._hands[index - len(self._active)]
-        task, begun = self._picture.snapshot.find_task(hand.task_id), epoch(hand.since)
-        since = format_span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
+    def _manual_row(self, index: int) -> Row:
+        session = self._manual[index - len(self._active)]
+        task, started = self._picture.snapshot.find_task(session.task_id), epoch(session.since)
+        since = format_span(self._picture.snapshot.taken_at - started) if started is not None else ""
         cells: dict[str, Cell] = {
-            "state": (glyphs.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
-            "issue": (clean(shorten_reference(hand.issue_ref), 200), "accent"),
+            "state": (glyphs.glyph("mark"), "accent"), "id": (clean(session.shown, 40), "muted"),
+            "issue": (clean(shorten_reference(session.issue_ref), 200), "accent"),
             "task": (clean(task.title, 400) if task is not None else "", "text"), "time": (since, "text"),
             "phase": ("by hand", "accent"),
         }  # fmt: skip
         return Row(self.keys[index], tuple(cells.get(column.name, ("", "muted")) for column in COLUMNS))
 
-    def _tail(self, one: Active) -> tuple[Cell, ...]:
-        """What stands behind the title: that it is not the first attempt, and who else changes its files."""
-        overlap = self._picture.snapshot.find_overlap(one.task.id)
-        others = [format_id(other) for other in overlap.tasks if other != one.task.id] if overlap is not None else []
-        again: tuple[Cell, ...] = ((f"attempt {one.task.attempt}", "warning"),) if one.task.attempt > 1 else ()
+    def _tail(self, agent: Active) -> tuple[Cell, ...]:
+        """Parts behind the title: attempt number, and tasks that change the same files."""
+        overlap = self._picture.snapshot.find_overlap(agent.task.id)
+        others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
+        again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
 
-    def _title(self, one: Active) -> str:
-        return one.task.title + "".join(f"  {text}" for text, _ in self._tail(one))
+    def _title(self, agent: Active) -> str:
+        return agent.task.title + "".join(f"  {text}" for text, _ in self._tail(agent))
 
     @staticmethod
-    def _time(one: Active) -> str:
-        return f"{format_clock(one.elapsed_s)}/{format_limit(one.timeout_s)}"
+    def _time(agent: Active) -> str:
+        return f"{format_clock(agent.elapsed_s)}/{format_limit(agent.timeout_s)}"
 
     def text(self, index: int) -> str:
-        """What a filter looks at."""
+        """The text that filters search."""
         if index >= len(self._active):
-            hand = self._hands[index - len(self._active)]
-            plain = f"{hand.shown} {hand.issue_ref} by hand"
-            return build_row_text(plain, tag=(), state=("by hand",), agent=None, repo=repository_of(hand.issue_ref))
+            session = self._manual[index - len(self._active)]
+            plain = f"{session.shown} {session.issue_ref} by hand"
+            return build_row_text(plain, tag=(), state=("by hand",), agent=None, repo=repository_of(session.issue_ref))
         task = self._active[index].task
         phase = self._active[index].phase
         plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {phase} {format_tags(task)}"
@@ -135,67 +135,67 @@ class AgentsView:
     sorts = ("order", "elapsed", "silent", "cpu", "memory", "repository", "agent")
 
     def sort_key(self, by: str, index: int) -> object:
-        """What a row is sorted by: the most of what draws attention first, and what no agent does last."""
+        """The sort key of a row: highest values first, manual sessions last."""
         if index >= len(self._active):
             return (1, index)
         return (0, self._key(by, self._active[index]))
 
     @staticmethod
-    def _key(by: str, one: Active) -> Any:
+    def _key(by: str, agent: Active) -> Any:
         if by == "elapsed":
-            return -one.elapsed_s
+            return -agent.elapsed_s
         if by == "silent":
-            return -(one.silent_s or 0.0)
+            return -(agent.silent_s or 0.0)
         if by == "repository":
-            return split_reference(one.task.issue_ref)
+            return split_reference(agent.task.issue_ref)
         if by == "agent":
-            return one.task.agent or ""
-        progress = one.progress
+            return agent.task.agent or ""
+        progress = agent.progress
         used = None if progress is None else progress.cpu_percent if by == "cpu" else progress.rss_bytes
         return -(used or 0)
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
         if index >= len(self._active):
-            return self._hands[index - len(self._active)].task_id
+            return self._manual[index - len(self._active)].task_id
         return self._active[index].task.id
 
 
-def format_phase(one: Active) -> Cell:
-    """What the agent is at, in a word or two."""
-    if one.progress is not None and one.progress.stopping_s is not None and one.phase == "stopping":
-        return (f"stopping, {one.progress.stopping_s:.0f} s", "warning")
-    if one.task.stop:
+def format_phase(agent: Active) -> Cell:
+    """The agent's phase or activity, in a word or two."""
+    if agent.progress is not None and agent.progress.stopping_s is not None and agent.phase == "stopping":
+        return (f"stopping, {agent.progress.stopping_s:.0f} s", "warning")
+    if agent.task.stop:
         return ("stopping", "warning")
-    if one.phase == "stalled":
-        return (f"stalled {format_span(one.silent_s)}" if one.silent_s is not None else "stalled", "danger")
-    if one.phase == "agent" and one.silent_s is not None and one.silent_s >= silence.SHOWN_S:
-        return (f"silent {format_span(one.silent_s)}", "warning")
-    if one.phase == "agent" and one.progress is not None and one.progress.activity:
-        return (shorten_activity(one.progress.activity), "text")
-    return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
+    if agent.phase == "stalled":
+        return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
+    if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= silence.SHOWN_S:
+        return (f"silent {format_span(agent.silent_s)}", "warning")
+    if agent.phase == "agent" and agent.progress is not None and agent.progress.activity:
+        return (shorten_activity(agent.progress.activity), "text")
+    return (clean(PHASES.get(agent.phase, agent.phase), 40), "text" if agent.phase == "agent" else "muted")
 
 
-def format_changed_lines(picture: ConsoleState, one: Active) -> Cell:
-    """Lines that it added and removed so far; empty where nobody has counted them."""
-    changes = picture.snapshot.changes_of(one.task.id)
+def format_changed_lines(picture: ConsoleState, agent: Active) -> Cell:
+    """Lines added and removed so far; empty if not counted."""
+    changes = picture.snapshot.changes_of(agent.task.id)
     return (changes.lines, "text") if changes and changes.files else (str(changes or ""), "muted")
 
 
-def format_changed_files(picture: ConsoleState, one: Active) -> Cell:
-    """In how many files."""
-    changes = picture.snapshot.changes_of(one.task.id)
+def format_changed_files(picture: ConsoleState, agent: Active) -> Cell:
+    """Number of changed files."""
+    changes = picture.snapshot.changes_of(agent.task.id)
     return (changes.where if changes and changes.files else "", "muted")
 
 
-def shorten_activity(told: str) -> str:
-    """What an agent does, short: of a word and a path only the file's name."""
-    word, _, path = told.partition(" ")
+def shorten_activity(text: str) -> str:
+    """Shorten an activity; of a word and a path only the file name is kept."""
+    word, _, path = text.partition(" ")
     if "/" in path and " " not in path and not path.endswith("/"):
-        told = f"{word} {path.rpartition('/')[2]}"
-    return clean(told, 80)
+        text = f"{word} {path.rpartition('/')[2]}"
+    return clean(text, 80)
 
 
-def choose_time_tone(one: Active) -> str:
-    """Time draws attention in the last tenth of the limit."""
-    return "warning" if one.timeout_s > 0 and one.elapsed_s > one.timeout_s * 0.9 else "text"
+def choose_time_tone(agent: Active) -> str:
+    """A warning in the last tenth of the time limit."""
+    return "warning" if agent.timeout_s > 0 and agent.elapsed_s > agent.timeout_s * 0.9 else "text"

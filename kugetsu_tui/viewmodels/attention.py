@@ -7,16 +7,16 @@ from ..formatting.cells import clean
 
 
 def find_next_need(snapshot: Snapshot, visited: set[Need]) -> tuple[Need, str] | None:
-    """The next thing to go to, and why, in words; None when nothing needs the operator.
+    """The next thing to go to and its text; None if nothing needs the operator.
 
     Args:
-        visited: what was gone to already, changed in place: when that is everything, it begins again.
+        visited: things visited already, changed in place; when all are visited, it starts over.
     """
     needs = snapshot.needs
     visited &= set(needs)
     if len(visited) == len(needs):
         visited.clear()
-    need = next((one for one in needs if one not in visited), None)
+    need = next((need for need in needs if need not in visited), None)
     if need is None:
         return None
     visited.add(need)

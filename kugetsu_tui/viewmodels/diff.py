@@ -1,4 +1,4 @@
-"""A diff as it is read: a title for each file, hunks with line numbers, and where each of them begins."""
+"""A diff prepared for display: a title per file, hunks with line numbers, and their positions."""
 
 import re
 from bisect import bisect_right
@@ -19,37 +19,37 @@ LETTERS = {
 TONES = {"+": "good", "-": "removed", " ": "text", "\\": "faint", "@": "accent", "meta": "muted"}
 GUTTER = 6
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
-_TOLD_BY_THE_TITLE = ("diff --git ", "index ", "--- ", "+++ ", "new file mode ", "deleted file mode ", "untracked file")
+_SHOWN_IN_TITLE = ("diff --git ", "index ", "--- ", "+++ ", "new file mode ", "deleted file mode ", "untracked file")
 
 
 class _Entry(NamedTuple):
     kind: str
     """`file`, `gap`, `meta`, `@`, or the sign of a line."""
     source: int
-    """Index of the file or of the line of the diff."""
+    """Index of the file or of the diff's line."""
     number: int = 0
-    """Line number in the new file; 0 for none."""
+    """Line number in the new file; 0 if none."""
 
 
 class DiffText:
-    """The lines of a diff, made when they are seen; only their kinds are made ahead."""
+    """The lines of a diff, rendered on demand; only their kinds are computed ahead."""
 
     def __init__(self, diff: WorktreeDiff) -> None:
         self.diff = diff
         self.files = diff.files
         self.hunks: list[int] = []
         self._starts: dict[int, int] = {}
-        """Line of the title by index of the file."""
+        """Title line by index of the file."""
         self._entries: list[_Entry] = []
         self._lay_out()
         self._order = sorted((line, file) for file, line in self._starts.items())
 
     def _lay_out(self) -> None:
-        begins = {file.line: index for index, file in enumerate(self.files) if file.line is not None}
+        starts = {file.line: index for index, file in enumerate(self.files) if file.line is not None}
         in_hunk, number = False, 0
         for index, line in enumerate(self.diff.lines):
-            if index in begins:
-                self._begin_file(begins[index])
+            if index in starts:
+                self._start_file(starts[index])
                 in_hunk = False
             elif line.startswith("@@"):
                 match = _HUNK.match(line)
@@ -60,13 +60,13 @@ class DiffText:
                 kind = line[:1] or " "
                 self._entries.append(_Entry(kind, index, number if kind in " +" else 0))
                 number += kind in " +"
-            elif not line.startswith(_TOLD_BY_THE_TITLE):
+            elif not line.startswith(_SHOWN_IN_TITLE):
                 self._entries.append(_Entry("meta", index))
         for index, file in enumerate(self.files):
             if file.line is None:
-                self._begin_file(index)
+                self._start_file(index)
 
-    def _begin_file(self, index: int) -> None:
+    def _start_file(self, index: int) -> None:
         if self._entries:
             self._entries.append(_Entry("gap", 0))
         self._starts[index] = len(self._entries)
@@ -76,28 +76,28 @@ class DiffText:
         return len(self._entries)
 
     def start_of(self, file: int) -> int:
-        """The line at which a file begins."""
+        """The first line of a file."""
         return self._starts.get(file, 0)
 
     def file_at(self, line: int) -> int | None:
-        """The file that a line belongs to."""
+        """The file a line belongs to."""
         place = bisect_right(self._order, (line, len(self.files))) - 1
         return self._order[place][1] if place >= 0 else None
 
     def text(self, line: int) -> str:
-        """A line without its number, cleaned; what a search looks at."""
+        """A clean line without its number, for searching."""
         entry = self._entries[line]
         if entry.kind == "gap":
             return ""
         return clean(self.files[entry.source].path if entry.kind == "file" else self.diff.lines[entry.source])
 
     def search(self, wanted: str) -> list[int]:
-        """The lines that hold a text, whatever the case."""
+        """Lines that contain a text, ignoring case."""
         wanted = wanted.lower()
         return [line for line in range(len(self._entries)) if wanted in self.text(line).lower()]
 
     def spans(self, line: int, width: int, left: int = 0) -> list[Cell]:
-        """A line as it is drawn, from cell `left` of its text on."""
+        """The spans of a line, starting at column `left` of its text."""
         entry = self._entries[line]
         if entry.kind == "gap":
             return []
@@ -113,7 +113,7 @@ class DiffText:
         letter, tone = LETTERS[file.state]
         words = f"  {file.state}{', not committed' if file.uncommitted and file.state != 'untracked' else ''}"
         counts = format_line_counts(file)
-        missing = "  its lines are not shown: the diff is too long" if file.line is None else ""
+        missing = "  lines not shown: the diff is too long" if file.line is None else ""
         rest = measure_width(words) + sum(measure_width(text) + 1 for text, _ in counts) + measure_width(missing) + 4
         name = fit_end(clean(file.path, 1000), max(width - rest, 12))
         spans: list[Cell] = [(f"{letter} ", tone), (name, "title"), (words, "muted")]
@@ -123,7 +123,7 @@ class DiffText:
 
 
 def format_line_counts(file: ChangedFile) -> list[Cell]:
-    """How many lines a file gained and lost."""
+    """Lines added to and removed from a file."""
     if file.insertions is None:
         return [("binary", "muted")] if file.state != "untracked" else []
     spans: list[Cell] = [(f"+{file.insertions}", "good" if file.insertions else "faint")]
@@ -175,12 +175,12 @@ class FilesView:
         )
 
     def text(self, index: int) -> str:
-        """What a filter looks at."""
+        """The text that filters search."""
         file = self._files[index]
         return f"{file.path} {file.state}{' not committed' if file.uncommitted else ''}"
 
     def task_id(self, index: int) -> str | None:
-        """A file is no task."""
+        """A file belongs to no task."""
         return None
 
 
@@ -191,7 +191,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def format_diff_summary(diff: WorktreeDiff) -> list[Cell]:
-    """What the diff comes to, in one line."""
+    """Summary of the diff in one line."""
     if not diff.files:
         return [("nothing differs from the base", "muted")]
     plus = sum(file.insertions or 0 for file in diff.files)
@@ -202,9 +202,9 @@ def format_diff_summary(diff: WorktreeDiff) -> list[Cell]:
     if diff.base is not None:
         spans.append((f"  {format_count(diff.commits, 'commit')} over {clean(diff.base, 8).rstrip('…')}", "muted"))
     else:
-        spans.append(("  only what is not committed: the base is not known", "warning"))
+        spans.append(("  uncommitted changes only: the base is unknown", "warning"))
     if loose:
         spans.append((f"  {glyphs.glyph('loose')} {loose} not committed", "warning"))
     if diff.cut:
-        spans.append(("  cut: too long to be shown whole", "warning"))
+        spans.append(("  truncated: too long", "warning"))
     return spans

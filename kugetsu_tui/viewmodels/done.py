@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 class DoneView:
-    """Ended tasks; those that failed can be tried again from here."""
+    """Ended tasks; failed ones can be retried from here."""
 
     def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
@@ -46,16 +46,16 @@ class DoneView:
     def row(self, index: int) -> Row:
         """One ended task."""
         task = self._done[index]
-        look = glyphs.get_task_glyph(task)
+        shown = glyphs.get_task_glyph(task)
         last = task.last_attempt
         return Row(
             task.id,
             (
-                (look.glyph, look.tone),
+                (shown.glyph, shown.tone),
                 (clean(task.shown, 40), "muted"),
                 (clean(shorten_reference(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
-                (clean(format_outcome(task), 20), look.tone),
+                (clean(format_outcome(task), 20), shown.tone),
                 (self._result(task), "muted"),
                 (format_span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
                 (format_day(task.completed_at, self._snapshot.taken_at), "faint"),
@@ -63,15 +63,15 @@ class DoneView:
         )
 
     def _result(self, task: Task) -> str:
-        """What came of it: why it failed, or what was delivered; without the word that stands before it already."""
+        """The result: the error or what was delivered, without repeating the outcome."""
         delivered = task.last_attempt.delivered if task.last_attempt else None
-        told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
-        result = told.removeprefix(f"{format_outcome(task)}: ") or left if task.state == "error" else left or told
+        reason, delivery = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
+        result = reason.removeprefix(f"{format_outcome(task)}: ") or delivery if task.state == "error" else delivery or reason
         known = self._snapshot.pulls.get(task.issue_key)
         return clean(f"{known.pull}, {result}" if known is not None and known.pull is not None else result, 300)
 
     def text(self, index: int) -> str:
-        """What a filter looks at."""
+        """The text that filters search."""
         task = self._done[index]
         words = f"{glyphs.get_task_glyph(task).word} {format_outcome(task)}"
         plain = f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''} {format_tags(task)}"
@@ -81,7 +81,7 @@ class DoneView:
     sorts = ("newest", "number", "repository", "outcome", "took", "agent")
 
     def sort_key(self, by: str, index: int) -> object:
-        """What a row is sorted by: the longest first, and what failed."""
+        """The sort key of a row: failures and longest times first."""
         task = self._done[index]
         if by == "number":
             digits = format_bare_id(task.id)
@@ -100,6 +100,6 @@ class DoneView:
 
 
 def format_outcome(task: Task) -> str:
-    """The state of an ended task in a word; for one that failed, why."""
+    """The state of an ended task in a word; for failures the kind of failure."""
     failure = failures.describe_failure(task.failure) if task.state == "error" else ""
     return failure or glyphs.get_task_glyph(task).word

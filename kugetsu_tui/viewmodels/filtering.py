@@ -1,4 +1,4 @@
-"""Which rows of a list are shown, and in which order: filters and sorts, without a list."""
+"""Filtering and sorting of rows, without a widget."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -7,30 +7,30 @@ from typing import Any, Protocol, runtime_checkable
 from .rows import View
 
 FIELD = "\x1f"
-"""Stands before each `name:value` at the end of a row's text; other words of a filter do not look there."""
+"""Precedes each `name:value` at the end of a row's text; plain words of a filter do not search there."""
 STRETCH = 6
-"""Characters within which a fuzzy word's next letter must come."""
+"""Maximum distance between two letters of a fuzzy match."""
 
 Test = Callable[[str], bool]
 
 
 @runtime_checkable
 class Sortable(View, Protocol):
-    """A view whose rows can stand in other orders."""
+    """A view whose rows can be sorted."""
 
     sorts: Sequence[str]
-    """The orders there are; the first is the one they come in."""
+    """Names of the sort orders; the first is the default."""
 
     def sort_key(self, by: str, index: int) -> Any:
-        """What a row is sorted by."""
+        """The sort key of a row."""
         ...
 
 
 def compile_filter(text: str) -> Test | None:
-    """What a filter asks of a row's text; None when it asks nothing.
+    """Compile a filter into a test of row texts; None if it is empty.
 
-    Every word must be there. In front of a word `!` asks that it is not, `~` finds it with letters left out; `tag:x`,
-    `state:x`, `agent:x` and `repo:x` look at that alone.
+    All words must match. `!word` must not occur, `~word` matches its letters in order; `tag:x`,
+    `state:x`, `agent:x` and `repo:x` match that field.
     """
     tests = [_word(word) for word in text.lower().split() if word.strip("!~")]
     if not tests:
@@ -53,7 +53,7 @@ def _word(word: str) -> Test:
 
 
 def match_fuzzy(letters: str, text: str) -> bool:
-    """Whether letters stand in a text in this order, never far apart; so `rtlmt` finds `rate limiter`."""
+    """Whether letters occur in a text in this order and close together; so `rtlmt` matches `rate limiter`."""
     start = text.find(letters[0])
     while start >= 0:
         place = start
@@ -68,22 +68,22 @@ def match_fuzzy(letters: str, text: str) -> bool:
 
 
 def build_row_text(plain: str, **fields: str | Sequence[str] | None) -> str:
-    """A row's text for filters: what is read, and the fields that can be asked for by name."""
+    """Build a row's text for filters: the visible text, then the named fields."""
     parts = [plain.replace(FIELD, " ")]
     for name, value in fields.items():
-        for one in (value,) if isinstance(value, str) else value or ():
-            parts.append(f"{name}:{one.replace(FIELD, ' ')}")
+        for item in (value,) if isinstance(value, str) else value or ():
+            parts.append(f"{name}:{item.replace(FIELD, ' ')}")
     return FIELD.join(parts)
 
 
 @lru_cache(1)
 def _texts(view: View) -> list[str]:
-    """What a filter looks at, by index; kept from one letter to the next, as it is most of the work."""
+    """Lower-case row texts; cached between key presses, as they are most of the work."""
     return [view.text(index).lower() for index in range(len(view.keys))]
 
 
 def choose_rows(view: View, text: str, sort: str = "", backwards: bool = False) -> list[int] | None:
-    """Indexes of the rows to show, in their order; None when that is all of them as they come."""
+    """Indexes of the rows to show, in order; None for all rows in default order."""
     test = compile_filter(text)
     order: list[int] | None = None
     if test is not None:

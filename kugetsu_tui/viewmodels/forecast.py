@@ -1,4 +1,4 @@
-"""Who starts when, as lines for a dialog."""
+"""The forecast of starts, as lines of a dialog."""
 
 from collections.abc import Collection
 
@@ -16,11 +16,11 @@ from .rows import Cell, measure_widest
 
 Spans = list[Cell]
 FAR = 7
-"""Cells of a time of day with its `~`."""
+"""Width of a time of day with its `~`."""
 
 
 def format_headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
-    """The plan in a line or two."""
+    """The forecast in a line or two."""
     what_if = plan.limit != limit_now
     slots = format_count(plan.limit, "slot")
     first: Spans = [(f"with {slots} in place of {limit_now}" if what_if else slots, "accent" if what_if else "text")]
@@ -29,20 +29,20 @@ def format_headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -
         first.append((f", {stuck} done {_about(plan.ends_at, plan.now)}", "text"))
     lines = [first]
     if plan.blocked is not None:
-        lines.append([(clean(f"{plan.blocked.text}: nothing starts; the plan if that were over now", 200), "warning")])
+        lines.append([(clean(f"{plan.blocked.text}: nothing starts; this is the plan if it ended now", 200), "warning")])
     if stalled:
         lines.append([(silence.format_caveat(stalled), "warning")])
     if plan.unknown:
-        lines.append([("no agent has ended well yet, so nobody knows how long one takes", "muted")])
+        lines.append([("no agent has succeeded yet, so durations are unknown", "muted")])
     return lines
 
 
 def format_rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
-    """A line for each task: those that run, those that start, those that do not by themselves.
+    """A line per task: running, starting, and not starting by itself.
 
     Args:
-        more: waiting tasks further down the queue that the plan does not reach.
-        width: cells of a line.
+        more: number of waiting tasks beyond the forecast.
+        width: width of a line.
     """
     day = any(len(_about(one.start, plan.now)) > FAR for one in plan.starts)
     time_width = 14 if day else FAR
@@ -59,7 +59,7 @@ def format_rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[S
         lines.append(_row(snapshot, one.task_id, start, (_why(one, plan), "muted"), (time_width, id_width, width)))
     if more:
         lines.append([(f"and {more} more", "faint")])
-    return lines or [[("nothing runs and nothing waits", "muted")]]
+    return lines or [[("no task is running or waiting", "muted")]]
 
 
 def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple[int, int, int]) -> Spans:
@@ -67,19 +67,19 @@ def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple
     task = snapshot.find_task(task_id)
     if task is None:
         return [(fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (clean(task_id, 40), "muted")]
-    look = glyphs.get_task_glyph(task)
+    shown = glyphs.get_task_glyph(task)
     rest = max(width - time_width - id_width - 6, 0)
     issue = min(16, rest // 3)
     spans: Spans = [
-        (fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (look.glyph, look.tone), (" ", "text"),
+        (fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (shown.glyph, shown.tone), (" ", "text"),
         (fit(clean(task.shown, 40), id_width), "muted"), ("  ", "text"),
         (fit(clean(shorten_reference(task.issue_ref), 200), issue), "accent"), ("  ", "text"),
     ]  # fmt: skip
     rest -= issue + 2
     if not why[0]:
         return [*spans, (fit(clean(task.title, 400), rest), "text")]
-    told = fit(why[0], min(len(why[0]), max(rest - 12, rest // 2)))
-    return [*spans, (fit(clean(task.title, 400), max(rest - len(told) - 2, 0)), "text"), ("  ", "text"), (told, why[1])]
+    reason = fit(why[0], min(len(why[0]), max(rest - 12, rest // 2)))
+    return [*spans, (fit(clean(task.title, 400), max(rest - len(reason) - 2, 0)), "text"), ("  ", "text"), (reason, why[1])]
 
 
 def _about(epoch_s: float | None, now: float) -> str:
@@ -87,5 +87,5 @@ def _about(epoch_s: float | None, now: float) -> str:
 
 
 def _why(one: Start, plan: Plan) -> str:
-    """What stands in its way beside a slot."""
+    """Why it does not start, unless it only waits for a slot."""
     return "" if plan.waits_for_a_slot(one) else clean(format_reason(one.why, plan.now), 120)

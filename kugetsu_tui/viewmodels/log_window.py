@@ -1,4 +1,4 @@
-"""The part of a log that a view shows."""
+"""The part of a log that is loaded for a view."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,21 @@ from kugetsu_engine.domain.text.terminal_line import Colour
 from ..formatting.cells import SafeText
 
 WINDOW = 400
-"""Lines that are handed out at once; a few screens."""
-
-
+"""Lines loaded at once; a few screens."""
 SCAN_LINES = 400_000
-"""Lines that are looked at for the next error; about a second."""
+"""Lines searched for the next error; about a second."""
 
 
 class LogPart(NamedTuple):
-    """Some lines of a log, and how many there are."""
+    """Some lines of a log, and the total."""
 
     total: int
     size: int
     start: int
     lines: tuple[SafeText, ...]
     times: tuple[str, ...] = ()
-    """When each was written, empty where that is not known; none at all where they are not asked for."""
+    """When each line was written, empty if unknown; no entries if times are off."""
     colours: tuple[tuple[Colour, ...], ...] = ()
-    """The colours of each; none at all where no line has any."""
+    """The colours of each line; no entries if no line has any."""
     streams: bool = False
-    """Whether the log is there in two forms: as the agent printed it, and readable."""
+    """Whether the log exists in two forms: raw and readable."""

@@ -1,4 +1,4 @@
-"""The rows of the pending queue, in the order in which they will start."""
+"""Rows of the pending queue, in the order of starting."""
 
 from functools import cached_property
 from math import inf
@@ -24,22 +24,22 @@ COLUMNS = (
     Column("start", 6, keep=6, right=True),
 )
 SAID_ALREADY_S = 60.0
-"""An estimate that is this near to the time the reason names says nothing more."""
+"""An estimate this close to the time in the reason is left out."""
 TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted",
     "rate_limit": "warning", "paused": "warning", "budget": "warning", "draining": "warning", "pressure": "warning",
 }  # fmt: skip
 FLOW = frozenset({"paused", "budget", "draining"})
-"""Reasons that are worth saying of an empty queue too."""
+"""Reasons shown even for an empty queue."""
 
 
 class QueueView:
-    """Pending tasks; a row is made when it is seen, so ten thousand cost what twenty do."""
+    """Pending tasks; rows are made when visible, so 10,000 cost as much as 20."""
 
     def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
         self._shared = scheduling.find_queue_reason(picture.snapshot.facts)
-        """What keeps all of them waiting; it is said once, beside the title, and not in every row."""
+        """The reason that applies to all; shown once, in the title."""
         self._starting = picture.starting
         first = self._pending[:60]
         self.columns = fit_columns(
@@ -52,7 +52,7 @@ class QueueView:
 
     @property
     def shared_reason(self) -> list[Cell]:
-        """What keeps all of them waiting, for the title of the pane."""
+        """The reason that applies to all, for the pane's title."""
         why = self._shared
         if why is None or self._starting or not (self._pending or why.code in FLOW):
             return []
@@ -66,13 +66,13 @@ class QueueView:
     def row(self, index: int) -> Row:
         """One waiting task."""
         task = self._pending[index]
-        look = glyphs.get_task_glyph(task)
+        shown = glyphs.get_task_glyph(task)
         why = self._snapshot.explain_wait(task)
         return Row(
             task.id,
             (
                 (str(index + 1), "faint"),
-                (look.glyph, look.tone),
+                (shown.glyph, shown.tone),
                 (clean(task.shown, 40), "muted"),
                 (clean(shorten_reference(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
@@ -83,7 +83,7 @@ class QueueView:
         )
 
     def text(self, index: int) -> str:
-        """What a filter looks at."""
+        """The text that filters search."""
         task = self._pending[index]
         why = self._snapshot.explain_wait(task)
         plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {why.text} {format_tags(task)}"
@@ -95,7 +95,7 @@ class QueueView:
     sorts = ("order", "age", "repository", "priority", "agent", "start", "reason", "tags")
 
     def sort_key(self, by: str, index: int) -> object:
-        """What a row is sorted by; a start that nobody knows comes last."""
+        """The sort key of a row; unknown starts come last."""
         task = self._pending[index]
         if by == "age":
             return task.pending_since or "", task.order[2]
@@ -115,7 +115,7 @@ class QueueView:
         return self._pending[index].id
 
     def _why(self, task: Task) -> str:
-        """The reason it waits, if it is one of its own."""
+        """Why it waits, if the reason is its own."""
         why = self._snapshot.explain_wait(task)
         if self._shared is not None and why.code == self._shared.code:
             return ""
@@ -123,24 +123,24 @@ class QueueView:
         return clean(format_reason(why, self._snapshot.taken_at) + failure, 200)
 
     def _start(self, task: Task) -> str:
-        """About when it starts, as a time of day, where that can be known."""
+        """Estimated start as a time of day, if known."""
         start = estimate_start(task, self._snapshot.explain_wait(task), self._snapshot)
         return f"~{format_moment(start, self._snapshot.taken_at)}" if start is not None else ""
 
 
 def build_tail(task: Task) -> tuple[Cell, ...]:
-    """What stands behind the title: a priority that is not the usual one, and tags."""
+    """Parts behind the title: an unusual priority, and tags."""
     priority: tuple[Cell, ...] = ((f"p{task.priority}", "info"),) if task.priority != 5 else ()
     return (*priority, (clean(format_tags(task), 200), "info")) if task.tags else priority
 
 
 def format_tail(task: Task) -> str:
-    """As wide as what stands behind the title."""
+    """The text of the parts behind the title, for measuring."""
     return "".join(f"  {text}" for text, _ in build_tail(task))
 
 
 def estimate_start(task: Task, why: WaitingReason, snapshot: Snapshot) -> float | None:
-    """Seconds since 1970 at which a task probably starts; None when nobody knows, or the reason says it already."""
+    """Estimated start in seconds since 1970; None if unknown or already in the reason."""
     if why.code in ("next", "held"):
         return None
     start = snapshot.estimate_start(task)
@@ -150,9 +150,9 @@ def estimate_start(task: Task, why: WaitingReason, snapshot: Snapshot) -> float 
 
 
 def format_reason(why: WaitingReason, now: float) -> str:
-    """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
+    """The reason, with a time of day in place of a countdown, so that it stays true."""
     if why.until is None:
         return why.text
     words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code, why.without_time and f"{why.without_time},")
-    # Seconds matter for what is near, as a retry is; they do not for tonight.
+    # Seconds matter for near times such as retries, not for distant ones.
     return f"{words} {format_upcoming(why.until, now)}" if words else why.text

@@ -1,4 +1,4 @@
-"""What a list shows: columns, and rows that are made only where they can be seen."""
+"""Columns and rows of lists; rows are made only if visible."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -6,60 +6,60 @@ from typing import NamedTuple, Protocol
 
 from ..formatting.cells import fit, measure_width
 
-LOOKED_AT = 300
-"""Rows that are looked at to find out how wide a column should be."""
+SAMPLED = 300
+"""Rows measured to choose a column's width."""
 REFERENCE, ALWAYS = 8, 9
-"""Columns kept this long leave only when titles starve, or never."""
+"""`keep` of columns that are dropped only if titles become too narrow, or never."""
 READABLE = 72
-"""Cells that a title gets, where there is room, whatever it needs: columns then stand still when titles change."""
+"""Width given to titles if there is room, so that columns do not move when titles change."""
 TITLE = 10
-"""Cells below which a title says nothing."""
+"""Minimum useful width of a title."""
 WHOLE = 10
-"""Cells up to which a part behind a title is shown whole or not at all."""
+"""Up to this width a part behind a title is shown whole or not at all."""
 SHORTEST = 4
-"""Cells below which no text is cut before columns leave that never should."""
+"""Texts are not cut below this width; then columns are dropped."""
 
 Cell = tuple[str, str]
 """Safe text and the name of its tone."""
 
 
 class Row(NamedTuple):
-    """One row; `key` stays the same for as long as the thing lives."""
+    """One row; `key` identifies it for good."""
 
     key: str
     cells: tuple[Cell, ...]
     tail: tuple[Cell, ...] = ()
-    """What stands behind the title in this row alone, such as tags: it takes nothing from other rows."""
+    """Parts behind the title in this row only, such as tags; they take no room in other rows."""
 
 
 class Room(NamedTuple):
-    """The cells that a column asks for."""
+    """The widths a column asks for."""
 
     width: int
-    """The least it can be shown with; 0: there is nothing to show in any row."""
+    """Minimum; 0 hides the column."""
     usual: int = 0
-    """Enough for most rows, where it can have more than the least."""
+    """Enough for most rows; used beyond the minimum if there is room."""
     most: int = 0
     """Enough for every row."""
 
 
 class Column(NamedTuple):
-    """One column; width 0: nothing to show in any row."""
+    """One column; width 0 hides it."""
 
     name: str
     width: int
     flexible: bool = False
-    """Whether it is the title, which comes first where room is shared."""
+    """Whether it is the title, which comes first when room is shared."""
     keep: int = 9
-    """How long it is kept when room gets short: 1 goes first, 8 only when titles starve, 9 never."""
+    """Priority when room is short: 1 is dropped first, 8 only if titles become too narrow, 9 never."""
     right: bool = False
     gap: int = 2
-    """Cells between it and the next one."""
+    """Columns of space after it."""
     usual: int = 0
     most: int = 0
-    """As in `Room`; a title without it takes all there is."""
+    """As in `Room`; a title without it takes all the room."""
     sparse: bool = False
-    """Whether many rows have nothing there, so that their titles go on over it."""
+    """Whether many rows are empty there, so that titles extend over it."""
 
 
 OF_TASK = (
@@ -68,11 +68,11 @@ OF_TASK = (
     Column("issue", 14, keep=REFERENCE),
     Column("task", TITLE, flexible=True),
 )
-"""Columns of every list of tasks."""
+"""The first columns of every task list."""
 
 
 def fit_columns(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
-    """Return columns that ask for other room, by name; a number is the width of a column that never has more."""
+    """Set columns' widths by name; a number is a fixed width."""
 
     def asks(column: Column) -> Column:
         room = rooms.get(column.name, column.width)
@@ -82,11 +82,11 @@ def fit_columns(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column,
 
 
 def measure_room(texts: Iterable[str], least: int, usual: int, most: int) -> Room:
-    """The room that the texts of a column ask for, each part of it at most so many cells.
+    """Measure the room that the texts of a column need, each width within a limit.
 
-    Of those that have something there, one in eight may be longer than what is usual: it widens nothing for the others.
+    One in eight non-empty texts may be longer than `usual`; it does not widen the column for the others.
     """
-    lengths = sorted(length for text in islice(texts, LOOKED_AT) if (length := measure_width(text)))
+    lengths = sorted(length for text in islice(texts, SAMPLED) if (length := measure_width(text)))
     longest = lengths[-1] if lengths else 0
     common = lengths[(7 * len(lengths) + 7) // 8 - 1] if lengths else 0
     width = min(longest, least)
@@ -94,12 +94,12 @@ def measure_room(texts: Iterable[str], least: int, usual: int, most: int) -> Roo
 
 
 def measure_widest(texts: Iterable[str], least: int, most: int) -> int:
-    """The cells that the widest of some texts takes, within bounds; a look at the first few hundred is enough."""
-    return max(least, min(max((measure_width(text) for text in islice(texts, LOOKED_AT)), default=least), most))
+    """The width of the widest text, within bounds; a sample of the first few hundred is enough."""
+    return max(least, min(max((measure_width(text) for text in islice(texts, SAMPLED)), default=least), most))
 
 
 class View(Protocol):
-    """The rows of a list, by index, in order; they never change, so what was made of a view can be kept."""
+    """The rows of a list, by index; immutable, so results derived from a view can be cached."""
 
     def __hash__(self) -> int: ...
 
@@ -118,7 +118,7 @@ class View(Protocol):
         ...
 
     def text(self, index: int) -> str:
-        """What a filter looks at."""
+        """The text that filters search."""
         ...
 
     def task_id(self, index: int) -> str | None:
@@ -127,11 +127,11 @@ class View(Protocol):
 
 
 def lay_out_columns(columns: Sequence[Column], width: int) -> tuple[int, ...]:
-    """Return the width of each column, 0 for those that find no room; with the gaps between them they fit into `width`.
+    """Return the width of each column, 0 for dropped ones; with gaps they fit into `width`.
 
-    Columns leave in the order of `keep` until the title has a quarter of all cells, references only when it has not even
-    its least. Of what is to be shared the title takes two thirds (beside a sparse column half) before others get what is
-    usual, then all it needs before others get that too.
+    Columns are dropped in the order of `keep` until the title has a quarter of the width; references only if it
+    has less than its minimum. Of the remaining room the title gets two thirds (half beside a sparse column), then the
+    others get their usual width, then the title all it needs, then the others.
     """
     title = next((index for index, column in enumerate(columns) if column.flexible and column.width), None)
     kept = _kept(columns, title, width)
@@ -163,7 +163,7 @@ def lay_out_columns(columns: Sequence[Column], width: int) -> tuple[int, ...]:
 
 
 def append_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
-    """A title and what stands behind it in its own row: the tail has its place, but no more than a third of the cells."""
+    """Append parts behind a title; they keep their place but get at most a third of the width."""
     text, tone = title
     left = max(width // 3, width - measure_width(text))
     behind: list[Cell] = []
@@ -171,14 +171,14 @@ def append_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
     for part, part_tone in tail:
         room = min(measure_width(part), left - used - 2)
         if room < min(measure_width(part), WHOLE):
-            break  # half a word says nothing
+            break
         behind += [("  ", "text"), (fit(part, room), part_tone)]
         used += 2 + room
     return [(text if measure_width(text) <= width - used else fit(text, width - used), tone), *behind]
 
 
 def spread_cells(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cell]) -> list[int]:
-    """The widths for one row: its title, and what would be cut, go on over empty cells right of them."""
+    """The widths for one row: texts that would be cut extend over empty columns to the right."""
     mine = list(widths)
     shown = [index for index, width in enumerate(widths) if width]
     title = next((index for index in shown if columns[index].flexible), None)
@@ -217,17 +217,17 @@ def _kept(columns: Sequence[Column], title: int | None, width: int) -> list[int]
                 break
             gone.append(min(leaving, key=lambda index: (columns[index].keep, -index)))
             kept.remove(gone[-1])
-        for index in reversed(gone):  # one that left early may fit, now that a wider one has left
+        for index in reversed(gone):  # one dropped early may fit after a wider one was dropped
             again = sorted([*kept, index])
             kept = again if _needed(columns, again, widths) <= width else kept
     return kept
 
 
 def _squeezed(columns: Sequence[Column], title: int | None, kept: list[int], widths: list[int], width: int) -> tuple[int, ...]:
-    """Widths where even the least is too much: texts are cut, the title first, then columns leave from the right."""
+    """Widths if even the minimums are too wide: cut texts, the title first, then drop columns from the right."""
     for index in sorted(kept, key=lambda index: (index != title, columns[index].keep, -index)):
         over = _needed(columns, kept, widths) - width
         widths[index] -= max(min(over, widths[index] - SHORTEST), 0)
     while _needed(columns, kept, widths) > width and len(kept) > 1:
         widths[kept.pop()] = 0
-    return tuple(min(one, max(width, 0)) for one in widths)
+    return tuple(min(cells, max(width, 0)) for cells in widths)

@@ -1,4 +1,4 @@
-"""Marked tasks: which there are, in which order an act is to reach them, and how it is asked about."""
+"""Marked tasks, the order in which an action reaches them, and their texts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,11 +11,11 @@ from .console_state import shorten_reference
 from .rows import Cell
 
 NAMED = 6
-"""Tasks that a question names; it counts the rest."""
+"""Tasks named in a question; the rest is counted."""
 
 
 class Marks:
-    """The ids of marked tasks, whatever list they are in."""
+    """Ids of marked tasks, across lists."""
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
@@ -25,35 +25,35 @@ class Marks:
         self.ids ^= {task_id}
 
     def keep_known(self, known: Iterable[str]) -> None:
-        """Forget the marks of tasks that are gone."""
+        """Remove marks of tasks that no longer exist."""
         if self.ids:
             self.ids &= set(known)
 
 
 def list_tasks(snapshot: Snapshot) -> list[Task]:
-    """All tasks: running, waiting in their order, ended."""
-    return [*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done]
+    """All tasks: running, pending in order, ended."""
+    return [*(agent.task for agent in snapshot.active), *snapshot.pending, *snapshot.done]
 
 
 def order_moves(order: Sequence[str], marked: set[str], to: str) -> list[str]:
-    """The marked tasks that move, in the order that brings the whole block there without changing it.
+    """The marked tasks to move, ordered so that the block keeps its order.
 
-    Those that stand at the end already, or against others that do, stay: else the block would turn over itself.
+    Tasks already at that end of the queue stay; otherwise the block would be reversed.
     """
     ahead = to in ("up", "top")
     chosen = list(order if ahead else reversed(order))
-    standing = 0
-    while standing < len(chosen) and chosen[standing] in marked:
-        standing += 1
-    moving = [task for task in chosen[standing:] if task in marked]
-    # To the very end each goes past those before it, so the one that is to be there comes last.
-    return moving[::-1] + [chosen[i] for i in range(standing - 1, -1, -1)] if to in ("top", "bottom") and moving else moving
+    settled = 0
+    while settled < len(chosen) and chosen[settled] in marked:
+        settled += 1
+    moving = [task for task in chosen[settled:] if task in marked]
+    # With `top` and `bottom` each task passes those before it, so the outermost one comes last.
+    return moving[::-1] + [chosen[i] for i in range(settled - 1, -1, -1)] if to in ("top", "bottom") and moving else moving
 
 
 def format_names(tasks: Sequence[Task]) -> str:
-    """Some tasks by number and issue."""
-    words = [f"{task.shown} {shorten_reference(task.issue_ref)}" for task in tasks[:NAMED]]
-    return ", ".join(words) + (f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else "")
+    """List tasks by number and issue."""
+    names = [f"{task.shown} {shorten_reference(task.issue_ref)}" for task in tasks[:NAMED]]
+    return ", ".join(names) + (f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else "")
 
 
 def format_marked(tasks: Sequence[Task]) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
+"""The status line: state of the fleet and of the engine; and the banner below it."""
 
 from kugetsu_engine.domain.text.quantities import choose_form, format_moment, format_size, format_span
 from kugetsu_engine.domain.text.times import epoch
@@ -9,14 +9,14 @@ from .console_state import ConsoleState, ReplayState
 from .rows import Cell
 
 JUST_S = 60.0
-"""An engine that started longer ago has nothing new to report; the notifications keep it."""
+"""The start of an engine is reported for this long; the notifications keep it."""
 
 
 def format_fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
-    """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine.
+    """The left part in groups, the most important first: attention, agents, queue, done, machine.
 
     Args:
-        key: leads to what needs a person, and so stands before its number.
+        key: the key that goes to what needs a person.
     """
     snapshot = picture.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
@@ -35,11 +35,11 @@ def format_fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
 
 
 def format_engine(picture: ConsoleState) -> list[Cell]:
-    """The right part: who runs the engine, and whether anything may start."""
+    """The right part: who runs the engine, and whether tasks may start."""
     view = picture.snapshot.engine
     run, stop = glyphs.glyph("running"), glyphs.glyph("held")
     if not view.running:
-        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("none runs", "danger")]
+        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("not running", "danger")]
         return [("engine ", "muted"), *spans, *([(f"  {stop} paused", "warning")] if view.paused else [])]
     if picture.replaying is not None and view.pid is None:
         return [("engine ", "muted"), ("not recorded", "faint"), *([(f"  {stop} paused", "warning")] if view.paused else [])]
@@ -56,21 +56,21 @@ def format_engine(picture: ConsoleState) -> list[Cell]:
 
 
 def format_start_report(before: ConsoleState | None, now: ConsoleState) -> Cell | None:
-    """What an engine found that has just started, to be said once; None when there is nothing new to say."""
+    """What a newly started engine found, shown once; None if there is no news."""
     view = now.snapshot.engine
-    said = before is not None and (before.snapshot.engine.since, before.snapshot.engine.recovered) == (
+    reported = before is not None and (before.snapshot.engine.since, before.snapshot.engine.recovered) == (
         view.since,
         view.recovered,
     )
     since = epoch(view.since)
-    if said or not view.recovered or since is None or now.snapshot.taken_at - since > JUST_S:
+    if reported or not view.recovered or since is None or now.snapshot.taken_at - since > JUST_S:
         return None
     bad = view.found.get("lost") or view.found.get("set_aside") or view.pause_reason
     return (clean(f"engine started: {view.recovered}", 400), "warning" if bad else "good")
 
 
 def format_replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
-    """That this is the past, which moment it is, and the way back."""
+    """Replay: which moment is shown, and the way back."""
     dot = glyphs.glyph("dot")
     flow = glyphs.glyph("running") if then.playing else glyphs.glyph("held")
     way = "now" if at_home else "back"
@@ -78,21 +78,21 @@ def format_replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
 
 
 def format_banner(picture: ConsoleState, at_home: bool = True) -> Cell | None:
-    """The one line for what is wrong or unusual right now; None when all is well."""
+    """The banner for problems and unusual states; None if all is well."""
     snapshot = picture.snapshot
     view = snapshot.engine
     if picture.replaying is not None:
         return format_replay_banner(picture.replaying, at_home)
     if picture.fault is not None:
-        return (clean(f"! the engine failed and is started again: {picture.fault}", 400), "danger")
+        return (clean(f"! the engine failed and is being restarted: {picture.fault}", 400), "danger")
     if snapshot.alerts:
         more = f"  (+{len(snapshot.alerts) - 1} more)" if len(snapshot.alerts) > 1 else ""
         return (clean(f"! {snapshot.alerts[0].text}{more}", 400), "danger")
     if view.running and not picture.here and view.pid is not None:
         since = f", since {format_moment(view.since, snapshot.taken_at)}" if view.since else ""
-        return (f"viewing: engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
+        return (f"viewing: the engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
     if view.stopped and not (view.running or picture.starting or picture.here or picture.read_only):
-        return ("no engine runs, as it was stopped: nothing starts; :engine runs one here", "warning")
+        return ("the engine was stopped: nothing starts; :engine runs one here", "warning")
     if picture.read_only and not view.running:
-        return ("no engine runs; read-only, so none is started here", "muted")
+        return ("no engine is running; this console is read-only and starts none", "muted")
     return None

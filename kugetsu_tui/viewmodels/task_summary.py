@@ -1,4 +1,4 @@
-"""One task in words: the header of its screen, its card in place of a log, and the line at the bottom of home."""
+"""Text of one task: the header of its screen, its card in place of a log, and the line at the bottom of home."""
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
@@ -28,12 +28,18 @@ def format_summary(picture: ConsoleState, task_id: str | None) -> Spans:
 
 def format_state(picture: ConsoleState, task: Task) -> Spans:
     """State and reason."""
-    look = glyphs.get_task_glyph(task)
-    spans: Spans = [(f"{look.glyph} {look.word}", look.tone)]
+    shown = glyphs.get_task_glyph(task)
+    spans: Spans = [(f"{shown.glyph} {shown.word}", shown.tone)]
     active = find_active(picture, task.id)
     if active is not None:
         spans += [(f"  attempt {task.attempt} of {count_allowed_attempts(picture, task)}", "muted")]
-        spans += [("  ", "text"), format_phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
+        spans += [
+            ("  ", "text"),
+            format_phase(active),
+            *_format_changes(picture, task),
+            *_format_stall(active),
+            *_format_overlap(picture, task),
+        ]
     elif task.state == "pending":
         why = picture.snapshot.explain_wait(task)
         spans.append((f"  {clean(format_reason(why, picture.snapshot.taken_at), 300)}", "text"))
@@ -47,58 +53,58 @@ def format_state(picture: ConsoleState, task: Task) -> Spans:
             spans.append((f"  {clean(task.reason, 400)}", "muted"))
     else:
         spans.append((f" {format_moment(task.completed_at, picture.snapshot.taken_at)}", "muted"))
-        told = task.error or task.reason
-        if told:
-            spans.append((f"  {clean(told, 500)}", "text" if task.state == "error" else "muted"))
+        reason = task.error or task.reason
+        if reason:
+            spans.append((f"  {clean(reason, 500)}", "text" if task.state == "error" else "muted"))
     return spans
 
 
 def count_allowed_attempts(picture: ConsoleState, task: Task) -> int:
-    """Number of the last attempt that the engine would make by itself."""
+    """Number of the last attempt that the engine makes by itself."""
     return task.attempts_before + picture.max_attempts
 
 
 def find_active(picture: ConsoleState, task_id: str) -> Active | None:
     """The running attempt of a task."""
-    return next((one for one in picture.snapshot.active if one.task.id == task_id), None)
+    return next((agent for agent in picture.snapshot.active if agent.task.id == task_id), None)
 
 
 def format_header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
-    """The top of a task's screen."""
-    look = glyphs.get_task_glyph(task)
+    """The header of a task's screen."""
+    shown = glyphs.get_task_glyph(task)
     active = find_active(picture, task.id)
     lines: list[Spans] = []
     first: Spans = [(f"{task.shown}  ", "title"), (clean(task.issue_ref, 200), "accent"), ("  ", "text")]
-    first += [(f"{look.glyph} {look.word}", look.tone)]
+    first += [(f"{shown.glyph} {shown.word}", shown.tone)]
     if active is not None:
         first += [("  ", "text"), format_phase(active)]
         first += [(f"  {format_clock(active.elapsed_s)}/{format_limit(active.timeout_s)}", "text")]
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
-    lines.append(_reason(picture, task))
-    lines.append(_facts(picture, task))
-    lines += [spans for spans in (_now(picture, task, active), _where(picture, task, active)) if spans]
-    lines += _attempts(task, attempt)
+    lines.append(_format_reason_line(picture, task))
+    lines.append(_format_facts(picture, task))
+    lines += [spans for spans in (_format_activity(picture, task, active), _format_place(picture, task, active)) if spans]
+    lines += _format_attempts(task, attempt)
     return lines
 
 
-def _reason(picture: ConsoleState, task: Task) -> Spans:
+def _format_reason_line(picture: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
         why = picture.snapshot.explain_wait(task)
-        spans: Spans = [("waits   ", "muted"), (clean(format_reason(why, picture.snapshot.taken_at), 300), "text")]
+        spans: Spans = [("waiting ", "muted"), (clean(format_reason(why, picture.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
-    told = task.error or task.reason
-    if not told:
-        return [("since   ", "muted"), (_since(task), "text")]
+    reason = task.error or task.reason
+    if not reason:
+        return [("since   ", "muted"), (_format_since(task), "text")]
     label = {"completed": "result  ", "error": "failed  "}.get(task.state, "reason  ")
-    return [(label, "danger" if task.state == "error" else "muted"), (clean(told, 500), "text")]
+    return [(label, "danger" if task.state == "error" else "muted"), (clean(reason, 500), "text")]
 
 
-def _since(task: Task) -> str:
+def _format_since(task: Task) -> str:
     return format_moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
 
 
-def _facts(picture: ConsoleState, task: Task) -> Spans:
+def _format_facts(picture: ConsoleState, task: Task) -> Spans:
     spans: Spans = [("agent   ", "muted"), (clean(task.agent or picture.snapshot.default_agent or "the default", 60), "text")]
     if picture.approves(task) is not None and not task.ended:
         spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
@@ -107,12 +113,12 @@ def _facts(picture: ConsoleState, task: Task) -> Spans:
     if task.tags:
         spans += [("  ", "text"), (clean(format_tags(task), 120), "info")]
     if task.after:
-        spans += [("  after ", "muted"), (clean(" ".join(format_id(one) for one in task.after), 120), "text")]
+        spans += [("  after ", "muted"), (clean(" ".join(format_id(task_id) for task_id in task.after), 120), "text")]
     return spans
 
 
-def _now(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
-    """What its agent does right now, and what that takes."""
+def _format_activity(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
+    """What its agent does, and the resources it uses."""
     spans: Spans = []
     if active is None:
         return spans
@@ -128,28 +134,28 @@ def _now(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
             spans += [("  used ", "muted"), (format_usage(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
-    spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
+    spans += _format_changes(picture, task) + _format_stall(active) + _format_overlap(picture, task)
     return [("now   ", "muted"), *spans] if spans else []
 
 
-def _where(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
-    """Where it works, where that started, and its pull request."""
+def _format_place(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
+    """Its worktree, the base of that, and its pull request."""
     spans: Spans = []
     if active is not None and active.record is not None and active.record.worktree:
         spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "text")]
-    spans += _base(task, active) + _pull(picture, task)
+    spans += _format_base(task, active) + _format_pull(picture, task)
     return [("work  ", "muted"), *spans] if spans else []
 
 
-def _base(task: Task, active: Active | None) -> Spans:
-    """Where the work of the newest attempt started."""
+def _format_base(task: Task, active: Active | None) -> Spans:
+    """The base of the newest attempt."""
     last = task.last_attempt.base if task.last_attempt is not None else None
     base = active.progress.base if active is not None and active.progress is not None else last
     return [("  from ", "muted"), (clean(str(base), 200), "muted")] if base is not None else []
 
 
-def _pull(picture: ConsoleState, task: Task) -> Spans:
-    """What the issue's forge last said about its pull request."""
+def _format_pull(picture: ConsoleState, task: Task) -> Spans:
+    """The pull request, as the forge last reported it."""
     known = picture.snapshot.pulls.get(task.issue_key)
     if known is None or known.pull is None:
         return []
@@ -158,44 +164,44 @@ def _pull(picture: ConsoleState, task: Task) -> Spans:
     return [("  ", "muted"), (clean(words, 120), "warning" if bad else "info"), (f"  {clean(known.pull.url, 200)}", "muted")]
 
 
-def _changes(picture: ConsoleState, task: Task) -> Spans:
+def _format_changes(picture: ConsoleState, task: Task) -> Spans:
     """What its agent has changed so far."""
     changes = picture.snapshot.changes_of(task.id)
     return [("  changed ", "muted"), (str(changes), "text" if changes.files else "muted")] if changes is not None else []
 
 
-def _overlap(picture: ConsoleState, task: Task) -> Spans:
-    """Which other running task changes the same files."""
-    found = picture.snapshot.find_overlap(task.id)
-    if found is None:
+def _format_overlap(picture: ConsoleState, task: Task) -> Spans:
+    """Another running task that changes the same files."""
+    overlap = picture.snapshot.find_overlap(task.id)
+    if overlap is None:
         return []
-    other = format_id(found.other(task.id))
-    return [(f"  {glyphs.glyph('warning')} {clean(f'{other} changes {found.what} too', 200)}", "warning")]
+    other = format_id(overlap.other(task.id))
+    return [(f"  {glyphs.glyph('warning')} {clean(f'{other} changes {overlap.what} too', 200)}", "warning")]
 
 
-def _stall(active: Active) -> Spans:
-    """Why an agent counts as stalled; for how long stands beside it."""
+def _format_stall(active: Active) -> Spans:
+    """The evidence of a stall; its duration stands beside it."""
     return [(f"  {clean(active.stalled, 200)}", "danger")] if active.stalled else []
 
 
-def _attempts(task: Task, shown: int) -> list[Spans]:
-    """One line for each of the last attempts, the one whose log is seen marked."""
+def _format_attempts(task: Task, shown: int) -> list[Spans]:
+    """One line per recent attempt; the one whose log is shown is marked."""
     lines: list[Spans] = []
     for ended in task.attempts[-4:]:
         mark = glyphs.glyph("marker") if ended.number == shown else " "
         lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *format_attempt(ended, task.delivers)])
     if task.state in ("notified", "running"):
         mark = glyphs.glyph("marker") if task.attempt == shown else " "
-        look = glyphs.get_task_glyph(task)
-        lines.append([(mark, "focus"), (f" attempt {task.attempt} ", "muted"), (f"{look.glyph} {look.word}", look.tone)])
+        state = glyphs.get_task_glyph(task)
+        lines.append([(mark, "focus"), (f" attempt {task.attempt} ", "muted"), (f"{state.glyph} {state.word}", state.tone)])
     return lines
 
 
 def format_attempt(ended: Attempt, delivers: bool = True) -> Spans:
     """How an attempt ended and what it delivered."""
     good = ended.outcome == "ok"
-    look = glyphs.get_state_glyph("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
-    spans: Spans = [(f"{look.glyph} {clean(ended.outcome, 20)}", look.tone)]
+    shown = glyphs.get_state_glyph("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
+    spans: Spans = [(f"{shown.glyph} {clean(ended.outcome, 20)}", shown.tone)]
     failure = failures.describe_failure(ended.failure)
     if failure not in ("", ended.outcome):
         spans.append((f"  {clean(failure, 30)}", "warning"))
@@ -222,18 +228,18 @@ def format_attempt(ended: Attempt, delivers: bool = True) -> Spans:
 
 
 def format_card(picture: ConsoleState, task: Task) -> list[Spans]:
-    """What is shown where a log would be, for a task that never ran: what it is to do, and when."""
+    """The card of a task that never ran: what it should do, and when."""
     lines: list[Spans] = [
         [(clean(task.issue_ref, 300), "accent")],
-        _reason(picture, task),
+        _format_reason_line(picture, task),
     ]
     place = picture.snapshot.places.get(task.id)
     if place is not None:
         start = estimate_start(task, picture.snapshot.explain_wait(task), picture.snapshot)
         about = f", starts about {format_moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
-    lines.append(_facts(picture, task))
-    lines += [spans for spans in (_where(picture, task, None),) if spans]
+    lines.append(_format_facts(picture, task))
+    lines += [spans for spans in (_format_place(picture, task, None),) if spans]
     if task.timeout_s or task.repo:
         more: Spans = [("limit   ", "muted"), (format_limit(task.timeout_s), "text")] if task.timeout_s else []
         lines.append([*more, *([("  repo ", "muted"), (clean(task.repo, 200), "text")] if task.repo else [])])

@@ -1,4 +1,4 @@
-"""What the slots did in the last hours, and how well: a timeline of attempts, and figures by repository and agent."""
+"""Slot use: a timeline of attempts, and figures by repository and agent."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from .rows import Cell
 
 Spans = list[Cell]
 SPANS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, 24 * 3600.0, 3 * 86400.0, 7 * 86400.0)
-"""The lengths of time that can be looked at."""
+"""The spans that can be shown."""
 DAY_S = 86400.0
 SESSION = 2
-"""Place of the length of time from which on what ran before does not shorten the view."""
+"""Index of the default span; older attempts do not shorten it."""
 STEPS_S = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440))
-"""The steps in which times stand below the timeline: such as stand on a clock."""
+"""Steps of the time labels, as on a clock."""
 TICK = 12
-"""The fewest cells between two times below the timeline."""
+"""Minimum width between two time labels."""
 MOST_LANES = 40
 
 
@@ -42,7 +42,7 @@ class Bar:
 
 
 def choose_span(snapshot: Snapshot) -> float:
-    """The length of time that is looked at first: the shortest in which all that ran in the last hours has room."""
+    """The initial span: the shortest that holds all recent attempts."""
     now = snapshot.taken_at
     for longest in (SPANS_S[SESSION], DAY_S):
         starts = [bar.start for bar in list_bars(snapshot, now - longest)]
@@ -52,9 +52,9 @@ def choose_span(snapshot: Snapshot) -> float:
 
 
 def list_bars(snapshot: Snapshot, since: float) -> list[Bar]:
-    """Every attempt that ran after a time, by its start."""
+    """Every attempt that ran after a time, by start."""
     now = snapshot.taken_at
-    found: list[Bar] = []
+    bars: list[Bar] = []
     running = {one.task.id: one for one in snapshot.active}
     for task in (*snapshot.done, *snapshot.pending, *(one.task for one in snapshot.active)):
         for attempt in task.attempts:
@@ -62,16 +62,16 @@ def list_bars(snapshot: Snapshot, since: float) -> list[Bar]:
             if start is not None and end is not None and end > since:
                 bad = attempt.outcome in ("failed", "timeout", "stalled")
                 tone = "good" if attempt.outcome == "ok" else "danger" if bad else "warning"
-                found.append(Bar(task.id, start, max(end, start), tone))
+                bars.append(Bar(task.id, start, max(end, start), tone))
         if task.id in running:
-            found.append(Bar(task.id, now - running[task.id].elapsed_s, now, "info", running=True))
-    return sorted(found, key=lambda bar: (bar.start, bar.task_id))
+            bars.append(Bar(task.id, now - running[task.id].elapsed_s, now, "info", running=True))
+    return sorted(bars, key=lambda bar: (bar.start, bar.task_id))
 
 
-def arrange_lanes(found: Iterable[Bar]) -> list[list[Bar]]:
-    """Spread bars over as few lanes as there were agents at once; each goes to the first lane that is free."""
+def arrange_lanes(bars: Iterable[Bar]) -> list[list[Bar]]:
+    """Arrange bars in as few lanes as agents ran at once; each takes the first free lane."""
     rows: list[list[Bar]] = []
-    for bar in found:
+    for bar in bars:
         free = next((row for row in rows if row[-1].end <= bar.start), None)
         if free is None:
             rows.append([bar])
@@ -80,12 +80,12 @@ def arrange_lanes(found: Iterable[Bar]) -> list[list[Bar]]:
     return rows
 
 
-def draw_timeline(found: Sequence[Bar], start: float, end: float, width: int) -> list[Spans]:
-    """A line for each lane, and the times below; each bar has the number of its task in it where there is room."""
+def draw_timeline(bars: Sequence[Bar], start: float, end: float, width: int) -> list[Spans]:
+    """A line per lane, then the time labels; bars contain the task's number if it fits."""
     cell = (end - start) / max(width, 1)
-    lines = [_lane(row, start, cell, width) for row in arrange_lanes(found)[:MOST_LANES]]
+    lines = [_lane(row, start, cell, width) for row in arrange_lanes(bars)[:MOST_LANES]]
     if not lines:
-        return [[("no agent ran in this time", "muted")]]
+        return [[("no agent ran in this span", "muted")]]
     return [*lines, _axis(start, end, width)]
 
 
@@ -111,7 +111,7 @@ def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
 
 
 def _axis(start: float, end: float, width: int) -> Spans:
-    """Times of the clock below the cells they belong to, and `now` at the end."""
+    """Time labels below their columns, and `now` at the end."""
     cell = (end - start) / max(width, 1)
     step = next((step for step in STEPS_S if step >= cell * TICK), cell * TICK)
     text = ""
@@ -124,7 +124,7 @@ def _axis(start: float, end: float, width: int) -> Spans:
 
 
 def _round_times(start: float, end: float, step: float) -> Iterator[float]:
-    """The times within a length of time at which a step of the local clock begins."""
+    """The times in a span at which a step of the local clock starts."""
     there = start - (start + localtime(start).tm_gmtoff) % step
     while (there := there + step) < end:
         yield there
@@ -132,7 +132,7 @@ def _round_times(start: float, end: float, step: float) -> Iterator[float]:
 
 @dataclass
 class UtilizationFigures:
-    """What became of the tasks of one repository, or of one agent."""
+    """Figures of the tasks of one repository or one agent."""
 
     tasks: int = 0
     completed: int = 0
@@ -145,7 +145,7 @@ class UtilizationFigures:
     tokens: int | None = None
 
     def add(self, task: Task) -> None:
-        """Count a task that has ended."""
+        """Add an ended task."""
         self.tasks += 1
         self.completed += task.state == "completed"
         self.failed += task.state == "error"
@@ -163,46 +163,46 @@ class UtilizationFigures:
 
 HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost $")
 FAILED = 3
-"""The column of `HEAD` that a number above 0 is a warning in."""
+"""The column of `HEAD` in which numbers above 0 are warnings."""
 
 
 def count_figures(
     tasks: Iterable[Task], default_agent: str
 ) -> tuple[UtilizationFigures, dict[str, UtilizationFigures], dict[str, UtilizationFigures]]:
-    """Figures of all, by repository, and by agent; the ones with the most tasks first."""
-    all_of_them = UtilizationFigures()
+    """Figures of all tasks, by repository and by agent; the largest groups first."""
+    total = UtilizationFigures()
     by_repository: dict[str, UtilizationFigures] = {}
     by_agent: dict[str, UtilizationFigures] = {}
     for task in tasks:
-        all_of_them.add(task)
+        total.add(task)
         by_repository.setdefault(shorten_reference(task.issue_ref).partition("#")[0], UtilizationFigures()).add(task)
         by_agent.setdefault(task.agent or default_agent, UtilizationFigures()).add(task)
-    return all_of_them, _most_first(by_repository), _most_first(by_agent)
+    return total, _most_first(by_repository), _most_first(by_agent)
 
 
-def _most_first(found: dict[str, UtilizationFigures]) -> dict[str, UtilizationFigures]:
-    return dict(sorted(found.items(), key=lambda item: (-item[1].tasks, item[0])))
+def _most_first(groups: dict[str, UtilizationFigures]) -> dict[str, UtilizationFigures]:
+    return dict(sorted(groups.items(), key=lambda item: (-item[1].tasks, item[0])))
 
 
 def draw_table(
-    all_of_them: UtilizationFigures, groups: Sequence[tuple[str, dict[str, UtilizationFigures]]], width: int
+    total: UtilizationFigures, groups: Sequence[tuple[str, dict[str, UtilizationFigures]]], width: int
 ) -> list[Spans]:
-    """The figures as lines, with as many columns as there is room for."""
+    """The figures as lines, with as many columns as fit."""
     named = [(title, name, one) for title, group in groups for name, one in group.items()]
     name_width = min(max((measure_width(name) for _, name, _ in named), default=0) + 2, 24)
     columns = max(min((width - max(name_width, 5)) // 9, len(HEAD) - 1), 1)
     lines: list[Spans] = [_row(HEAD, "faint", name_width, columns)]
-    lines.append(_row(("all", *_words(all_of_them)), "title", name_width, columns))
+    lines.append(_row(("all", *_format_figures(total)), "title", name_width, columns))
     before = ""
     for title, name, one in named:
         if title != before:
             lines += [[], [(title, "muted")]]
             before = title
-        lines.append(_row((clean(name, 60), *_words(one)), "text", name_width, columns))
+        lines.append(_row((clean(name, 60), *_format_figures(one)), "text", name_width, columns))
     return lines
 
 
-def _words(one: UtilizationFigures) -> tuple[str, ...]:
+def _format_figures(one: UtilizationFigures) -> tuple[str, ...]:
     rate = format_percent(one.completed - one.empty_handed, one.tasks)
     typical = format_span(median(one.seconds)) if one.seconds else ""
     cost = f"{one.cost:.2f}" if one.cost is not None else ""
@@ -211,9 +211,9 @@ def _words(one: UtilizationFigures) -> tuple[str, ...]:
     return (str(one.tasks), rate, *counts, typical, tokens, cost)
 
 
-def _row(words: Sequence[str], tone: str, name_width: int, columns: int) -> Spans:
-    cells: Spans = [(fit(words[0], name_width), "accent" if tone == "text" else tone)]
-    for place, word in enumerate(words[1 : columns + 1], 1):
+def _row(texts: Sequence[str], tone: str, name_width: int, columns: int) -> Spans:
+    cells: Spans = [(fit(texts[0], name_width), "accent" if tone == "text" else tone)]
+    for place, word in enumerate(texts[1 : columns + 1], 1):
         bad = place == FAILED and word and tone == "text"
         cells.append((fit(word, 9, right=True), "warning" if bad else tone))
     return cells

@@ -1,90 +1,60 @@
-"""The log of one attempt: follows at the bottom only, holds still when scrolled up, repaints at most ten times a second."""
+"""The log of one attempt: follows the end, holds still when scrolled up, and repaints at most ten times a second."""
 
 from bisect import bisect_left
-from collections.abc import Awaitable
-from typing import Protocol
 
 from textual.message import Message
-from textual.timer import Timer
 from textual.worker import Worker
 
 from kugetsu_engine.domain.text.quantities import format_count
 
-from ..formatting.cells import clean
 from ..formatting.glyphs import glyph
 from ..formatting.line_times import CLOCK
 from ..viewmodels.log_window import SCAN_LINES, LogPart
 from .line_widget import EMPTY, Line, Span
+from .log_loader import Feed, LogLoader
+from .log_scroll import Extent, LogScroll
 from .log_style import Card, colour_spans, draw_line, shift_spans
 from .pane import SearchablePane
-from .wrapping import Place, WrappedLines
+from .wrapping import WrappedLines
 
-POLL_S = 0.12
 NARROW = 60
-"""A narrower pane leaves the day out of the times."""
-
-
-class Feed(Protocol):
-    """Where lines come from; see `kugetsu_tui.backend.log_feed`."""
-
-    raw: bool
-    timed: bool
-    up_to: str
-    """How much of the log is shown of a moment that is past, in words; empty where it is all there is."""
-
-    def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
-    def read_new_lines(self) -> Awaitable[LogPart | None]: ...
-    def read_window(self, start: int) -> Awaitable[LogPart]: ...
-    def switch_form(self, raw: bool, line: int) -> Awaitable[tuple[LogPart, int, bool]]: ...
-    def search(self, text: str) -> Awaitable[list[int]]: ...
-    def find_error(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
-    def close(self) -> None: ...
+"""Below this width the times are shown without the day."""
 
 
 class LogView(SearchablePane):
-    """A pane with a log in it, or with a card where there is none yet."""
+    """A pane with a log, or with a card if there is none yet."""
 
     class Known(Message):
         """Whether there is a log, and in how many forms, has become known."""
 
     _lead = 0
-    """Characters of each line that stand before what was printed."""
+    """Length of the prefix of each line before the printed text."""
 
     def __init__(self, feed: Feed, number: str = "", *, pane_id: str | None = None) -> None:
         super().__init__(pane_id)
         self.number = number
-        self.follow = True
-        self._feed = feed
-        self._wanted: tuple[str, int] | None = None
-        self._open: tuple[str, int] | None = None
-        self._part = LogPart(0, 0, 0, ())
-        self._card = Card([])
-        self._first = 0
-        self._row = 0
-        """Of the first line, when lines are wrapped: the first row that is seen."""
-        self._left = 0
         self.wrap = False
+        self._feed = feed
+        self._loader = LogLoader(self, feed, self._accept)
+        self._scroll = LogScroll(self._measure)
+        self._card = Card([])
         self._page: list[tuple[int, int, int]] = []
+        """Visible rows of wrapped lines."""
         self._problem: int | None = None
-        """The error one went to last."""
-        self._left_at = 0
-        """Lines there were when the operator left the end."""
+        """The line of the current error."""
         self._searched = 0
-        """Lines there were when it was searched."""
-        self._grows = False
-        self._busy = False
-        self._timer: Timer | None = None
+        """Number of lines when the log was searched."""
         self._title: list[Span] = []
 
     def on_unmount(self) -> None:
-        """A feed has a thread and open files, and this pane is the only one that reads it."""
+        """Close the feed, which has a thread and open files; no other pane reads it."""
         self._feed.close()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Textual tells only who started a worker; the app says what failed."""
+        """Pass the event on: Textual sends it only to the widget that started the worker; the app reports failures."""
         self.app.post_message(event)
 
-    # what it shows
+    # contents
 
     def show(self, task: str | None, attempt: int, running: bool, title: list[Span], card: list[list[Span]]) -> None:
         """Show the log of an attempt; attempt 0 shows the card.
@@ -92,239 +62,167 @@ class LogView(SearchablePane):
         Args:
             task: id, None for no task.
             running: whether the log may still grow.
-            title: what is said of the task in the title.
-            card: lines that stand where no log is.
+            title: the task's part of the title.
+            card: lines shown if there is no log.
         """
         self._title, self._card = title, Card(card)
-        wanted = (task, attempt) if task is not None and attempt > 0 else None
-        if wanted != self._wanted:
-            self._begin(wanted)
-        elif wanted is not None and (running or self._grows):
-            self._start(self._poll())
-        self._grows = running
-        self._arm()
+        if self._loader.show((task, attempt) if task is not None and attempt > 0 else None, running):
+            self._scroll.reset()
+            self._problem = None
+            self.clear_search()
         self.sync()
 
-    def _begin(self, wanted: tuple[str, int] | None) -> None:
-        self._wanted, self._open = wanted, None
-        self._part = LogPart(0, 0, 0, ())
-        self.follow, self._first, self._row, self._left, self._problem = True, 0, 0, 0, None
-        self.clear_search()
-        if wanted is not None:
-            self._start(self._load(wanted))
-
     def reload_later(self) -> None:
-        """Read the log anew when it is shown next."""
-        self._wanted = None
+        """Read the log again when it is shown next."""
+        self._loader.target = None
 
-    def _arm(self) -> None:
-        wants = self._grows and self._wanted is not None and self.is_attached
-        if wants and self._timer is None:
-            self._timer = self.set_interval(POLL_S, lambda: self._start(self._poll()))
-        elif not wants and self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-
-    def _start(self, work: Awaitable[None]) -> None:
-        async def guarded() -> None:
-            await work
-
-        self.run_worker(guarded(), group="log", exit_on_error=False, description="log")
-
-    async def _load(self, wanted: tuple[str, int]) -> None:
-        try:
-            part = await self._feed.open(*wanted)
-        except OSError as error:
-            part = LogPart(1, 0, 0, (clean(f"the log cannot be read: {error.strerror}"),))
-        if wanted == self._wanted:
-            self._open = wanted
-            self._take(part)
-
-    async def _poll(self) -> None:
-        if self._busy or self._open is None or self._open != self._wanted or not self.size.height:
-            return
-        self._busy = True
-        try:
-            opened = self._open
-            part = await self._feed.read_new_lines()
-            if part is not None and opened == self._wanted:
-                self._take(part)
-        except OSError:
-            return  # it is looked at again
-        finally:
-            self._busy = False
-
-    def _take(self, part: LogPart) -> None:
-        before = self.has_log, self.streams
-        self._take_in(part)
+    def _accept(self, part: LogPart) -> None:
+        """Show a part that was read because the log was opened or has grown."""
+        before, shown = (self.has_log, self.streams), self._loader.part
+        if self.follow or part.total < shown.total:
+            self._loader.part = part
+        else:
+            # The position is held: only the total changes, and times that arrive after their lines.
+            self._loader.part = shown._replace(total=part.total, size=part.size, streams=part.streams)
+            if shown.times and not shown.times[-1]:
+                self._fetch()
+        self.sync()
         if before != (self.has_log, self.streams):
             self.post_message(self.Known())
 
-    def _take_in(self, part: LogPart) -> None:
-        if self.follow or part.total < self._part.total:
-            self._part = part
-        else:
-            # Held still: only the number of lines is news, and times that come a moment after their lines.
-            self._part = self._part._replace(total=part.total, size=part.size, streams=part.streams)
-            if self._part.times and not self._part.times[-1]:
-                self._start(self._fetch())
-        self.sync()
-
-    async def _fetch(self) -> None:
-        wanted = self._wanted
-        part = await self._feed.read_window(self._first)
-        if wanted == self._wanted:
-            self._part = part
-            self.sync()
-
-    # moving
-
-    def move(self, by: int) -> None:
-        """Scroll by lines; upwards lets go of the end."""
-        if self._wraps:
-            self._look_from(*self._wrapped.step((self._top_line(), self._row), by))
-        else:
-            self._look_from(self._top_line() + by)
-
-    def jump(self, to_end: bool) -> None:
-        """Go to the first line, or follow the end again."""
-        if to_end:
-            self._left = 0
-            self._look_from(self._total())
-        else:
-            self._look_from(0)
-
-    def shift(self, by: int) -> None:
-        """Scroll sideways by cells."""
-        self._left = max(self._left + by, 0)
-        self.sync()
-
-    def toggle_wrap(self) -> str:
-        """Break long lines, or cut them; returns which it is now."""
-        self.wrap = not self.wrap
-        self._left = self._row = 0
-        self.sync()
-        return "wrap is on: long lines go on in the next row" if self.wrap else "wrap is off: ← → show the rest of long lines"
-
-    async def toggle_raw(self) -> str:
-        """Show what the agent printed, or the readable log, at the same place; returns which it is now."""
-        raw, wanted, follows = not self._feed.raw, self._wanted, self.follow
-        now = "raw is on: what the agent printed" if raw else "raw is off: the readable log"
-        if wanted is None:
-            self._feed.raw = raw
-            return now
-        self.clear_search()
-        self._problem = None
-        part, line, known = await self._feed.switch_form(raw, self._top_line())
-        if wanted != self._wanted:
-            return now
-        self._part, self._row = part, 0
-        if follows:
-            self._look_from(part.total)
-            return f"{now}, at its end"
-        self.follow, self._first, self._left_at = False, line, part.total
-        self._look_from(line)
-        return f"{now}, {'from the same moment' if known else 'from about the same place'} on"
-
-    def show_times(self, wanted: bool) -> None:
-        """Show when each line was written, or do not."""
-        if self._feed.timed != wanted:
-            self._feed.timed = wanted
-            self._row = 0
-            if self._open is not None:
-                self._start(self._fetch())
-
-    @property
-    def _column(self) -> int:
-        """Cells that the times take, with the gap behind them."""
-        if self._carded or not self._part.times:
-            return 0
-        return (CLOCK if self.body_width < NARROW else max(CLOCK, *map(len, self._part.times))) + 1
-
-    @property
-    def _text_width(self) -> int:
-        return max(self.body_width - self._column, 1)
-
-    @property
-    def _wraps(self) -> bool:
-        return self.wrap and not self._carded
-
-    @property
-    def _wrapped(self) -> WrappedLines:
-        part = self._part
-
-        def line(number: int) -> str:
-            index = number - part.start
-            return part.lines[index] if 0 <= index < len(part.lines) else ""
-
-        return WrappedLines(line, part.total, self._text_width)
-
-    def _last_place(self) -> Place:
-        """From where the end fills the pane."""
-        if self._wraps:
-            return self._wrapped.last_page(self.body_height)
-        return max(self._total() - self.body_height, 0), 0
-
-    def _look_from(self, first: int, row: int = 0) -> None:
-        last = self._last_place()
-        was_following = self.follow
-        self._first, self._row = max(min((first, row), last), (0, 0))
-        self.follow = (self._first, self._row) >= last
-        if was_following and not self.follow:
-            self._left_at = self._total()
-        self._fill()
-        self.sync()
-
-    def _fill(self) -> None:
-        """Get the lines in sight if they are not at hand."""
-        if self._wanted is None:
-            return
-        start, end = self._part.start, self._part.start + len(self._part.lines)
-        if self._first < start or (self._first + self.body_height > end and end < self._part.total):
-            self._start(self._fetch())
-
-    def _total(self) -> int:
-        return len(self._card.lines(self.body_width)) if self._carded else self._part.total
-
-    @property
-    def _carded(self) -> bool:
-        """Whether the card is shown: there is no log, or nothing in it and nothing to come."""
-        return self._wanted is None or (self._open is not None and not self._part.total and not self._grows)
-
-    def _top_line(self) -> int:
-        return self._last_place()[0] if self.follow and not self._carded else self._first
+    def _fetch(self) -> None:
+        self._loader.fetch(lambda: self._scroll.first)
 
     @property
     def has_log(self) -> bool:
         """Whether there is a log, and not only a card."""
-        return self._wanted is not None and not self._carded
+        return self._loader.target is not None and not self._shows_card
 
     @property
     def streams(self) -> bool:
-        """Whether the log is there in two forms."""
-        return self._part.streams
+        """Whether the log exists in two forms."""
+        return self._loader.part.streams
+
+    @property
+    def _shows_card(self) -> bool:
+        """Whether there is no log, or an empty one that will not grow."""
+        loader = self._loader
+        return loader.target is None or (loader.opened is not None and not loader.part.total and not loader.grows)
+
+    # moving
+
+    @property
+    def follow(self) -> bool:
+        """Whether the end of the log is followed."""
+        return self._scroll.follow
+
+    def move(self, by: int) -> None:
+        """Scroll by rows; scrolling up ends following."""
+        self._scroll.move_by(by)
+        self._show_position()
+
+    def jump(self, to_end: bool) -> None:
+        """Go to the first line, or follow the end."""
+        if to_end:
+            self._scroll.left = 0
+        self._scroll.move_to(self._total() if to_end else 0)
+        self._show_position()
+
+    def shift(self, by: int) -> None:
+        """Scroll sideways by columns."""
+        self._scroll.left = max(self._scroll.left + by, 0)
+        self.sync()
+
+    def toggle_wrap(self) -> str:
+        """Switch between wrapping and cutting long lines; returns a message."""
+        self.wrap = not self.wrap
+        self._scroll.left = self._scroll.row = 0
+        self.sync()
+        return "wrap is on: long lines continue in the next row" if self.wrap else "wrap is off: ← → scroll long lines"
+
+    async def toggle_raw(self) -> str:
+        """Switch between raw and readable log at the same place; returns a message."""
+        raw, target, follows = not self._feed.raw, self._loader.target, self.follow
+        now = "raw is on: what the agent printed" if raw else "raw is off: the readable log"
+        if target is None:
+            self._feed.raw = raw
+            return now
+        self.clear_search()
+        self._problem = None
+        part, line, known = await self._feed.switch_form(raw, self._scroll.top_line())
+        if target != self._loader.target:
+            return now
+        self._loader.part, self._scroll.row = part, 0
+        if not follows:
+            self._scroll.hold(line, part.total)
+        self._scroll.move_to(part.total if follows else line)
+        self._show_position()
+        if follows:
+            return f"{now}, at its end"
+        return f"{now}, {'from the same moment' if known else 'from about the same place'} on"
+
+    def show_times(self, on: bool) -> None:
+        """Show or hide when each line was written."""
+        if self._feed.timed != on:
+            self._feed.timed = on
+            self._scroll.row = 0
+            if self._loader.opened is not None:
+                self._fetch()
+
+    def _show_position(self) -> None:
+        """Load the visible lines if needed, and paint."""
+        if self._loader.target is not None and not self._loader.has_lines(self._scroll.first, self.body_height):
+            self._fetch()
+        self.sync()
+
+    @property
+    def _time_width(self) -> int:
+        """Columns of the times, with the gap after them."""
+        times = self._loader.part.times
+        if self._shows_card or not times:
+            return 0
+        return (CLOCK if self.body_width < NARROW else max(CLOCK, *map(len, times))) + 1
+
+    @property
+    def _text_width(self) -> int:
+        return max(self.body_width - self._time_width, 1)
+
+    @property
+    def _wraps(self) -> bool:
+        return self.wrap and not self._shows_card
+
+    @property
+    def _wrapped(self) -> WrappedLines:
+        return WrappedLines(lambda number: self._loader.line(number) or "", self._loader.part.total, self._text_width)
+
+    def _total(self) -> int:
+        return len(self._card.lines(self.body_width)) if self._shows_card else self._loader.part.total
+
+    def _measure(self) -> Extent:
+        return Extent(self._total(), self.body_height, self._wrapped if self._wraps else None, not self._shows_card)
 
     def line_to_copy(self) -> tuple[str, str] | None:
-        """What a copy of this log would be of, and the line: the error or the hit one went to, else the newest in sight.
+        """The line that copying takes, and what it is: the current error or match, else the newest visible line.
 
-        Of a log that is held still it is the first in sight. None where no line is.
+        Of a log that is held it is the first visible one. None if no line is visible.
         """
-        top, height = self._top_line(), self.body_height
+        top, height = self._scroll.top_line(), self.body_height
         hit = self._hits[self._hit] if self._hits and 0 <= self._hit < len(self._hits) else None
         for name, number in (("error", self._problem), ("hit", hit)):
-            if number is not None and top <= number < top + height and self._at_hand(number):
-                return name, self._part.lines[number - self._part.start][self._lead :]
-        numbers = range(top, min(top + height, self._part.total))
+            if number is not None and top <= number < top + height and (line := self._loader.line(number)) is not None:
+                return name, line[self._lead :]
+        numbers = range(top, min(top + height, self._loader.part.total))
         for number in reversed(numbers) if self.follow else numbers:
-            if self._at_hand(number) and (text := self._part.lines[number - self._part.start][self._lead :]).strip():
+            text = (self._loader.line(number) or "")[self._lead :]
+            if text.strip():
                 return "line", text
         return None
 
     # searching
 
     async def search(self, text: str) -> int:
-        """Mark the lines with a text and go to the last one; returns their number."""
-        self._search, self._searched = text, self._part.total
+        """Highlight matches and go to the last one; returns how many lines match."""
+        self._search, self._searched = text, self._loader.part.total
         self._hits = await self._feed.search(text) if text else []
         self._hit = len(self._hits)
         if self._hits:
@@ -334,123 +232,113 @@ class LogView(SearchablePane):
 
     @property
     def outdated(self) -> bool:
-        """Whether the log has grown since it was searched."""
-        return bool(self._search) and self._part.total != self._searched
+        """Whether the log has grown since the search."""
+        return bool(self._search) and self._loader.part.total != self._searched
 
     async def search_again(self, by: int) -> None:
-        """Search the log as it is now; the hit one stands on stays the one."""
+        """Search the current log; the current match stays current."""
         text, line = self._search, self._hits[self._hit] if self._hits else None
-        self._searched = self._part.total
-        found = await self._feed.search(text)
+        self._searched = self._loader.part.total
+        hits = await self._feed.search(text)
         if text == self._search:
-            self._hits = found
-            before = -1 if by > 0 else len(found)
-            self._hit = min(bisect_left(found, line), len(found) - 1) if line is not None else before
+            self._hits = hits
+            before = -1 if by > 0 else len(hits)
+            self._hit = min(bisect_left(hits, line), len(hits) - 1) if line is not None else before
             self.sync()
 
     def show_hit(self, line: int) -> None:
-        """Bring a line that was found into the middle."""
-        if self._wraps:
-            found = "".join(self._wrapped.rows(line)).lower().find(self._search.lower()) if self._search else 0
-            row = max(found, 0) // self._text_width
-            self._look_from(*self._wrapped.step((line, row), -(self.body_height // 2)))
-        else:
-            self._look_from(line - self.body_height // 2)
+        """Scroll a matching line to the middle."""
+        row = 0
+        if self._wraps and self._search:
+            start = "".join(self._wrapped.rows(line)).lower().find(self._search.lower())
+            row = max(start, 0) // self._text_width
+        self._scroll.center(line, row)
+        self._show_position()
 
     async def go_to_error(self, by: int) -> str:
-        """Go to the next or the previous line that looks like an error; returns what was found, in words."""
-        if self._carded:
+        """Go to the next or previous line that looks like an error; returns a message."""
+        if self._shows_card:
             return "there is no log yet"
-        top, height = self._top_line(), self.body_height
-        in_sight = self._problem is not None and top <= self._problem < top + height
-        start = self._problem + by if in_sight and self._problem is not None else top if by > 0 else top + height - 1
-        wanted = self._wanted
-        found, all_seen = await self._feed.find_error(min(start, self._total() - 1) if by < 0 else start, by)
-        if wanted != self._wanted:
+        top, height = self._scroll.top_line(), self.body_height
+        start = top if by > 0 else top + height - 1
+        if self._problem is not None and top <= self._problem < top + height:
+            start = self._problem + by
+        target = self._loader.target
+        line, all_searched = await self._feed.find_error(min(start, self._total() - 1) if by < 0 else start, by)
+        if target != self._loader.target:
             return ""
         where = "below" if by > 0 else "above"
-        if found is None:
-            return f"no error {where}" if all_seen else f"no error in the next {SCAN_LINES} lines {where}"
-        self._problem = found
-        self.show_hit(found)
+        if line is None:
+            return f"no error {where}" if all_searched else f"no error in the next {SCAN_LINES} lines {where}"
+        self._problem = line
+        self.show_hit(line)
         self.sync()
-        return f"line {found + 1} of {self._total()} looks like an error"
+        return f"line {line + 1} of {self._total()} looks like an error"
 
     # drawing
 
     def title_spans(self) -> list[Span]:
-        """Whose log it is."""
+        """Title, task, and modes."""
         spans: list[Span] = [("Log", "title" if self.has_focus else "text")]
         spans += [(" ", "text"), *self._title] if self._title else []
         if self._feed.raw:
             spans.append((" raw", "muted"))
         if self._wraps:
             spans.append((" wrapped", "muted"))
-        spans += self.search_spans()
-        return spans
+        return spans + self.search_spans()
 
     def aside_spans(self) -> list[Span]:
-        """Following, or how much came meanwhile."""
-        if self._carded:
+        """Whether the log is followed, or the number of new lines."""
+        if self._shows_card:
             return []
         if not self.follow:
-            new = self._part.total - self._left_at
-            words = format_count(new, "new line") if new > 0 else "held, G follows"
-            return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
-        if self._grows and self._feed.up_to:
-            return [(self._feed.up_to, "muted")]
-        return [("following", "good")] if self._grows else [(format_count(self._part.total, "line"), "muted")]
+            new = self._loader.part.total - self._scroll.held_at
+            text = format_count(new, "new line") if new > 0 else "held, G follows"
+            return [(f"{glyph('more')} {text}", "accent" if new > 0 else "muted")]
+        if not self._loader.grows:
+            return [(format_count(self._loader.part.total, "line"), "muted")]
+        return [(self._feed.up_to, "muted")] if self._feed.up_to else [("following", "good")]
 
     def extent(self) -> tuple[int, int]:
-        """Where the visible lines lie."""
-        return self._top_line(), self._total()
+        """First visible line and total lines."""
+        return self._scroll.top_line(), self._total()
 
     def prepare(self) -> None:
-        """Stay at the end while following."""
-        if not self._wraps:
-            self._first, self._row = self._top_line(), 0
-            return
-        if self.follow:
-            self._first, self._row = self._last_place()
-        self._page = self._wrapped.page((self._first, self._row), self.body_height)
+        """Follow the end, if it is followed."""
+        self._page = self._scroll.layout()
 
     def body_line(self, y: int, width: int) -> Line:
-        """One line of the log, or of the card."""
-        if self._carded:
+        """One line of the log or the card."""
+        number, total = self._scroll.first + y, self._loader.part.total
+        if self._shows_card:
             card = self._card.lines(width)
-            place = self._first + y
-            return Line(tuple(card[place])) if place < len(card) else EMPTY
-        if self._wraps and self._part.total:
+            return Line(tuple(card[number])) if number < len(card) else EMPTY
+        if self._wraps and total:
             if y >= len(self._page):
                 return EMPTY
             number, start, end = self._page[y]
-            line = self._drawn(number, self._seen(number, start, end), width - self._column)
-            first = y == 0 or self._page[y - 1][0] != number
-            return self._with_time(number if first else -1, line)
-        number = self._first + y
-        if number >= self._part.total or not self._at_hand(number):
-            empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
-            return Line(((empty, "muted"),)) if empty else EMPTY
-        return self._with_time(number, self._drawn(number, shift_spans(self._seen(number), self._left), width - self._column))
-
-    def _at_hand(self, number: int) -> bool:
-        return 0 <= number - self._part.start < len(self._part.lines)
+            line = self._draw(number, self._seen(number, start, end), width)
+            return self._with_time(number if y == 0 or self._page[y - 1][0] != number else -1, line)
+        if number >= total or self._loader.line(number) is None:
+            return Line((("no output yet", "muted"),)) if total == 0 and y == 0 and self._loader.opened else EMPTY
+        return self._with_time(number, self._draw(number, shift_spans(self._seen(number), self._scroll.left), width))
 
     def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
-        """A line, or a part of it, as its program coloured it; nothing where it is not at hand."""
-        part, index = self._part, number - self._part.start
-        if not self._at_hand(number):
+        """A line or a part of it in its colours; empty if it is not loaded."""
+        part, line = self._loader.part, self._loader.line(number)
+        if line is None:
             return [("", "text")]
-        return colour_spans(part.lines[index], part.colours[index] if part.colours else (), start, end, self._lead)
+        colours = part.colours[number - part.start] if part.colours else ()
+        return colour_spans(line, colours, start, end, self._lead)
 
     def _with_time(self, number: int, line: Line) -> Line:
-        """Put before a line when it was written; nothing before a row that only goes on with it."""
-        column = self._column
-        if not column:
+        """Put the time before a line, blanks before continuation rows."""
+        width, part = self._time_width, self._loader.part
+        if not width:
             return line
-        index = number - self._part.start
-        at = self._part.times[index] if 0 <= index < len(self._part.times) else ""
-        return line._replace(spans=((at[-(column - 1) :].ljust(column), "muted"), *line.spans))
+        index = number - part.start
+        at = part.times[index] if 0 <= index < len(part.times) else ""
+        return line._replace(spans=((at[-(width - 1) :].ljust(width), "muted"), *line.spans))
 
-    def _drawn(self, number: int, spans: list[Span], width: int) -> Line:
-        return draw_line(spans, width, self._search, number == self._problem)
+    def _draw(self, number: int, spans: list[Span], width: int) -> Line:
+        return draw_line(spans, width - self._time_width, self._search, number == self._problem)

@@ -18,7 +18,7 @@ def books(root: str, claims: str) -> dict[str, float]:
     from kugetsu_engine.queue.task_store import TaskStore
 
     store = TaskStore(StatePaths(root), time.time, lambda _code, _text: None)
-    store.set_timing(Timing(3, 5.0, 600.0, 1e9))
+    store.expiry.set_timing(Timing(3, 5.0, 600.0, 1e9))
     gc.collect()
     memory, began = rss_kib(os.getpid()), time.perf_counter()
     store.rescan()

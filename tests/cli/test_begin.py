@@ -41,7 +41,7 @@ class TestStart:
         wait_until(lambda: ready("start", "local/app#2", QUICK).returncode == 0, 20, "the slot to be free")
         wait_until(lambda: ready("start", "local/app#3", QUICK, "--repo", str(ready.state)).returncode != 2, 20, "the next one")
         failed = ready("start", "local/app#3", QUICK, "--repo", str(ready.state))
-        assert (failed.returncode, "no git repository" in failed.stderr) == (1, True), failed.stderr
+        assert (failed.returncode, "is not a git repository" in failed.stderr) == (1, True), failed.stderr
 
     def test_not_now_also_when_paused_or_when_the_issue_has_an_agent(self, ready: Shell) -> None:
         """Each passes, so each is 2; wrong words are 64."""

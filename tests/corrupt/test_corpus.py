@@ -358,7 +358,7 @@ def test_bad_lines_of_env_files_are_seen_and_the_alert_goes_with_them() -> None:
         world.turn()
         text = next(alert["text"] for alert in _status(world)["alerts"] if alert["code"] == "env")
         assert "env/dev.env: line 3: LD_PRELOAD may not be set" in text
-        assert "line 4 is no KEY=VALUE" in text
+        assert "line 4 is not KEY=VALUE" in text
         with open(f"{world.paths.env}/dev.env", "w", encoding="utf-8") as file:
             file.write("A=b\n")
         world.turn()

@@ -123,4 +123,4 @@ def test_what_to_do_with_a_session_is_said_at_enqueue(
     assert [fleet.task(task_id).session for task_id in ("q_1", "q_2")] == ["continue", "fork"]
     lines.write_text('{"issue_ref": "local/work#3", "message": "x", "session": "steal"}\n', encoding="utf-8")
     assert main.run(["enqueue", "--file", str(lines)]) != 0
-    assert "new, continue or fork" in capsys.readouterr().err
+    assert "new, continue, fork" in capsys.readouterr().err

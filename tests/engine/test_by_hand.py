@@ -167,7 +167,7 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
         handy.paths, "local-work-1", ManualSession(running, "local/work#1", "2026-11-29T12:00:00.000Z")
     )
     assert mark is not None
-    with pytest.raises(Conflict, match="by hand"):
+    with pytest.raises(Conflict, match="manual session"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
     mark.remove()
     assert handy.state(running) == "running"

@@ -88,7 +88,7 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
     assert _why(fleet, task_id) == "held"
     again = fleet.operator.start_edit(task_id)
     text = Path(again.path).read_text()
-    assert text.startswith("# Of an edit that was not finished")
+    assert text.startswith("# From an unfinished edit")
     assert text.endswith("more")
     with pytest.raises(KugetsuError, match="nothing was changed"):
         run_editor(again, lambda path: 0)  # only looked at

@@ -332,7 +332,7 @@ def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, 
 
         return work
 
-    for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_LOOK_AT_WORK_S", "EVERY_S", "LOOK_AT_PULLS_S"):
+    for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_COUNT_S", "EVERY_S", "ASK_FORGES_S"):
         monkeypatch.setattr(thread, name, 0.02)
     monkeypatch.setattr(thread, "tidy_state_directory", failing("tidy"))
     monkeypatch.setattr(change_tracker.ChangeTracker, "count_changes", failing("work"))

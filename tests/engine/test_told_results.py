@@ -125,7 +125,7 @@ def test_what_is_printed_right_before_the_result_hides_nothing(fleet: Fleet, str
 def test_words_that_look_like_a_result_on_the_error_output_are_none(fleet: Fleet) -> None:
     """A tool may print anything there."""
     task = _run(fleet, "sys.stdout = sys.stderr; result()", max_attempts=1)
-    assert (task.state, task.attempts[0].reason) == ("error", "exit code 0, but it ended in the middle: it told no result")
+    assert (task.state, task.attempts[0].reason) == ("error", "exit code 0, but it stopped in the middle: it printed no result")
 
 
 def test_a_result_that_was_cut_off_by_the_end_is_none(fleet: Fleet) -> None:

@@ -208,7 +208,7 @@ def test_the_project_managers_env_file_stops_only_the_project_manager(fleet: Fle
     """Agents of issues do not read it."""
     break_file("folder", f"{fleet.paths.env}/pm-agent.env")
     settings, _ = load_settings(fleet.paths, {})
-    assert settings.gaps.reason("scripted", PM_AGENT).endswith("pm-agent.env is no regular file")
+    assert settings.gaps.reason("scripted", PM_AGENT).endswith("pm-agent.env is not a regular file")
     assert settings.gaps.reason("scripted", "local/work#1") == ""
     fleet.start_engine()
     assert fleet.wait_for(fleet.enqueue(), "completed").state == "completed"

@@ -15,7 +15,7 @@ from kugetsu_engine.queue import task_store
 from kugetsu_engine.scheduler import (
     attempts,
     dispatcher,
-    orphan_reaper,
+    orphans,
     provider_backoff,
     queue_control,
     recovery,
@@ -29,7 +29,7 @@ from .world import World
 MODULES = (
     alerts, attempts, queue_control, dispatcher, loop, env_files, slots, resource_gate, request_inbox, builder,
     task_store, provider_backoff, heartbeat, quarantine,
-    recovery, orphan_reaper, request_handlers, lines,
+    recovery, orphans, request_handlers, lines,
 )  # fmt: skip
 
 

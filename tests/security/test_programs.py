@@ -19,7 +19,8 @@ from kugetsu_engine.git import repositories, worktrees
 from kugetsu_engine.git.start_point import decide_start_point
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.scheduler.attempts import stop_supervisor
+from kugetsu_engine.scheduler.attempts import signal_supervisor
+from kugetsu_engine.supervisor.launcher import Launcher
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.repositories import make_repository
@@ -102,10 +103,10 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
         run.mkdir()
         task = Task("q_1", "local/a#1", "x", state="running", attempt=1, token="t" * 16, stop="kill")
         (run / "run.json").write_text(json.dumps(good | record), encoding="utf-8")
-        assert not stop_supervisor(paths, task)
+        assert not signal_supervisor(paths, task, Launcher(os.devnull))
         assert stranger.poll() is None
         (run / "run.json").write_bytes(msgspec.json.encode(good))
-        assert stop_supervisor(paths, task)
+        assert signal_supervisor(paths, task, Launcher(os.devnull))
         assert stranger.wait(60) == -signal.SIGUSR1
     finally:
         stranger.kill()

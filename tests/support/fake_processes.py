@@ -128,18 +128,18 @@ class FakeLauncher(Launcher):
         super().__init__(os.devnull)
         self._table = table
 
-    def warm(self) -> None:
+    def start_reserve(self) -> None:
         """Nothing is started ahead."""
 
     def launch(self, job: Job, locks: Sequence[int]) -> Handle:
         """Enter the attempt in the table."""
         return self._table.add(job, locks)
 
-    def forget(self, handle: Handle) -> None:
+    def release(self, handle: Handle) -> None:
         """Let go of one."""
         handle.control.close()
 
-    def signal(self, record: RunRecord, number: int) -> bool:
+    def signal_supervisor(self, record: RunRecord, number: int) -> bool:
         """Signal a supervisor of the table."""
         for one in self._table.live:
             if one.pid == record.supervisor_pid:
@@ -147,15 +147,15 @@ class FakeLauncher(Launcher):
                 return True
         return False
 
-    def lives(self, record: RunRecord) -> bool:
+    def is_alive(self, record: RunRecord) -> bool:
         """Look into the table."""
         return any(one.pid == record.supervisor_pid for one in self._table.live)
 
-    def death_of(self, record: RunRecord) -> int | None:
+    def open_pidfd(self, record: RunRecord) -> int | None:
         """The table has no such descriptor; the engine looks for itself."""
         return None
 
-    def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
+    def kill_attempt(self, root: str, task_id: str, token: str) -> None:
         """Kill what an attempt left."""
         self._table.left_behind.discard((task_id, token))
 

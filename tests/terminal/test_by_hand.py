@@ -38,7 +38,7 @@ def test_the_operator_takes_over_and_hands_back(handy: Fleet, tmux: Tmux) -> Non
     handy.wait_for("q_1", "running")
     tmux.wait_for("working")  # what is on disk is a moment later on the screen, and keys are about what is on the screen
     tmux.keys("1", "g", "a")
-    tmux.wait_for("take over?")
+    tmux.wait_for("and attach?")
     tmux.keys("y")
     handy.wait_for("q_1", "cancelled", limit_s=30)
     taken = f"{handy.paths.worktrees}/{os.listdir(handy.paths.worktrees)[0]}/taken"

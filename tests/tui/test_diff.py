@@ -50,7 +50,7 @@ def test_headers_become_titles_and_lines_have_numbers() -> None:
     assert lines[0].startswith("M src/a.py  modified, not committed +2 −2")
     assert [line for line in lines if "diff --git" in line or "index " in line] == ["    1 +diff --git a/x b/x"]
     assert lines[2:6] == ["    9  same", "      -old", "   10 +new", "   11  same"]
-    assert "its lines are not shown" in lines[-1]
+    assert "lines not shown" in lines[-1]
     assert [plain(text)[line].split("@@")[0].strip() for line in text.hunks] == ["", "", ""]
     assert [text.file_at(line) for line in (0, 9, text.start_of(1), len(text) - 1)] == [0, 0, 1, 2]
 
@@ -58,7 +58,7 @@ def test_headers_become_titles_and_lines_have_numbers() -> None:
 def test_the_summary_says_what_it_comes_to() -> None:
     """Counts, commits, base, what is not committed, and whether something is missing."""
     said = "".join(text for text, _ in format_diff_summary(DIFF))
-    for part in ("+13", "−3", "3 files", "2 commits over aaaaaaa", "1 not committed", "cut"):
+    for part in ("+13", "−3", "3 files", "2 commits over aaaaaaa", "1 not committed", "truncated"):
         assert part in said
     assert "the base is not known" in "".join(text for text, _ in format_diff_summary(DIFF._replace(base=None)))
     assert "nothing differs" in "".join(text for text, _ in format_diff_summary(DIFF._replace(files=())))

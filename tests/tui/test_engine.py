@@ -130,7 +130,7 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
         await here.until(lambda: here.said.startswith("released #1"))
         other.stop()
         assert await asyncio.to_thread(other.join, LIMIT_S)
-        await here.shows("no engine runs, as it was stopped: nothing starts; :engine runs one here")
+        await here.shows("the engine was stopped: nothing starts; :engine runs one here")
         assert not here.app.connection.engine.is_running
         here.app.commands.run_typed("engine")
         await here.until(lambda: here.app.connection.engine.is_running, "the console to run the engine")

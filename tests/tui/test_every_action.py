@@ -319,16 +319,16 @@ async def _(tour: Tour) -> None:
 @pilot("move.page_down")
 async def _(tour: Tour) -> None:
     await tour.in_log()
-    first = tour.log._first
+    first = tour.log._scroll.first
     await tour.press("pagedown")
-    assert tour.log._first == first + tour.log.body_height - 1
+    assert tour.log._scroll.first == first + tour.log.body_height - 1
 
 
 @pilot("move.page_up")
 async def _(tour: Tour) -> None:
     await tour.in_log()
     await tour.press("pagedown", "pageup")
-    assert tour.log._first == 0
+    assert tour.log._scroll.first == 0
 
 
 @pilot("move.top")
@@ -350,14 +350,14 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_log()
     await tour.press("right", "left")
-    assert tour.log._left == 0
+    assert tour.log._scroll.left == 0
 
 
 @pilot("move.right")
 async def _(tour: Tour) -> None:
     await tour.in_log()
     await tour.press("right")
-    assert tour.log._left > 0
+    assert tour.log._scroll.left > 0
     await tour.press("left")
 
 
@@ -455,7 +455,7 @@ async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("i")
     await tour.opens(TaskEventsDialog)
-    await tour.shows("Asked for local/web#1")
+    await tour.shows("Requested for local/web#1")
 
 
 @pilot("view.plan")
@@ -668,7 +668,7 @@ async def _(tour: Tour) -> None:
     Path(tour.operator.paths.times(ENDED, 2)).write_bytes(b"@1795262400.00 0 0\n@1795262401.00 100000 0\n")  # noqa: ASYNC240
     await tour.press("t")
     await tour.said("times are on")
-    await tour.until(lambda: tour.log._part.times, "times")
+    await tour.until(lambda: tour.log._loader.part.times, "times")
     await tour.press("t")
     await tour.said("times are off")
 

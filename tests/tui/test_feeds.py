@@ -37,12 +37,14 @@ async def test_a_screen_that_is_left_leaves_no_thread_and_no_open_log(
     write(operator, [("hello", NOON + 1)], since=NOON, ended=False)
     async with console() as here:
         await here.press("3", "t")
-        await here.until(lambda: home(here).log_pane._part.times, "the times of the log")
+        await here.until(lambda: home(here).log_pane._loader.part.times, "the times of the log")
         at_home, files = threads(), open_logs(operator)
         assert files, "the log at home"
         for _ in range(3):
             await here.press(key)
-            await here.until(lambda: isinstance(here.app.screen, screen) and here.app.screen.log_pane._part.times, "the log")
+            await here.until(
+                lambda: isinstance(here.app.screen, screen) and here.app.screen.log_pane._loader.part.times, "the log"
+            )
             assert len(open_logs(operator)) == 2 * len(files)
             await here.press("escape")
             await here.until(lambda: threads() <= at_home, "the end of its thread")

@@ -51,12 +51,12 @@ def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.
     with pytest.raises(SystemExit):
         run([*(["queue"] if verb == "clear" else []), verb, "--help"])
     assert format_short_help(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
-    [words] = [entry.words for entry in list_entries() if entry.name == f":{verb}"]
+    [words] = [entry.text for entry in list_entries() if entry.name == f":{verb}"]
     assert words.startswith(format_short_help(verb))
 
 
 def test_a_first_sentence_is_a_part_of_another() -> None:
-    assert format_short_help("clear") == "drop ended tasks from the list, with their logs"
+    assert format_short_help("clear") == "remove ended tasks with their logs"
 
 
 @pytest.mark.parametrize(("pane", "first"), [("queue", "p"), ("log", "[ "), ("diff", "]"), ("done", "i"), ("merged", "e")])
@@ -69,8 +69,8 @@ def test_help_begins_with_the_keys_of_the_place(pane: str, first: str) -> None:
     acts = [item.does.id for section in (here, *others) for item in section.items if isinstance(item.does, Action)]
     assert sorted(acts) == sorted(action.id for action in ACTIONS if action.is_reachable(pane))
     assert others[-1].title == "In other places"
-    assert all("(in " in item.told and item.does is None for item in others[-1].items)
-    assert not [item.told for section in others for item in section.items if "`" in item.told]
+    assert all("(in " in item.text and item.does is None for item in others[-1].items)
+    assert not [item.text for section in others for item in section.items if "`" in item.text]
 
 
 @pytest.mark.parametrize("width", [24, 50, 90, 110, 134, 200])
@@ -106,7 +106,7 @@ async def test_enter_in_help_does_what_is_chosen(console: Opener) -> None:
 def test_help_says_what_is_so() -> None:
     """A number is no filter; every sign there is has its words."""
     assert "#41" not in [entry.name for entry in list_entries() if entry.group.startswith("Filters")]
-    assert any("change the same files" in entry.words for entry in list_entries() if entry.group == "Signs")
+    assert any("change the same files" in entry.text for entry in list_entries() if entry.group == "Signs")
 
 
 async def test_the_palette_says_what_cannot_be_done(console: Opener) -> None:

@@ -85,7 +85,7 @@ def test_the_time_that_is_looked_at_first_shows_what_ran_lately() -> None:
 
 
 def test_nothing_ran() -> None:
-    assert text(utilization.draw_timeline([], NOW - 60, NOW, 40)[0]) == "no agent ran in this time"
+    assert text(utilization.draw_timeline([], NOW - 60, NOW, 40)[0]) == "no agent ran in this span"
 
 
 def test_the_figures_add_up_and_the_biggest_comes_first() -> None:

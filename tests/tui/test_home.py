@@ -220,7 +220,7 @@ async def test_the_command_line_knows_the_verbs(console: Opener, enqueue: Put, o
     async with console() as here:
         for line, answer in (
             ("hold 1", "holding #1"), ("release #1", "released #1"), ("edit q_1 priority 8", "changed priority of #1"),
-            ("limit 5", "at most 5 agents"), ("fly", "there is no command 'fly'"), ("move 1", "write it like: move ID"),
+            ("limit 5", "at most 5 agents"), ("fly", "unknown command 'fly'"), ("move 1", "write it like: move ID"),
             ("retry 99", "99"), ("enqueue local/web#2 'more work' --priority 9", "queued #2"),
         ):  # fmt: skip
             await here.press("colon")

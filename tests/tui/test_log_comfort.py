@@ -169,8 +169,8 @@ async def test_a_search_goes_on_in_what_came_since(console: Opener, operator: Cl
         await here.until(lambda: "1 line has needle" in here.said)
         log = home(here).log_view
         assert log is not None
-        log._grows = True
-        log._arm()
+        log._loader.grows = True
+        log._loader._set_timer()
         append(operator.paths.log("q_1", 1), "another needle\n")
         await here.shows("another needle")
         await here.press("n")

@@ -51,15 +51,15 @@ async def test_raw_keeps_the_moment(console: Opener, operator: Client) -> None:
         await here.shows('{"event": 3999}')
         await here.press("o")
         await here.until(lambda: here.said == "raw is off: the readable log, at its end")
-        pane.move(-(pane._top_line() - 200))
+        pane.move(-(pane._scroll.top_line() - 200))
         await here.shows("readable 200")
-        top = pane._top_line()
+        top = pane._scroll.top_line()
         await here.press("o")
         await here.until(lambda: here.said == "raw is on: what the agent printed, from the same moment on")
-        assert abs(pane._top_line() - top * 10) <= 10
+        assert abs(pane._scroll.top_line() - top * 10) <= 10
         await here.press("o")
         await here.until(lambda: here.said == "raw is off: the readable log, from the same moment on")
-        assert abs(pane._top_line() - top) <= 1
+        assert abs(pane._scroll.top_line() - top) <= 1
         assert not pane.follow
 
 

@@ -253,7 +253,7 @@ async def test_what_cannot_be_shown_is_said(console: Opener, enqueue: Callable[.
     """No time, one before the first record, one to come; the console stays where it is."""
     enqueue()
     async with console() as here:
-        for text, words in (("soonish", "is no point in time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
+        for text, words in (("soonish", "is not a valid time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
             here.app.commands.run_typed(f"replay {text}")
             await here.until(lambda words=words: words in here.said)  # type: ignore[misc]
         assert not here.app.replay.is_on

@@ -58,7 +58,7 @@ async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Cli
         await here.until(lambda: "more  " not in here.text)
         await here.press("g")
         await here.shows("3 slots")
-        await here.shows("nobody knows")
+        await here.shows("durations are unknown")
 
 
 async def test_what_is_read_says_when_there_is_more(console: Opener, operator: Client, enqueue: Put) -> None:

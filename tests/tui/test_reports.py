@@ -33,7 +33,7 @@ def test_every_verb_of_the_command_line_has_an_answer(verb: str) -> None:
     """It is a command here too, or it is said where it belongs."""
     assert (ALIASES.get(verb, verb) in VERBS) != (verb in ELSEWHERE)
     if verb in ELSEWHERE:
-        with pytest.raises(UsageError, match="not from here"):
+        with pytest.raises(UsageError, match="not available in the console"):
             parse_command(verb)
 
 

@@ -86,9 +86,7 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
     try:
         if screen.worktree:
             await asyncio.to_thread(make_worktree, scene.paths)
-        connection = StillConnection(
-            local_client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW
-        )
+        connection = StillConnection(local_client(scene.paths.root, {"PATH": os.environ["PATH"]}), lambda: NOW)
         app = KugetsuApp(connection)
         async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             deadline = Deadline(LIMIT_S)

@@ -45,12 +45,12 @@ def test_a_story_in_order_with_every_attempt() -> None:
     )
     story = lines(ConsoleState(snapshot(done=(one,), notices=notices)), one)
     assert story == [
-        "Asked for github.com/user/api#7: task 7. Its priority is 8 of 9.",
+        "Requested for github.com/user/api#7: task 7. Priority 8 of 9.",
         "Attempt 1 started from origin/main, commit 1a2b3c4d5e (2 h old, as origin has it now).",
         "Attempt 1 failed after 10 min: the checks fail (exit 1). It left 1 commit, +31 −2.",
         "Looked at by you.",
         "Attempt 2 started.",
-        "Attempt 2 ended well after 30 min. It left nothing.",
+        "Attempt 2 succeeded after 30 min. It left nothing.",
         story[-1],
     ]
     assert story[-1].startswith("It was completed at ")
@@ -60,7 +60,7 @@ def test_a_story_in_order_with_every_attempt() -> None:
 @pytest.mark.parametrize(
     ("changes", "end"),
     [
-        ({"held": True}, "It waits: held by you; number 1 of 1 in the queue."),
+        ({"held": True}, "It is waiting: held by you; number 1 of 1 in the queue."),
         ({"after": ["q_9"]}, "in the queue."),
         ({"state": "error", "error": "401 from the provider"}, "401 from the provider."),
         ({"state": "cancelled", "reason": "cancelled by you"}, ": cancelled by you."),
@@ -76,11 +76,11 @@ def test_how_it_stands(changes: dict[str, Any], end: str) -> None:
 def test_a_running_attempt_and_a_silent_one() -> None:
     """Silence beyond the limit asks for a person."""
     one = active(3, notified_at=AT.format("40"))
-    assert "Attempt 1 of 3 runs since" in lines(ConsoleState(snapshot(active=(one,))), one.task)[-1]
+    assert "Attempt 1 of 3 has been running since" in lines(ConsoleState(snapshot(active=(one,))), one.task)[-1]
     progress = Progress(phase="agent", stalled="no output, no file changed")
     silent = msgspec.structs.replace(one, progress=progress, stalled_s=900.0)
     assert (
-        "A person should look: no output, no file changed for 15 min."
+        "It needs you: no output, no file changed for 15 min."
         in lines(ConsoleState(snapshot(active=(silent,))), silent.task)[-1]
     )
 

@@ -39,7 +39,7 @@ async def test_a_time_limit_and_what_is_expected(console: Opener, operator: Clie
         form.query_one("#timeout", Input).value = "soon"
         form.query_one("#expect", Select).value = "commits"
         await here.press("ctrl+j")
-        await here.shows("! 'soon' is no length of time")
+        await here.shows("! 'soon' is not a valid duration")
         form.query_one("#timeout", Input).value = "90m"
         await here.press("ctrl+j")
         await here.until(lambda: "queued #1" in here.said, "the answer")

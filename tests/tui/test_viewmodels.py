@@ -180,7 +180,7 @@ def test_done_tells_how_it_ended() -> None:
         (EngineView(True, 812, heartbeat_age_s=12.0), False, "not answering for 12 s"),
         (EngineView(True, 812, heartbeat_age_s=0.2, paused=True), True, "paused"),
         (EngineView(True, 812, heartbeat_age_s=0.2, draining=True), True, "draining"),
-        (EngineView(False), False, "none runs"),
+        (EngineView(False), False, "not running"),
     ],
 )
 def test_the_strip_tells_who_runs_the_engine(engine: EngineView, here: bool, expected: str) -> None:
@@ -192,7 +192,7 @@ def test_a_viewer_says_that_quitting_stops_nothing() -> None:
     """And since when the other engine runs."""
     banner = status_bar.format_banner(ConsoleState(snapshot()))
     assert banner is not None
-    assert banner[0].startswith("viewing: engine is pid 812, since ")
+    assert banner[0].startswith("viewing: the engine is pid 812, since ")
     assert banner[0].endswith("quitting here stops nothing")
 
 

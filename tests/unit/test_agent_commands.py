@@ -172,7 +172,7 @@ def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not
 
 
 FAULTY = [
-    ('command = ["my", "{directory}"]', "there is no placeholder {directory}"),
+    ('command = ["my", "{directory}"]', "unknown placeholder {directory}"),
     ('command = ["{prompt}"]', 'needs prompt = "argv"'),
     ('command = ["my"]\nprompt = "argv"', "has no {prompt}"),
     ('command = ["my"]\nprompt = "file"', "has no {prompt_file}"),
@@ -189,13 +189,13 @@ FAULTY = [
     ('prompt = "file"', "has prompt, but no command"),
     ('command = ["my"]\nmax_steps = 3', "what a step is"),
     ('command = ["my"]\nmax_tokens = 3', "where they stand"),
-    ('command = ["my"]\nstream = {words = "x"}', "words is nothing a stream has"),
-    ('command = ["my"]\nstream = {text = 7}', "text is no path"),
-    ('command = ["my"]\nstream = {text = []}', "text is no path"),
+    ('command = ["my"]\nstream = {words = "x"}', "words is not a key of a stream"),
+    ('command = ["my"]\nstream = {text = 7}', "text is not a valid path"),
+    ('command = ["my"]\nstream = {text = []}', "text is not a valid path"),
     ('command = ["my"]\nstream = {text = {when = {a = 1}}}', "without `at`"),
     ('command = ["my"]\nstream = {text = {at = "a", then = "b"}}', "other keys than"),
-    ('command = ["my"]\nstream = {failed_when = "error"}', "failed_when is no condition"),
-    ('command = ["my"]\nstream = {failed_when = {type = [[1]]}}', "which is no text"),
+    ('command = ["my"]\nstream = {failed_when = "error"}', "failed_when is not a valid condition"),
+    ('command = ["my"]\nstream = {failed_when = {type = [[1]]}}', "which is not a text"),
     ('command = ["my"]\nstream = {deltas = 1}', "true or false"),
     ('command = ["my"]\nstream = {cost = {at = "a", total = 1}}', "neither true nor false"),
 ]

@@ -51,7 +51,7 @@ def test_what_bash_reads_is_what_we_read(text: str) -> None:
         ('A="x" y\nB=1', {"B": "1"}, "line 1 has more words after the quoted value: quote all of it"),
         ('B=1\nA=--name "my name"', {"B": "1"}, "line 2 has quotes after the first word: quote all of it"),
         ("A=${B:-x\nB=1", {"B": "1"}, "line 1 has a ${ that is not closed"),
-        ("export C\nB=1", {"B": "1"}, "line 1 is no KEY=VALUE"),
+        ("export C\nB=1", {"B": "1"}, "line 1 is not KEY=VALUE"),
         ("X=(a b)\nB=1", {"B": "1"}, ""),
     ],
 )

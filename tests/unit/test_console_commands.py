@@ -206,32 +206,32 @@ kugetsu queue  ->  queue {"words": []}
 """A line, and the verb, the ids and the arguments that are read in it."""
 
 REFUSED = r"""
-'  ->  the line cannot be read: no closing quotation: close the quote
-"  ->  the line cannot be read: no closing quotation: close the quote
-kill 1 'x  ->  the line cannot be read: no closing quotation: close the quote
-fly  ->  there is no command 'fly'
-q_41  ->  there is no command 'q_41'
-41 42  ->  there is no command '41'
-kugetsu  ->  there is no command 'kugetsu'
-kugetsu fly  ->  there is no command 'fly'
+'  ->  cannot parse the line: no closing quotation: close the quote
+"  ->  cannot parse the line: no closing quotation: close the quote
+kill 1 'x  ->  cannot parse the line: no closing quotation: close the quote
+fly  ->  unknown command 'fly'
+q_41  ->  unknown command 'q_41'
+41 42  ->  unknown command '41'
+kugetsu  ->  unknown command 'kugetsu'
+kugetsu fly  ->  unknown command 'fly'
 kill --hard  ->  unrecognized arguments: --hard: write it like: kill
 kill 12 --json  ->  unrecognized arguments: --json: write it like: kill
-kill -h  ->  '-h' is no task id: write 41, #41 or q_41
+kill -h  ->  '-h' is not a task id: write 41, #41 or q_41
 kill --help  ->  unrecognized arguments: --help: write it like: kill
-kill x  ->  'x' is no task id: write 41, #41 or q_41
-kill --  ->  '--' is no task id
-kill 12 -x  ->  '-x' is no task id: write 41, #41 or q_41
+kill x  ->  'x' is not a task id: write 41, #41 or q_41
+kill --  ->  '--' is not a task id
+kill 12 -x  ->  '-x' is not a task id: write 41, #41 or q_41
 cancel --now 1  ->  unrecognized arguments: --now: write it like: cancel
-hold 1x  ->  '1x' is no task id: write 41, #41 or q_41
-hold -1  ->  '-1' is no task id: write 41, #41 or q_41
+hold 1x  ->  '1x' is not a task id: write 41, #41 or q_41
+hold -1  ->  '-1' is not a task id: write 41, #41 or q_41
 retry 3 --json  ->  unrecognized arguments: --json: write it like: retry
 move  ->  write it like: move
 move 3  ->  write it like: move
 move 3 before  ->  --before: expected one argument: write it like: move
 move 3 to  ->  --to: expected one argument: write it like: move
 move 3 nowhere  ->  one of the arguments --top --bottom --up --down --before --to is required: write it like: move
-move x top  ->  'x' is no task id: write 41, #41 or q_41
-move 3 --before x  ->  'x' is no task id: write 41, #41 or q_41
+move x top  ->  'x' is not a task id: write 41, #41 or q_41
+move 3 --before x  ->  'x' is not a task id: write 41, #41 or q_41
 move 3 --to x  ->  --to: 'x' is not a whole number: write it like: move
 edit 3 priority x  ->  --priority: 'x' is not a whole number: write it like: edit
 edit 3 --priority x  ->  --priority: 'x' is not a whole number: write it like: edit
@@ -239,12 +239,12 @@ edit 3 priority  ->  write it like: edit
 edit 1 colour red  ->  write it like: edit
 edit 1 --colour red  ->  write it like: edit
 edit 16 expect much  ->  --expect: invalid choice: 'much'
-edit 16 timeout soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
-edit 16 timeout 0  ->  0 is no time limit: it leaves no time to work: write it like 90s, 30m or 2h
+edit 16 timeout soon  ->  'soon' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
+edit 16 timeout 0  ->  the timeout must be greater than 0: write it like 90s, 30m or 2h
 edit 16 --message say --now --priority=2  ->  write it like: edit
 edit 16 message  ->  write it like: edit
-edit x priority 3  ->  'x' is no task id: write 41, #41 or q_41
-edit 16 at never  ->  'never' is no point in time: write it like 22:00, +2h or 2026-11-21T22:00
+edit x priority 3  ->  'x' is not a task id: write 41, #41 or q_41
+edit 16 at never  ->  'never' is not a valid time: write it like 22:00, +2h or 2026-11-21T22:00
 edit 16 priority -1  ->  a priority is a number from 0 to 9
 edit 16 priority 12  ->  a priority is a number from 0 to 9
 edit 16 after x  ->  after: 'x' is not a task id
@@ -266,8 +266,8 @@ stop-all 3  ->  unrecognized arguments: 3: write it like: stop-all
 stop-all --hard  ->  unrecognized arguments: --hard: write it like: stop-all
 clear 7d  ->  unrecognized arguments: 7d: write it like: clear
 clear --older-than  ->  --older-than: expected one argument: write it like: clear
-clear --older-than soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
-clear --older-than --now  ->  '--now' is no length of time: write it like 90s, 10m, 1h30m or 2d
+clear --older-than soon  ->  'soon' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
+clear --older-than --now  ->  '--now' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
 start  ->  the following arguments are required: issue_ref, message: write it like: start
 start local/a#1  ->  the following arguments are required: message: write it like: start
 continue  ->  the following arguments are required: issue_ref, message: write it like: continue
@@ -303,7 +303,7 @@ plan --limit  ->  --limit: expected one argument: write it like: plan
 plan -3  ->  write it like: plan
 sort a b  ->  unrecognized arguments: b: write it like: sort
 jump  ->  the following arguments are required: id: write it like: jump
-jump x  ->  'x' is no task id: write 41, #41 or q_41
+jump x  ->  'x' is not a task id: write 41, #41 or q_41
 jump 1 2  ->  unrecognized arguments: 2: write it like: jump
 theme  ->  the following arguments are required: name: write it like: theme
 theme a b  ->  unrecognized arguments: b: write it like: theme
@@ -311,15 +311,15 @@ undo 1  ->  unrecognized arguments: 1: write it like: undo
 quit now  ->  unrecognized arguments: now: write it like: quit
 help kill  ->  unrecognized arguments: kill: write it like: help
 engine 1  ->  unrecognized arguments: 1: write it like: engine
-queue --help  ->  there is no command '--help'
-queue nonsense  ->  there is no command 'nonsense'
+queue --help  ->  unknown command '--help'
+queue nonsense  ->  unknown command 'nonsense'
 notify  ->  write it like: notify
 notify test 3  ->  unrecognized arguments: 3: write it like: notify
 notify mute --for  ->  --for: expected one argument: write it like: notify
-notify mute --for soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
+notify mute --for soon  ->  'soon' is not a valid duration: write it like 90s, 10m, 1h30m or 2d
 notify unmute 3 --for 2h  ->  unrecognized arguments: --for: write it like: notify
 notify clear  ->  write it like: notify
-notify mute x  ->  'x' is no task id: write 41, #41 or q_41
+notify mute x  ->  'x' is not a task id: write 41, #41 or q_41
 notify fly  ->  write it like: notify
 notify --all  ->  write it like: notify
 """

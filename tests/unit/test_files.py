@@ -290,7 +290,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused_by_its_path(tmp_path: Path, 
     obstacle.parent.mkdir(parents=True, exist_ok=True)
     os.chmod(obstacle.parent, 0o700)
     obstacle.write_bytes(b"mine")
-    with pytest.raises(StateDirError, match=f"{obstacle} is no folder"):
+    with pytest.raises(StateDirError, match=f"{obstacle} is not a folder"):
         files.create_folders(StatePaths(str(tmp_path / "state")).folders())
     assert obstacle.read_bytes() == b"mine"
 

@@ -307,4 +307,4 @@ def test_a_broken_file_of_tokens_is_told_in_one_line(paths: StatePaths, capsys: 
     assert hosts.may_be_usable(paths, load_settings(paths, {})[0], "forge.test")
     assert main(["text", paths.root, "forge.test/o/r#7"]) == 0
     [said] = capsys.readouterr().out.splitlines()
-    assert f"{paths.env}/forges.env is no regular file" in json.loads(said)["error"]
+    assert f"{paths.env}/forges.env is not a regular file" in json.loads(said)["error"]

@@ -33,7 +33,7 @@ class Books:
         self.store = TaskStore(
             paths, lambda: self.now, lambda code, text: self.alerts.append((code, text)), self.told.append, lambda: self.now
         )  # fmt: skip
-        self.store.set_timing(Timing(3, 5.0, 60.0, 3600.0))
+        self.store.expiry.set_timing(Timing(3, 5.0, 60.0, 3600.0))
 
     def write(self, number: int, **fields: Any) -> str:
         """Write a task's file as a stranger would, and return the id."""
@@ -66,7 +66,7 @@ class Books:
     def end(self, task_id: str, state: Any = "completed") -> None:
         """Let a task end."""
         task = self.store.get(task_id)
-        self.store.release_issue(task.issue_ref)
+        self.store.ready.release_issue(task.issue_ref)
         self.store.change(task, state)
 
 
@@ -309,19 +309,19 @@ def test_what_waits_too_long_is_found_expired_once(books: Books) -> None:
     own = books.write(2, expires_at=iso(START + 10))
     held = books.write(3, held=True)
     books.store.rescan()
-    assert books.store.list_expired() == []
+    assert books.store.expiry.list_expired() == []
     books.now = START + 10
-    assert [entry.id for entry in books.store.list_expired()] == [own]
+    assert [entry.id for entry in books.store.expiry.list_expired()] == [own]
     books.end(own, "expired")
-    assert books.store.list_expired() == []
-    books.store.set_timing(Timing(3, 5.0, 60.0, 20.0))
+    assert books.store.expiry.list_expired() == []
+    books.store.expiry.set_timing(Timing(3, 5.0, 60.0, 20.0))
     books.now = START + 20
-    assert [entry.id for entry in books.store.list_expired()] == [old]
+    assert [entry.id for entry in books.store.expiry.list_expired()] == [old]
     books.end(old, "expired")
     assert [entry.id for entry in books.store.list_pending()] == [held]
-    books.store.set_timing(Timing(3, 5.0, 60.0, None))
+    books.store.expiry.set_timing(Timing(3, 5.0, 60.0, None))
     books.now += 1e9
-    assert books.store.list_expired() == []
+    assert books.store.expiry.list_expired() == []
 
 
 def test_ten_thousand_tasks_are_read_in_seconds_and_claimed_in_no_time(books: Books) -> None:
@@ -360,7 +360,7 @@ def test_thousands_of_parked_tasks_cost_nothing_at_each_turn(books: Books) -> No
     for _ in range(1000):
         assert books.next(busy_refs=busy) == fine
     assert time.process_time() - began < 1
-    books.store.release_issue("local/busy#1")
+    books.store.ready.release_issue("local/busy#1")
     assert books.next() == "q_3"
     books.now += 100
     assert books.next() == "q_1"

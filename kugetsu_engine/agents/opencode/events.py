@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...domain.text.safe_text import safe_line
+from .. import tool_calls
 from ..stream_events import Event, Reader, UsedTokens
 
 SERVER_ERRORS = {"ServerLost": "server_lost", "NoProgram": "no_program"}
@@ -177,12 +178,10 @@ class OpencodeReader(Reader):
         target = inputs.get(_TARGETS.get(name, ""))
         if not isinstance(target, str):
             target = str(state.get("title") or "")
-        if self.directory and target.startswith(f"{self.directory}/"):
-            target = target[len(self.directory) + 1 :]
         code = (state.get("metadata") or {}).get("exit")
         failed = state.get("status") == "error" or (isinstance(code, int) and code != 0)
         result = state.get("error") if state.get("status") == "error" else state.get("output")
-        return Event("tool", f"{name} {target}".strip(), str(result or ""), failed, at)
+        return Event("tool", f"{name} {tool_calls.shorten_path(target, self.directory)}".strip(), str(result or ""), failed, at)
 
     def _step(self, part: dict[str, Any], at: float | None) -> Event:
         self.steps += 1

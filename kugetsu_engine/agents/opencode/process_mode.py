@@ -5,12 +5,9 @@ actual directory. It leaks 5.6 MB per run unless FFF is off. Its exit code alone
 `events`. A supervisor loads this module, so standard library only.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .events import OpencodeReader
-
-if TYPE_CHECKING:
-    from ...config.loader import AgentSettings
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 MAX_STEPS = 500
@@ -32,11 +29,6 @@ def build_command(program: str, model: str | None, args: list[str], title: str) 
     """
     log = [] if any(arg.startswith("--log-level") for arg in args) else ["--print-logs", "--log-level=INFO"]
     return [program, "run", "--format=json", *log, f"--title={title}", *(["-m", model] if model else []), *args]
-
-
-def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
-    """Return the command line of its own interface, for a person."""
-    return [settings.program or "opencode", *(["-s", session_id] if session_id else [])]
 
 
 reader = OpencodeReader

@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any
 
 from ...paths import JSON
 from ...process import marks
@@ -116,7 +115,8 @@ class ServerClients:
                     lambda: self._closed or self.fault or (self._api is not None and directory not in self._connected)
                 )
                 if self._closed or self._api is None:
-                    protocol.send_line(connection, {"again": True} if self._closed else self._describe_fault())
+                    fault = {"fault": self.fault, "no_program": self.no_program}
+                    protocol.send_line(connection, {"again": True} if self._closed else fault)
                     return
                 api = self._api
                 self._connected[directory] = connection
@@ -176,19 +176,13 @@ class ServerClients:
             if now > (stop_by or give_up_at):
                 self.stuck = directory
                 return
-            self._pause()
-
-    def _describe_fault(self) -> dict[str, Any]:
-        return {"fault": self.fault, "no_program": self.no_program}
+            with self._state:
+                self._state.wait(0.05)
 
     def _end_tools(self, mark: str) -> None:
         task_id, _, token = mark.partition(":")
         if token:
             marks.kill_attempt(self._state_dir, task_id, token)
-
-    def _pause(self) -> None:
-        with self._state:
-            self._state.wait(0.05)
 
     def _variables_file(self, directory: str) -> str:
         return f"{self.folder}/{hashlib.sha256(directory.encode('utf-8', 'surrogateescape')).hexdigest()}{JSON}"

@@ -245,12 +245,10 @@ class ServerKeeper:
         now = time.monotonic()
         if self.clients.retire_requested and self.active_lock is not None:
             self._retire("the settings changed")
+        idle_limit_s = 0.0 if self.active_lock is None else float(self.spec["idle_s"])
         if self.clients.count():
             self.idle_since = now
-        elif (
-            now - self.idle_since > (0.0 if self.active_lock is None else float(self.spec["idle_s"]))
-            and self.clients.stop_admitting()
-        ):
+        elif now - self.idle_since > idle_limit_s and self.clients.stop_admitting():
             self.must_end = True
         if now >= self.next_status_at:
             self._write_status()

@@ -1,4 +1,4 @@
-"""The notification of an ended attempt."""
+"""The text of the notification about an ended attempt."""
 
 from ..task import Attempt, Level, Task
 from .scheduling import NextState

@@ -1,7 +1,6 @@
-"""Command lines with named placeholders, as an operator writes them: a list of words, each of which stays one word.
+"""Command lines with named placeholders: a list of words, each of which stays one word.
 
-`{dir}` is replaced, `{{dir}}` gives `{dir}`, and every brace that is not around a single lower-case word stands for itself, so
-JSON and shell programs need no care.
+`{dir}` is replaced and `{{dir}}` gives `{dir}`. Other braces stay as they are, so that JSON and shell code need no escapes.
 """
 
 import re
@@ -14,36 +13,36 @@ PLACEHOLDERS: dict[str, str] = {
     "issue": "the issue's reference in its long form",
     "branch": "the branch of the issue",
     "model": "`model` of the agent's table",
-    "session": "the session to resume or to fork; in `command`, the one that was chosen for the attempt",
-    "new_session": "the id that was chosen for the attempt's own session",
+    "session": "the session to resume or fork; in `command`, the id chosen for the attempt",
+    "new_session": "the id chosen for the attempt's own session",
     "prompt": 'the whole prompt, with `prompt = "argv"`',
     "prompt_file": "a file with the prompt",
 }
-"""What a command line may name, and what stands there then."""
+"""The placeholders and their meaning."""
 PROMPT = "\0prompt\0"
-"""Stands for the prompt in the command line of a job until the agent starts, as the issue's text may still be added to it."""
+"""Marks the prompt's place in a job's command line; filled in at the start, as the issue's text may still be added."""
 PromptBy = Literal["stdin", "file", "argv"]
 _HOLE = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
 
 
 def list_placeholders(words: Sequence[str]) -> set[str]:
-    """The placeholders of a command line, known or not."""
-    return {found[2] for word in words for found in _HOLE.finditer(word) if found[2]}
+    """List the placeholders in a command line, known or not."""
+    return {match[2] for word in words for match in _HOLE.finditer(word) if match[2]}
 
 
 def fill_template(words: Sequence[str], values: Mapping[str, str]) -> list[str]:
-    """The command line with the values in place; what stands in a value is never looked at again."""
-    return [_HOLE.sub(lambda found: f"{{{found[1]}}}" if found[1] else values[found[2]], word) for word in words]
+    """Replace the placeholders in a command line; placeholders inside values are not replaced."""
+    return [_HOLE.sub(lambda match: f"{{{match[1]}}}" if match[1] else values[match[2]], word) for word in words]
 
 
 def find_fault(words: Sequence[str], *, prompt: PromptBy, model: bool, chosen_id: bool, new: bool) -> str | None:
-    """What is wrong with a command line, in a sentence; None when nothing is.
+    """Find what is wrong with a command line, in a sentence; None when it is valid.
 
     Args:
-        prompt: how the prompt is to arrive.
+        prompt: how the agent gets the prompt.
         model: whether the agent has a model.
-        chosen_id: whether ids of sessions are chosen for it.
-        new: whether it begins a session, so that there is none to name yet.
+        chosen_id: whether kugetsu chooses the ids of its sessions.
+        new: whether it starts a new session, whose id may not be known yet.
     """
     if not words or not words[0].strip():
         return "names no program"
@@ -51,7 +50,7 @@ def find_fault(words: Sequence[str], *, prompt: PromptBy, model: bool, chosen_id
     unknown = sorted(holes - PLACEHOLDERS.keys())
     if unknown:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        return f"there is no placeholder {{{unknown[0]}}}: use {known}, or {{{{{unknown[0]}}}}} for these very characters"
+        return f"unknown placeholder {{{unknown[0]}}}: use {known}, or {{{{{unknown[0]}}}}} for these very characters"
     if "model" in holes and not model:
         return "names {model}, but there is no model"
     if "prompt" in holes and prompt != "argv":

@@ -1,4 +1,4 @@
-"""One character for each state and level, for the command line and the console alike; each is one cell wide everywhere."""
+"""One character per state and level, for command line and console; each is one cell wide in every terminal."""
 
 UTF8 = {
     "pending": "○", "held": "‖", "retry": "↻", "notified": "◌", "running": "▶", "stopping": "◼", "completed": "✓",
@@ -11,4 +11,4 @@ ASCII = {
     "error": "x", "cancelled": "-", "expired": "e", "attention": "!", "info": "-", "good": "+", "warning": "^", "unknown": "?",
     "live": ">", "waiting": "o", "dirty": "*", "unpushed": "/", "merged": "+", "pushed": "+", "empty": "-",
 }  # fmt: skip
-"""The same for a terminal that shows nothing else."""
+"""The same for terminals without UTF-8."""

@@ -1,8 +1,8 @@
-"""Where things stand in the JSON events of an agent, as an operator writes it in `[agents.NAME.stream]`. Standard library only.
+"""Paths to values in an agent's JSON events, as written in `[agents.NAME.stream]`. Standard library only.
 
 A *place* is a path (`"part.text"` or `["part", "text"]`), a table `{at = path, when = condition}`, or a list of such tables. In
-a path a number is an index of a list, `*` each element. A *condition* is a table of paths and the value, or list of values,
-that must stand there; `"*"` means anything but null and false. Read once, checked, and kept as plain lists that fit into JSON.
+a path, a number is a list index and `*` is each element. A *condition* is a table of paths, each with the required value or
+list of allowed values; `"*"` means anything but null and false. Both are checked once and kept as plain lists for JSON.
 """
 
 from collections.abc import Iterator
@@ -10,53 +10,53 @@ from typing import Any
 
 Keys = list[str]
 Condition = list[tuple[Keys, list[Any]]]
-"""All of them must hold: a path, and the values one of which stands there."""
+"""Paths with their allowed values; all of them must match."""
 
 PLACES = ("session", "text", "thinking", "tool", "input", "result", "error", "tokens", "cost")
 CONDITIONS = ("step", "failed_when", "finished_when")
 CHOSEN = "uuid"
-"""`session = "uuid"`: the id is chosen for the program, which is told it by `{session}` in its command."""
+"""`session = "uuid"`: kugetsu chooses the id and passes it as `{session}` in the command."""
 _SCALARS = (str, int, float, bool)
 
 
 def compile_stream(stream: dict[str, Any]) -> dict[str, Any]:
-    """The checked form of a stream's table, for a reader.
+    """Check a stream's table and return the form that readers use.
 
     Raises:
-        ValueError: it says something that makes no sense.
+        ValueError: it is not valid.
     """
-    found: dict[str, Any] = {}
+    compiled: dict[str, Any] = {}
     for name, value in stream.items():
         try:
             if name == "session" and value == CHOSEN:
                 continue
             if name in PLACES:
-                found[name] = [_place(one) for one in _several(value)]
+                compiled[name] = [_place(one) for one in _several(value)]
             elif name in CONDITIONS:
-                found[name] = [_condition(one) for one in (value if isinstance(value, list) else [value])]
+                compiled[name] = [_condition(one) for one in (value if isinstance(value, list) else [value])]
             elif name == "deltas":
                 if not isinstance(value, bool):
-                    raise ValueError("is true or false")
-                found[name] = value
+                    raise ValueError("must be true or false")
+                compiled[name] = value
             else:
-                raise ValueError(f"is nothing a stream has: use {', '.join((*PLACES, *CONDITIONS, 'deltas'))}")
+                raise ValueError(f"is not a key of a stream: use {', '.join((*PLACES, *CONDITIONS, 'deltas'))}")
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
-    return found
+    return compiled
 
 
 def chooses_id(stream: dict[str, Any] | None) -> bool:
-    """Whether ids of sessions are chosen for the program."""
+    """Whether kugetsu chooses the ids of the program's sessions."""
     return stream is not None and stream.get("session") == CHOSEN
 
 
 def has_session_id(stream: dict[str, Any] | None) -> bool:
-    """Whether the id of a session is known in the end, from whichever side."""
+    """Whether the id of the session gets known, whoever chooses it."""
     return stream is not None and "session" in stream
 
 
 def find_values(event: Any, keys: Keys) -> Iterator[Any]:
-    """What stands at a path of an event; nothing where there is no such place."""
+    """Find the values at a path of an event; none if the path does not exist."""
     if not keys:
         yield event
     elif isinstance(event, dict):
@@ -102,22 +102,22 @@ def _place(value: Any) -> dict[str, Any]:
 def _keys(value: Any) -> Keys:
     keys = value.split(".") if isinstance(value, str) else value
     if not isinstance(keys, list) or not keys or not all(isinstance(key, (str, int)) and str(key) for key in keys):
-        raise ValueError(f'is no path: {value!r}; write it like "part.text" or ["part", "text"]')
+        raise ValueError(f'is not a valid path: {value!r}; write it like "part.text" or ["part", "text"]')
     return [str(key) for key in keys]
 
 
 def _condition(value: Any, above: tuple[str, ...] = ()) -> Condition:
-    """A table, whose inner tables are longer paths, as TOML makes them of `part.reason = "stop"`."""
+    """Read a condition; inner tables are longer paths, as TOML makes them of `part.reason = "stop"`."""
     if not isinstance(value, dict):
-        raise ValueError(f'is no condition: {value!r}; write it like {{ type = "error" }}')
-    found: Condition = []
+        raise ValueError(f'is not a valid condition: {value!r}; write it like {{ type = "error" }}')
+    condition: Condition = []
     for name, wanted in value.items():
         keys = (*above, *name.split("."))
         if isinstance(wanted, dict):
-            found += _condition(wanted, keys)
+            condition += _condition(wanted, keys)
             continue
         values = wanted if isinstance(wanted, list) else [wanted]
         if not values or not all(isinstance(one, _SCALARS) for one in values):
-            raise ValueError(f"compares {'.'.join(keys)} with {wanted!r}, which is no text, number or truth value")
-        found.append((list(keys), values))
-    return found
+            raise ValueError(f"compares {'.'.join(keys)} with {wanted!r}, which is not a text, number, true or false")
+        condition.append((list(keys), values))
+    return condition

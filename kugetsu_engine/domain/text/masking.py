@@ -1,8 +1,7 @@
-"""Which values are secrets, and masking them in text that is shown. Standard library only, as supervisors use it.
+"""Finds secrets and masks them in texts. Standard library only, as supervisors use it.
 
-A mask works on one piece of text at a time, and a piece may begin or end in the middle of a secret: a line that is still
-being written, one that was cut at its longest length, a reason of so many characters. So a beginning and an end of a secret
-at the edge of a text are masked too.
+A text may begin or end in the middle of a secret, for example a line that is still being written or has been cut. So the
+beginning or the end of a secret at the edge of a text is masked too.
 """
 
 import json
@@ -11,11 +10,11 @@ from collections.abc import Iterable, Mapping
 
 MASK = "***"
 LEAST_NAMED = 8
-"""Characters of the shortest value that is a secret because of its name; shorter ones would black out ordinary words."""
+"""Minimum length of a value that is a secret because of its name; shorter ones would mask ordinary words."""
 LEAST_MIXED = 12
-"""Characters of the shortest value that is taken for a secret by its looks."""
+"""Minimum length of a value that is a secret because of its characters."""
 EDGE = 4
-"""Characters of a secret that must stand at an edge to be taken for a part of it."""
+"""Minimum length of a part of a secret at an edge."""
 
 _SECRET_NAME = re.compile(
     r"KEY|TOKEN|SECRET|PASS(WD|WORD|PHRASE)?(_|$)|PASSW|CREDENTIAL|AUTH(_|$)|AUTHORIZATION|PRIVATE|(^|_)PAT(_|$)|(^|_)PWD$"
@@ -29,22 +28,22 @@ _IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^/\s@]+)@|://([^/\s:@]+)@")
 
 
 def find_secrets(values: Mapping[str, str]) -> set[str]:
-    """Return what is secret among variables.
+    """Find the secrets among variables.
 
-    A value is, if its name says so (`…KEY…`, `…TOKEN…`, `…SECRET…`, `…PASSWORD…` and the like) and it has at least
-    `LEAST_NAMED` characters; or if it looks so: at least `LEAST_MIXED` characters, letters and digits, without a blank, no
-    path and no address, unless its name says that it is something else (`…_URL`, `…_MODEL` …). Of an address, the password is.
-    Of a value of several lines, each long line is.
+    A value is a secret by its name (`…KEY…`, `…TOKEN…`, `…SECRET…`, `…PASSWORD…` and the like) if it has at least
+    `LEAST_NAMED` characters. It is one by its characters if it has at least `LEAST_MIXED`, letters and digits, no blank, and
+    is not a path or address, unless the name says otherwise (`…_URL`, `…_MODEL` …). In an address, the password is a secret.
+    In a value of several lines, each long line is one.
     """
-    found: set[str] = set()
+    secrets: set[str] = set()
     for name, value in values.items():
         named = _SECRET_NAME.search(name) is not None and not _PLAIN_NAME.search(name)
         for line in value.splitlines():
             line = line.strip()
-            found |= {one for pair in _IN_ADDRESS.findall(line) for one in pair if len(one) >= LEAST_NAMED}
+            secrets |= {part for pair in _IN_ADDRESS.findall(line) for part in pair if len(part) >= LEAST_NAMED}
             if len(line) >= LEAST_NAMED if named else not _PLAIN_NAME.search(name) and _looks_secret(line):
-                found.add(line)
-    return found
+                secrets.add(line)
+    return secrets
 
 
 def _looks_secret(value: str) -> bool:
@@ -56,7 +55,7 @@ def _looks_secret(value: str) -> bool:
 
 
 class Mask:
-    """Replaces secrets in text; without any it does nothing."""
+    """Replaces secrets in texts."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if secret for form in (secret, json.dumps(secret)[1:-1], _quoted(secret))}
@@ -67,11 +66,11 @@ class Mask:
         return bool(self._secrets)
 
     def whole(self, text: str) -> str:
-        """The text with `***` for each secret in it, and for no part of one."""
+        """Mask each whole secret in a text with `***`, but no parts of secrets."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
     def __call__(self, text: str) -> str:
-        """The text with `***` for each secret in it, and for a part of one at its beginning or end."""
+        """Mask each secret in a text with `***`, and parts of secrets at its beginning and end."""
         if self._pattern is None:
             return text
         text = self.whole(text)
@@ -100,7 +99,7 @@ def _without_edges(text: str, secret: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As it stands in an address."""
+    """Percent-encode a text as in an address."""
     return "".join(
         character if character.isascii() and (character.isalnum() or character in "-._~") else _percent(character)
         for character in text

@@ -1,24 +1,24 @@
-"""Times, sizes, counts and shares as people read them; the command line and the console write them here.
+"""Times, sizes, counts and percentages for people, for command line and console alike.
 
-What was measured is cut, never rounded up: a clock shows no second that has not passed, and free space is never overstated.
-Supervisors load this module, so it uses the standard library only.
+Measured values are rounded down: a clock shows only seconds that have passed, and free space is never overstated.
+Standard library only, as supervisors load it.
 """
 
 from .times import epoch
 
 
 def format_count(number: int, thing: str, things: str = "") -> str:
-    """Write `1 line`, `3 lines`; `things`: the plural where it is not made with an s."""
+    """Write `1 line`, `3 lines`; `things`: an irregular plural."""
     return f"{number} {choose_form(number, thing, things or f'{thing}s')}"
 
 
 def choose_form(number: int, one: str, more: str) -> str:
-    """Return the form of a word that goes with a number: `needs` with 1, `need` with any other."""
+    """Choose the form of a word for a number: `one` for 1, `more` for any other."""
     return one if number == 1 else more
 
 
 def format_percent(part: float, whole: float) -> str:
-    """Write a share as `67%`, rounded; only all is 100%, and only nothing is 0%."""
+    """Write a share as `67%`, rounded; only the whole is 100%, and only nothing is 0%."""
     if whole <= 0:
         return ""
     share = part / whole * 100
@@ -27,14 +27,14 @@ def format_percent(part: float, whole: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """Write a running length of time: `0:41`, `1:02:03`."""
+    """Write an elapsed time: `0:41`, `1:02:03`."""
     minutes, second = divmod(max(int(seconds), 0), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
 
 
 def format_span(seconds: float, coarse: bool = False) -> str:
-    """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`; when coarse, in the largest alone."""
+    """Write a duration in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`; if coarse, only in the largest."""
     whole = max(int(seconds), 0)
     if whole < 3600:
         return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
@@ -46,7 +46,7 @@ def format_span(seconds: float, coarse: bool = False) -> str:
 
 
 def format_limit(seconds: float) -> str:
-    """Write a time limit as short as it is set: `8s`, `5m`, `1h`, `1h30m`; it is no measurement, so it is rounded."""
+    """Write a time limit as in the settings: `8s`, `5m`, `1h`, `1h30m`; it is not measured, so it is rounded."""
     minutes, second = divmod(max(int(seconds + 0.5), 0), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (second if not hours else 0, "s"))
@@ -54,11 +54,11 @@ def format_limit(seconds: float) -> str:
 
 
 def format_moment(stamp: "str | float | None", now: "float | None" = None, seconds: bool = False) -> str:
-    """Write a point in time as local `14:02`, with the day where it is another one; empty for None.
+    """Write a point in time as local `14:02`, with the day if it is not today; empty for None.
 
     Args:
         stamp: ISO 8601 as stored, or seconds since 1970.
-        now: seconds since 1970, to tell which day is today.
+        now: seconds since 1970; None: leave out the day.
         seconds: write `14:02:11`.
     """
     from datetime import datetime
@@ -76,20 +76,20 @@ def format_moment(stamp: "str | float | None", now: "float | None" = None, secon
 
 
 def format_upcoming(epoch_s: float, now: float) -> str:
-    """Write a point in time that something waits for: with seconds when it is less than ten minutes away."""
+    """Write a point in time in the future: with seconds if it is less than ten minutes away."""
     return format_moment(epoch_s, now, seconds=epoch_s - now < 600)
 
 
 def format_day(stamp: "str | float | None", now: float) -> str:
-    """Write a point in time in a word: `14:02` if it is today, else `21 Nov`; empty for None."""
+    """Write a point in time as `14:02` if it is today, else as `21 Nov`; empty for None."""
     day, _, there = format_moment(stamp, now).rpartition(" ")
     return day or there
 
 
 def format_size(count: "int | None") -> str:
-    """Write bytes as `free -h` and `du -h` do, `312M` or `1.4G` in powers of 1024: as memory is sold and `256MiB` is set.
+    """Write bytes in powers of 1024, as `free -h` and `du -h` do: `312M`, `1.4G`; empty for None.
 
-    At most four characters for what a machine has, so it fits a column; empty for None.
+    At most four characters for usual sizes, so that it fits into a column.
     """
     if count is None:
         return ""
@@ -99,7 +99,7 @@ def format_size(count: "int | None") -> str:
 
 
 def format_number(count: int) -> str:
-    """Write a large number short, by thousands: `512`, `1.2k`, `41k`, `3.4M`."""
+    """Write a large number in thousands: `512`, `1.2k`, `41k`, `3.4M`."""
     value = float(count)
     for unit in ("", "k", "M"):
         if value < 999.5:

@@ -1,6 +1,6 @@
-"""When a limit is over, read from the words of whoever set it.
+"""Reads from a provider's message when its limit resets.
 
-Each shape has been seen in the output of an agent program: `retry-after: 30`, `try again in 5 days 22 hours`,
+Each format has been seen in the output of an agent program: `retry-after: 30`, `try again in 5 days 22 hours`,
 `resets 11pm (Europe/Warsaw)`, `"resets_at":1777936568`, `limit reached|1749924000`.
 """
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from .times import list_instants, to_wall_clock
 
 LONGEST_S = 8 * 86400.0
-"""A reset that is further away is not believed."""
+"""A reset further away than this is ignored."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = r"(\d{1,7}(?:\.\d{1,6})?) ?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)(?![a-z])"
@@ -35,9 +35,9 @@ _SAYS = re.compile(r"reset|retry|try again|limit reached\|")
 
 
 def parse_reset_time(text: str, now: float) -> float | None:
-    """Seconds since 1970 at which the limit is over; None when the text does not say so in a way that is understood.
+    """Read when the limit resets, in seconds since 1970; None if the text does not say so in a known format.
 
-    A time of day without a zone is read as this machine's.
+    A time of day without a zone is local time.
     """
     line = text[:4000].lower().replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
     if not _SAYS.search(line):
@@ -91,7 +91,7 @@ def _time_of_day(line: str, now: float) -> float | None:
         return None
     month, day, year, hour_text, minute_text, half, zone = match.groups()
     if minute_text is None and half is None:
-        return None  # a bare number is no time of day
+        return None  # a bare number is not a time of day
     hour = int(hour_text) % 12 + 12 * (half == "pm") if half else int(hour_text)
     place = _zone(zone)
     here = (to_wall_clock(now) if place is None else datetime.fromtimestamp(now, place)).replace(second=0, microsecond=0)
@@ -109,12 +109,12 @@ def _time_of_day(line: str, now: float) -> float | None:
 
 
 def _of(there: datetime) -> float:
-    """The last time at which a clock shows this: a provider is not asked too early."""
+    """The last moment with this local time, so that the provider is not asked too early."""
     return there.timestamp() if there.tzinfo is not None else list_instants(there)[-1]
 
 
 def _zone(name: str | None) -> tzinfo | None:
-    """The time zone of a name in lower case; None for this machine's."""
+    """The time zone with this name, in lower case; None for local time."""
     if name is None:
         return None
     if name in ("utc", "gmt"):

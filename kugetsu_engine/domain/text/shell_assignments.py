@@ -1,9 +1,9 @@
-"""Shell assignments, read as a shell reads them and never run: env files, and the settings of the bash kugetsu (v0.2).
+"""Parses shell assignments without running them: env files, and the settings of the bash kugetsu (v0.2).
 
-Known are comments, `export` and `declare`, single and double quotes, `$'…'`, escapes, values that go on in the next line,
-`${NAME:-default}`, tables (`NAME=([key]=value)`), and `: ${NAME:=value}`. A command substitution or a `$NAME` is plain text.
-It is kinder than a shell where that loses nothing: spaces around `=`, words without quotes (`A=two words`), `\\n` in double
-quotes as a new line, and JSON that nobody has quoted.
+Supported are comments, `export` and `declare`, single and double quotes, `$'…'`, escapes, values of several lines,
+`${NAME:-default}`, tables (`NAME=([key]=value)`), and `: ${NAME:=value}`. Command substitutions and `$NAME` are plain text.
+It also accepts what a shell would not: spaces around `=`, words without quotes (`A=two words`), `\\n` in double quotes as a
+line feed, and unquoted JSON.
 """
 
 import json
@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 
 MOST_FAULTS = 100
-"""A text with more wrong lines is something else, and the rest of it is not read."""
+"""After so many wrong lines the rest of the text is not read."""
 DEEPEST = 20
-"""How many `${…}` may stand in one another."""
+"""Maximum nesting of `${…}`."""
 LONGEST_QUOTED = 32 << 10
-"""Characters between two quotes; a longer text is one whose first quote was never closed."""
+"""Maximum length of a quoted text in characters; a longer one has no closing quote."""
 _TARGET = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\]\n]*)\])?[ \t]*(\+?)=")
 _PREFIX = re.compile(r"(?:export|declare|typeset|readonly|local)(?:[ \t]+-[A-Za-z]+)*[ \t]+")
 _UNLESS_SET = re.compile(r'"?(?=\$\{[A-Za-z_][A-Za-z0-9_]*:?=)')
@@ -31,12 +31,12 @@ _CODE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U
 
 
 class Assignments:
-    """What a text assigns, and a sentence for each line that assigns nothing."""
+    """The assignments in a text, and a sentence for each line that is not valid."""
 
     def __init__(self, text: str, known: Mapping[str, str]) -> None:
         self.values: dict[str, str] = {}
         self.lines: dict[str, int] = {}
-        """The line on which each of the names stands, counted from 1."""
+        """The line of each name, from 1."""
         self.tables: dict[str, dict[str, str]] = {}
         self.faults: list[str] = []
         self._text = text.removeprefix("\ufeff").replace("\r\n", "\n")
@@ -49,7 +49,7 @@ class Assignments:
             self._statement()
 
     def _statement(self) -> None:
-        """Read one line, or more where its value goes on; a line that is wrong is told and the next one is read."""
+        """Read one assignment; a line that is not valid becomes a fault, and reading continues with the next line."""
         if self._peek() in " \t\n\r;":
             self._at += 1
             return
@@ -80,8 +80,8 @@ class Assignments:
             if target is None:
                 words = self._text[self._at : self._end_of_line()].partition("#")[0].split()
                 if prefix and words and all(word in self.values or word in self.tables for word in words):
-                    return  # `export NAME` of what stands above
-                raise _Wrong("is no KEY=VALUE")
+                    return  # `export NAME` of an earlier assignment
+                raise _Wrong("is not KEY=VALUE")
             self._at = target.end()
             self._take(target[1], target[2], bool(target[3]), line)
             if not (self._declared and self._starts_assignment()):
@@ -98,7 +98,7 @@ class Assignments:
             self.lines[name] = line
 
     def _value(self, ends: str = "\n") -> str:
-        """Read a word; without quotes it may hold spaces, unless it stands in a table."""
+        """Read a value; without quotes it may contain spaces, except in a table."""
         rest = self._text[self._at : self._end_of_line()].strip()
         if rest[:1] in ("{", "[") and ends == "\n" and _is_json(rest):
             self._at = self._end_of_line()
@@ -111,7 +111,7 @@ class Assignments:
                 blank = self._skip(" \t")
                 if self._peek() in ("", "\n", "#") or ends != "\n" or (self._declared and self._starts_assignment()):
                     break
-                if quoted and self._starts_assignment():  # as a shell takes it; words without quotes may be one value
+                if quoted and self._starts_assignment():  # as in a shell; words without quotes may be one value
                     self._declared = True
                     break
                 if quoted:
@@ -130,7 +130,7 @@ class Assignments:
         return "".join(parts)
 
     def _plain(self) -> str:
-        """One character without quotes, or what stands for it."""
+        """Read unquoted characters, an escape or a default."""
         if ordinary := _ORDINARY.match(self._text, self._at):
             self._at = ordinary.end()
             return ordinary[0]
@@ -168,14 +168,14 @@ class Assignments:
         return value if opening != "$'" else value.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
     def _default(self, line: int | None = None, in_double: bool = False) -> str:
-        """Read `${NAME:-default}`: what NAME is, as far as that is known, else the default."""
+        """Read `${NAME:-default}`: the value of NAME if known, else the default."""
         opening = _OPENING.match(self._text, self._at)
         assert opening is not None
         self._at = opening.end()
         parts: list[str] = []
         start, self._depth = self._at, self._depth + 1
         if self._depth > DEEPEST:
-            raise _Wrong("has too many ${ in one another")
+            raise _Wrong("has too many nested ${")
         while (char := self._peek()) != "}":
             if not char or (char == "\n" and not in_double) or self._at - start > LONGEST_QUOTED:
                 raise _Wrong("has a ${ that is not closed")
@@ -189,7 +189,7 @@ class Assignments:
         return value
 
     def _table(self) -> dict[str, str]:
-        """Read `([key]=value …)`; elements without a key are passed over."""
+        """Read `([key]=value …)`; elements without a key are ignored."""
         start, found = self._at, dict[str, str]()
         self._at += 1
         while self._skip(" \t\n") or self._peek() != ")":
@@ -250,6 +250,6 @@ def parse_assignments(text: str, known: Mapping[str, str] | None = None) -> Assi
     """Read assignments.
 
     Args:
-        known: variables that `${NAME:-default}` may name beside those of the text.
+        known: further variables for `${NAME:-default}`.
     """
     return Assignments(text, known or {})

@@ -1,7 +1,7 @@
-"""One line of output as a terminal would show it: what was written over is gone, tabs lead to stops, colours are names.
+"""Renders one line of output as a terminal would: overwritten text is gone, tabs are expanded, colours have names.
 
-A line is its own world here: it begins without a colour, is as wide as it needs to be, and what moves the cursor to other lines
-is left out. Pure, and its work grows with the length of the text alone.
+Each line is rendered on its own: it starts without colour, may be of any width, and cursor movements to other lines are
+ignored. The work is proportional to the length of the text.
 """
 
 import re
@@ -13,11 +13,11 @@ from .safe_text import BREAKS, SEQUENCE, drawable, safe_line
 
 TAB = 8
 MOST_CELLS = 4096
-"""Of a line that are kept; what is written further right is not shown."""
+"""Cells of a line that are rendered; text further right is dropped."""
 NAMES = ("grey", "red", "green", "yellow", "blue", "magenta", "cyan", "")
-"""The eight colours of terminals by number, as names; white is the colour of text. Also there is `bold`."""
+"""The names of the eight terminal colours by number; white is the text colour. `bold` is a name too."""
 ENDS_EARLIER = re.compile(rb"\r|\x1b\[[01]?G|\x1b\[2K")
-"""What makes a program's earlier words in a line matter no more, as a rule."""
+"""Sequences after which the text before in the line is usually overwritten."""
 
 _TOKEN = re.compile(rf"(?P<sequence>{SEQUENCE})|[\r\x08\t]|[^\x1b\x90\x98\x9b\x9d-\x9f\r\x08\t]+")
 _CSI = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)([@-~])")
@@ -29,12 +29,12 @@ class Colour(NamedTuple):
 
     start: int
     end: int
-    """Places in the text."""
+    """Positions in the text."""
     name: str
 
 
 class ShownLine(NamedTuple):
-    """What is seen of a line."""
+    """A rendered line."""
 
     text: str
     """Safe for a terminal."""
@@ -42,11 +42,11 @@ class ShownLine(NamedTuple):
 
 
 def cut_line(line: bytes, most: int, cut_mark: bytes = b"") -> bytes:
-    """Return at most `most` bytes of a line, from which it is shown: its beginning, or what replaced it last.
+    """Cut a line to the `most` bytes that are shown: its beginning, or the text that last replaced it.
 
     Args:
-        line: a whole line, or of a longer one its first and its last bytes, at least `most` of each.
-        cut_mark: what stands for the rest where that is not shown.
+        line: a whole line, or the first and last bytes of a longer one, at least `most` of each.
+        cut_mark: added when the rest is not shown.
     """
     if len(line) <= most:
         return line
@@ -56,7 +56,7 @@ def cut_line(line: bytes, most: int, cut_mark: bytes = b"") -> bytes:
 
 
 def render_line(line: str) -> ShownLine:
-    """Return a line as a terminal would show it; the text is safe, and showing it again changes nothing."""
+    """Render a line as a terminal would; the text is safe, and rendering it again changes nothing."""
     line = line.rstrip("\r\n")
     if line.isprintable() or not any(control in line for control in "\x1b\r\x08\t\x9b"):
         return ShownLine(safe_line(line))
@@ -66,12 +66,12 @@ def render_line(line: str) -> ShownLine:
         if token["sequence"] is None:
             screen.put(text)
         elif (sequence := _CSI.fullmatch(text)) is not None:
-            screen.obey(sequence[2], sequence[1])
+            screen.control(sequence[2], sequence[1])
     return screen.line()
 
 
 class _Screen:
-    """The cells of one line, each with the character that begins there; the second cell of a wide one is empty."""
+    """The cells of one line, each with its character; the second cell of a wide character is empty."""
 
     def __init__(self) -> None:
         self._cells: list[str] = []
@@ -81,7 +81,7 @@ class _Screen:
         self._bold = self._faint = False
 
     def put(self, text: str) -> None:
-        """Print characters, or move as one of CR, BS and TAB does."""
+        """Print characters, or move the cursor for CR, BS or TAB."""
         if text == "\r":
             self._column = 0
         elif text == "\x08":
@@ -110,28 +110,28 @@ class _Screen:
         self._column = end
 
     def _reach(self, column: int) -> None:
-        """Have cells up to a column."""
+        """Add blank cells up to a column."""
         missing = column - len(self._cells)
         if missing > 0:
             self._cells += [" "] * missing
             self._pens += [""] * missing
 
     def _split(self, column: int) -> None:
-        """A wide character of which one cell is written over is gone."""
+        """Remove a wide character of which one cell is overwritten."""
         if 0 < column < len(self._cells) and not self._cells[column]:
             self._cells[column - 1] = self._cells[column] = " "
 
-    def obey(self, end: str, words: str) -> None:
-        """Do what a control sequence asks for, as far as it is about this line."""
+    def control(self, end: str, parameters: str) -> None:
+        """Apply a control sequence, as far as it concerns this line."""
         if end == "m":
-            self._paint([int(word[:4] or 0) for word in _flat(words)])
+            self._paint([int(code[:4] or 0) for code in _flat(parameters)])
             return
-        number = int(words.partition(";")[0][:6] or 0) if words[:1] != ":" else 0
+        number = int(parameters.partition(";")[0][:6] or 0) if parameters[:1] != ":" else 0
         far = min(max(number, 1), MOST_CELLS)
         if end in "G`":
             self._column = far - 1
-        elif end in "Hf":  # of a place on the screen the column
-            self._column = min(max(int(words.partition(";")[2].partition(";")[0][:6] or 1), 1), MOST_CELLS) - 1
+        elif end in "Hf":  # only the column of the position
+            self._column = min(max(int(parameters.partition(";")[2].partition(";")[0][:6] or 1), 1), MOST_CELLS) - 1
         elif end in "Ca":
             self._column = min(self._column + far, MOST_CELLS)
         elif end == "D":
@@ -157,7 +157,7 @@ class _Screen:
             self._pens[start:end] = [""] * (end - start)
 
     def _paint(self, codes: list[int]) -> None:
-        """Take the colours of an SGR sequence."""
+        """Apply the colours of an SGR sequence."""
         rest = iter(codes)
         for code in rest:
             if code == 0:
@@ -169,7 +169,7 @@ class _Screen:
                 self._faint = True
             elif code == 22:
                 self._bold = self._faint = False
-            elif code in (38, 48, 58):  # 58: of the line below
+            elif code in (38, 48, 58):  # 58: the colour of the underline
                 name = _extended(rest)
                 self._colour = name if code == 38 else self._colour
                 self._ground = name if code == 48 else self._ground
@@ -177,13 +177,13 @@ class _Screen:
                 self._colour = NAMES[code % 10]
             elif code == 39:
                 self._colour = ""
-            elif 41 <= code <= 46 or 101 <= code <= 106:  # a ground of black, grey or white says nothing
+            elif 41 <= code <= 46 or 101 <= code <= 106:  # backgrounds of black, grey or white are ignored
                 self._ground = NAMES[code % 10]
             elif 40 <= code <= 49 or 100 <= code <= 107:
                 self._ground = ""
 
     def line(self) -> ShownLine:
-        """What is seen at the end; blanks have no colour."""
+        """The rendered line; blanks have no colour."""
         text, colours = "", list[Colour]()
         for pen, group in groupby(zip(self._cells, self._pens, strict=True), key=lambda cell: cell[1]):
             part = "".join(cell for cell, _ in group)
@@ -194,17 +194,17 @@ class _Screen:
         return ShownLine(kept, tuple(colour._replace(end=min(colour.end, len(kept))) for colour in colours))
 
 
-def _flat(words: str) -> Iterator[str]:
-    """The numbers of an SGR sequence, of those with colons as well: `38:2::r:g:b` is a colour, `4:3` only underlines."""
-    for word in words.split(";"):
-        head, *more = word.split(":")
+def _flat(parameters: str) -> Iterator[str]:
+    """The numbers of an SGR sequence, also of parameters with colons: `38:2::r:g:b` is a colour, `4:3` only underlines."""
+    for parameter in parameters.split(";"):
+        head, *more = parameter.split(":")
         yield head
         if head in ("38", "48", "58"):
             yield from more if len(more) != 5 else (more[0], *more[2:])
 
 
 def _cells(text: str) -> Iterator[str]:
-    """The characters of a text by the cells they take, each with the marks that stack on it."""
+    """The characters of a text by cell, each with its combining marks."""
     from unicodedata import category, east_asian_width
 
     held = ""
@@ -224,7 +224,7 @@ def _cells(text: str) -> Iterator[str]:
 
 
 def _extended(rest: Iterator[int]) -> str:
-    """The name nearest to a colour of the 256, or to one by its red, green and blue."""
+    """The nearest name to one of the 256 colours, or to a colour given as red, green and blue."""
     kind = next(rest, 0)
     if kind == 2:
         return _nearest(next(rest, 0), next(rest, 0), next(rest, 0))

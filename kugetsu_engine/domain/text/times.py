@@ -1,19 +1,19 @@
-"""Times as text, both ways. Stored times are UTC, ISO 8601 with `Z`; the caller brings the clock.
+"""Reads and writes times. Stored times are UTC, ISO 8601 with `Z`; the caller passes the current time.
 
-`datetime` is loaded only where a time is read, as `enqueue` merely writes one.
+`datetime` is imported only to read a time, as `enqueue` only writes one.
 """
 
 from time import gmtime, localtime, strftime
 
 from ...errors import UsageError
 
-TYPE_CHECKING = False  # the one of `typing` would load it
+TYPE_CHECKING = False  # that of `typing` would load the module
 if TYPE_CHECKING:
     from datetime import datetime
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 YEAR_10000 = 253402300800.0
-"""From then on a written time has a digit more."""
+"""From then on written times would have one more digit."""
 
 
 def iso(epoch_s: float) -> str:
@@ -23,7 +23,7 @@ def iso(epoch_s: float) -> str:
 
 
 def epoch(stamp: str | None) -> float | None:
-    """Read a stored time as seconds since 1970; None for None and for what is no time."""
+    """Read a stored time as seconds since 1970; None for None and invalid times."""
     if not stamp:
         return None
     from datetime import UTC, datetime
@@ -38,12 +38,12 @@ def epoch(stamp: str | None) -> float | None:
 
 
 def format_local(epoch_s: float) -> str:
-    """A point in time in local time, as `moment` reads it: `2026-11-21T22:00:00`."""
+    """Write seconds since 1970 in local time, as `parse_moment` reads it: `2026-11-21T22:00:00`."""
     return strftime("%Y-%m-%dT%H:%M:%S", localtime(epoch_s))
 
 
 def format_stored(stamp: str | None) -> str:
-    """A stored time as people read it: `2026-11-21 14:02:11` where they are; what is no time stays as it is."""
+    """Write a stored time in local time: `2026-11-21 14:02:11`; an invalid time is returned unchanged."""
     seconds = epoch(stamp)
     return strftime("%Y-%m-%d %H:%M:%S", localtime(seconds)) if seconds is not None else stamp or ""
 
@@ -52,7 +52,7 @@ def parse_duration(text: str | int | float) -> float:
     """Read `90`, `"90s"`, `"1h30m"` or `"500ms"` as seconds.
 
     Raises:
-        UsageError: the text is no length of time.
+        UsageError: the text is not a valid duration.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         seconds = float(text)
@@ -86,25 +86,25 @@ def _part(text: object, number: str, unit: str) -> float:
 
 
 def parse_time_limit(text: str | int | float) -> float:
-    """Read a length of time in which something is to be done, as `duration` does.
+    """Read a duration greater than 0.
 
     Raises:
-        UsageError: the text is no length of time, or leaves none.
+        UsageError: the text is not a valid duration, or 0.
     """
-    if found := parse_duration(text):
-        return found
-    raise UsageError(f"{str(text).strip()[:20]} is no time limit: it leaves no time to work", "write it like 90s, 30m or 2h")
+    if seconds := parse_duration(text):
+        return seconds
+    raise UsageError("the timeout must be greater than 0", "write it like 90s, 30m or 2h")
 
 
 def _not_a_duration(text: object) -> UsageError:
-    return UsageError(f"{text!r} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
+    return UsageError(f"{text!r} is not a valid duration", "write it like 90s, 10m, 1h30m or 2d")
 
 
 def parse_moment(text: str, now_epoch_s: float) -> float:
     """Read a point in time: `+2h`, `22:00` (the next one, local time) or ISO 8601; seconds since 1970.
 
     Raises:
-        UsageError: the text is no point in time.
+        UsageError: the text is not a valid time.
     """
     from datetime import timedelta
 
@@ -116,15 +116,15 @@ def parse_moment(text: str, now_epoch_s: float) -> float:
         later = [*list_instants(then), *list_instants(then + timedelta(days=1))]
         return next(seconds for seconds in later if seconds > now_epoch_s)
     if not (found := _date(text)):
-        raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00")
+        raise UsageError(f"{text!r} is not a valid time", "write it like 22:00, +2h or 2026-11-21T22:00")
     return next((seconds for seconds in found if seconds > now_epoch_s), found[0])
 
 
 def parse_past_moment(text: str, now_epoch_s: float) -> float:
-    """Read a point in time that is over: `03:00` (the last one, local time), `2h` or `-2h` (ago), `yesterday 14:30`, ISO 8601.
+    """Read a point in time in the past: `03:00` (the last one, local time), `2h` or `-2h` (ago), `yesterday 14:30`, ISO 8601.
 
     Raises:
-        UsageError: the text is no point in time.
+        UsageError: the text is not a valid time.
     """
     from datetime import timedelta
 
@@ -143,21 +143,21 @@ def parse_past_moment(text: str, now_epoch_s: float) -> float:
     if words.startswith("-"):
         return now_epoch_s - parse_duration(words[1:])
     if not (found := _date(text.strip())):
-        raise UsageError(f"{text!r} is no point in time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00")
+        raise UsageError(f"{text!r} is not a valid time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00")
     return found[0]
 
 
 def to_wall_clock(epoch_s: float) -> "datetime":
-    """What the clock on the wall shows, without a zone: the one to reckon with in days and hours of the day."""
+    """Convert to local time without a zone, for calculations with days and times of day."""
     from datetime import datetime
 
     return datetime.fromtimestamp(epoch_s).astimezone().replace(tzinfo=None, fold=0)
 
 
 def list_instants(there: "datetime") -> list[float]:
-    """When the clock on the wall shows this: once, twice where it is put back, and in seconds since 1970.
+    """List the moments with this local time, in seconds since 1970: two when clocks are put back, else one.
 
-    A time that the change to summer time skips comes as much after the change as it would have without it.
+    For a time that the change to summer time skips, it is the moment as long after the change as it would be without one.
     """
     found = sorted({there.replace(fold=fold).timestamp() for fold in (0, 1)})
     shown = [seconds for seconds in found if to_wall_clock(seconds) == there.replace(fold=0)]
@@ -165,7 +165,7 @@ def list_instants(there: "datetime") -> list[float]:
 
 
 def _date(text: str) -> list[float]:
-    """Read ISO 8601, local time where it names no zone, as seconds since 1970; nothing for what cannot be a stored time."""
+    """Read ISO 8601, local time if without zone, as seconds since 1970; empty for times that cannot be stored."""
     from datetime import datetime
 
     try:
@@ -177,7 +177,7 @@ def _date(text: str) -> list[float]:
 
 
 def _at_time_of_day(text: str, day: "datetime") -> "datetime | None":
-    """A time of day such as `3:00` or `03:12:44` on a day, by the clock on the wall; None for what is none."""
+    """Read a time of day such as `3:00` or `03:12:44` on a day, in local time; None if it is not valid."""
     parts = text.split(":")
     if not 2 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) <= 2 for part in parts):
         return None
