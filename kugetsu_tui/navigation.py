@@ -12,9 +12,9 @@ from .controllers import attach, task_warnings
 from .controllers.edit_task import edit_by_hand
 from .controllers.external_programs import ExternalProgram
 from .modals.forecast import ForecastDialog
+from .modals.menu import UndoList
 from .modals.task_events import TaskEventsDialog
 from .modals.task_form import FormDraft, TaskForm
-from .modals.undo_list import UndoList
 from .modals.utilization import UtilizationDialog
 from .screens.base import ScreenConsole
 from .screens.diff import DiffScreen

@@ -7,7 +7,7 @@ from kugetsu_engine.domain.new_task import format_bare_id
 from .. import themes
 from ..commands.completion import KnownValues
 from ..console import StateConsole
-from ..modals.sort_menu import SortMenu
+from ..modals.menu import SortMenu
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList

@@ -1,4 +1,4 @@
-"""A short list; enter or a click chooses an entry."""
+"""Menus: a short list of entries; enter or a click chooses one."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,9 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from ..formatting.cells import clean
+from ..formatting.glyphs import glyph
+
+DEFAULT_ORDER = ""
 
 
 class Menu(ModalScreen[str | None]):
@@ -68,3 +71,30 @@ class Menu(ModalScreen[str | None]):
         """Return the choice; a second key press is ignored."""
         if self.is_current:
             self.dismiss(chosen)
+
+
+class UndoList(Menu):
+    """Returns the number of the action to undo, as text; None if the operator left it."""
+
+    BINDINGS = [Binding("u", "leave", show=False)]
+
+    def __init__(self, actions: Sequence[tuple[int, str, str]]) -> None:
+        """Create the list from number, text and deadline of each action, the newest first."""
+        options = [(str(number), f"{text}  until {until}") for number, text, until in actions]
+        super().__init__("Undo", options, "enter undoes it, esc closes")
+
+
+class SortMenu(Menu):
+    """Returns the chosen order, `DEFAULT_ORDER` for none; None if the operator left it."""
+
+    BINDINGS = [Binding("o", "leave", show=False), Binding("0", "choose_first", show=False)]
+
+    def __init__(self, pane: str, sorts: Sequence[str], current: str, reverse: bool) -> None:
+        """Create the menu; the first order is the default one."""
+        suffix = " backwards" if reverse else ""
+        options = [(name, f"{glyph('mark')} {name}{suffix}" if name == current else f"  {name}") for name in sorts]
+        super().__init__(f"Sort {pane}", options, "enter sorts, again reverses, 0 default order, esc closes", current)
+
+    def action_choose_first(self) -> None:
+        """Choose the default order."""
+        self.leave(DEFAULT_ORDER)

@@ -1,1 +1,1 @@
-"""The terminal itself: what it sends, what it is sent, its modes, and who has it."""
+"""The terminal: input parsing, output, modes, and job control."""

@@ -13,10 +13,11 @@ from ..formatting import glyphs
 from ..formatting.cells import clean
 from .console_state import ConsoleState, format_tags, shorten_reference, split_reference
 from .filtering import build_row_text
-from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fit_columns, measure_room, measure_widest
+from .rows import Cell, Column, Room, Row, measure_widest
+from .task_columns import TASK_COLUMNS, fit_task_columns, format_task_cells
 
 COLUMNS = (
-    *OF_TASK,
+    *TASK_COLUMNS,
     Column("time", 10, keep=7, right=True),
     Column("phase", 16),
     Column("auto", 0, keep=6),
@@ -49,10 +50,9 @@ class AgentsView:
         references = [*(task.issue_ref for task in tasks), *(session.issue_ref for session in self._manual)]
         has_activity = any(agent.progress is not None and agent.progress.activity for agent in self._active)
         counted = picture.snapshot.engine.changes
-        self.columns = fit_columns(
-            COLUMNS, id=measure_widest([*(task.shown for task in tasks), *(session.shown for session in self._manual)], 2, 8),
-            issue=measure_room(map(shorten_reference, references), 12, 18, 40),
-            task=Room(TITLE, most=measure_widest((self._title(agent) for agent in self._active), TITLE, 300)),
+        self.columns = fit_task_columns(
+            COLUMNS, [*(task.shown for task in tasks), *(session.shown for session in self._manual)], references,
+            map(self._title, self._active),
             time=measure_widest(map(self._time, self._active), 7, 14),
             phase=DOING if has_activity else PHASE,
             lines=measure_widest((format_changed_lines(picture, agent)[0] for agent in self._active), 11, 14) if counted else 0,
@@ -67,20 +67,17 @@ class AgentsView:
             return self._manual_row(index)
         agent = self._active[index]
         task, progress = agent.task, agent.progress
-        shown = glyphs.get_task_glyph(task)
-        quiet = agent.stalled is not None
-        shared = self._picture.snapshot.find_overlap(task.id) is not None
-        glyph: Cell = (glyphs.glyph("warning"), "warning") if shared else (shown.glyph, shown.tone)
-        if quiet:
+        glyph, *cells = format_task_cells(task)
+        if agent.stalled is not None:
             glyph = (glyphs.glyph("attention"), "danger")
+        elif self._picture.snapshot.find_overlap(task.id) is not None:
+            glyph = (glyphs.glyph("warning"), "warning")
         history = self._picture.cpu.get(task.id, ())
         return Row(
             task.id,
             (
                 glyph,
-                (clean(task.shown, 40), "muted"),
-                (clean(shorten_reference(task.issue_ref), 200), "accent"),
-                (clean(task.title, 400), "text"),
+                *cells,
                 (self._time(agent), choose_time_tone(agent)),
                 format_phase(agent),
                 ("auto" if self._picture.approves(task) else "", "warning"),

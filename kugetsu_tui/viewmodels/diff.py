@@ -91,10 +91,10 @@ class DiffText:
             return ""
         return clean(self.files[entry.source].path if entry.kind == "file" else self.diff.lines[entry.source])
 
-    def search(self, wanted: str) -> list[int]:
+    def search(self, target: str) -> list[int]:
         """Lines that contain a text, ignoring case."""
-        wanted = wanted.lower()
-        return [line for line in range(len(self._entries)) if wanted in self.text(line).lower()]
+        target = target.lower()
+        return [line for line in range(len(self._entries)) if target in self.text(line).lower()]
 
     def spans(self, line: int, width: int, left: int = 0) -> list[Cell]:
         """The spans of a line, starting at column `left` of its text."""
@@ -111,14 +111,14 @@ class DiffText:
     @staticmethod
     def _title(file: ChangedFile, width: int) -> list[Cell]:
         letter, tone = LETTERS[file.state]
-        words = f"  {file.state}{', not committed' if file.uncommitted and file.state != 'untracked' else ''}"
+        label = f"  {file.state}{', not committed' if file.uncommitted and file.state != 'untracked' else ''}"
         counts = format_line_counts(file)
         missing = "  lines not shown: the diff is too long" if file.line is None else ""
-        rest = measure_width(words) + sum(measure_width(text) + 1 for text, _ in counts) + measure_width(missing) + 4
+        rest = measure_width(label) + sum(measure_width(text) + 1 for text, _ in counts) + measure_width(missing) + 4
         name = fit_end(clean(file.path, 1000), max(width - rest, 12))
-        spans: list[Cell] = [(f"{letter} ", tone), (name, "title"), (words, "muted")]
-        for text, one in counts:
-            spans += [(" ", "text"), (text, one)]
+        spans: list[Cell] = [(f"{letter} ", tone), (name, "title"), (label, "muted")]
+        for text, count_tone in counts:
+            spans += [(" ", "text"), (text, count_tone)]
         return [*spans, (missing, "warning")]
 
 

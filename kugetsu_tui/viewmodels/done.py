@@ -10,12 +10,13 @@ from kugetsu_engine.domain.text.quantities import format_day, format_span
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import ConsoleState, format_tags, shorten_reference, split_reference
+from .console_state import ConsoleState, format_tags, split_reference
 from .filtering import build_row_text
-from .rows import OF_TASK, TITLE, Column, Room, Row, fit_columns, measure_room, measure_widest
+from .rows import Column, Row, measure_room, measure_widest
+from .task_columns import TASK_COLUMNS, fit_task_columns, format_task_cells
 
 COLUMNS = (
-    *OF_TASK,
+    *TASK_COLUMNS,
     Column("outcome", 9, keep=6),
     Column("result", 18, keep=3),
     Column("took", 6, keep=2, right=True),
@@ -29,10 +30,9 @@ class DoneView:
     def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._done = picture.snapshot.done
-        self.columns = fit_columns(
-            COLUMNS, id=measure_widest((task.shown for task in self._done), 2, 8),
-            issue=measure_room((shorten_reference(task.issue_ref) for task in self._done), 12, 18, 40),
-            task=Room(TITLE, most=measure_widest((task.title for task in self._done), TITLE, 300)),
+        self.columns = fit_task_columns(
+            COLUMNS, (task.shown for task in self._done), (task.issue_ref for task in self._done),
+            (task.title for task in self._done),
             outcome=measure_widest(map(format_outcome, self._done[:300]), 9, 11),
             result=measure_room(map(self._result, self._done[:60]), 12, 26, 120),
             when=measure_widest((format_day(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
@@ -46,16 +46,12 @@ class DoneView:
     def row(self, index: int) -> Row:
         """One ended task."""
         task = self._done[index]
-        shown = glyphs.get_task_glyph(task)
         last = task.last_attempt
         return Row(
             task.id,
             (
-                (shown.glyph, shown.tone),
-                (clean(task.shown, 40), "muted"),
-                (clean(shorten_reference(task.issue_ref), 200), "accent"),
-                (clean(task.title, 400), "text"),
-                (clean(format_outcome(task), 20), shown.tone),
+                *format_task_cells(task),
+                (clean(format_outcome(task), 20), glyphs.get_task_glyph(task).tone),
                 (self._result(task), "muted"),
                 (format_span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
                 (format_day(task.completed_at, self._snapshot.taken_at), "faint"),

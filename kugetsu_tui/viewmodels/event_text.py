@@ -23,7 +23,9 @@ COVERED_BY_ATTEMPTS = frozenset({"task_started", "task_dequeued", "task_queued",
 def describe_events(picture: ConsoleState, task: Task) -> list[Sentence]:
     """All events, and the current state at the end."""
     now = picture.snapshot.taken_at
-    requested_at = next((one.time for one in picture.snapshot.notices if one.id == task.id and one.type == "task_queued"), None)
+    requested_at = next(
+        (notice.time for notice in picture.snapshot.notices if notice.id == task.id and notice.type == "task_queued"), None
+    )
     # A requested retry and a release restart the waiting, so `pending_since` may be later than the request.
     requested_at = requested_at or (task.pending_since if not task.attempts else None)
     dated = [(epoch(requested_at), _describe_request(task, requested_at, now))]

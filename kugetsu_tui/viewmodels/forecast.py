@@ -44,19 +44,19 @@ def format_rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[S
         more: number of waiting tasks beyond the forecast.
         width: width of a line.
     """
-    day = any(len(_about(one.start, plan.now)) > FAR for one in plan.starts)
+    day = any(len(_about(entry.start, plan.now)) > FAR for entry in plan.starts)
     time_width = 14 if day else FAR
-    tasks = [*(one.task_id for one in plan.busy), *(one.task_id for one in (*plan.starts, *plan.others))]
+    tasks = [*(entry.task_id for entry in plan.busy), *(entry.task_id for entry in (*plan.starts, *plan.others))]
     id_width = measure_widest((format_id(task_id) for task_id in tasks), 2, 8)
     lines: list[Spans] = []
     for busy in plan.busy:
         ends = f"until {_about(busy.ends_at, plan.now)}"
         lines.append(_row(snapshot, busy.task_id, ("runs", "info"), (ends, "muted"), (time_width, id_width, width)))
-    for one in (*plan.starts, *plan.others):
-        start: Cell = (_about(one.start, plan.now), "text" if one.start is not None else "faint")
-        if one.start == plan.now:
+    for entry in (*plan.starts, *plan.others):
+        start: Cell = (_about(entry.start, plan.now), "text" if entry.start is not None else "faint")
+        if entry.start == plan.now:
             start = ("now", "good")
-        lines.append(_row(snapshot, one.task_id, start, (_why(one, plan), "muted"), (time_width, id_width, width)))
+        lines.append(_row(snapshot, entry.task_id, start, (_why(entry, plan), "muted"), (time_width, id_width, width)))
     if more:
         lines.append([(f"and {more} more", "faint")])
     return lines or [[("no task is running or waiting", "muted")]]
@@ -86,6 +86,6 @@ def _about(epoch_s: float | None, now: float) -> str:
     return f"~{format_moment(epoch_s, now)}" if epoch_s is not None else "?"
 
 
-def _why(one: Start, plan: Plan) -> str:
+def _why(entry: Start, plan: Plan) -> str:
     """Why it does not start, unless it only waits for a slot."""
-    return "" if plan.waits_for_a_slot(one) else clean(format_reason(one.why, plan.now), 120)
+    return "" if plan.waits_for_a_slot(entry) else clean(format_reason(entry.why, plan.now), 120)

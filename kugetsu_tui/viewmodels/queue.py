@@ -11,15 +11,15 @@ from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_moment, format_upcoming
 
-from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import ConsoleState, format_tags, shorten_reference, split_reference
+from .console_state import ConsoleState, format_tags, split_reference
 from .filtering import build_row_text
-from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fit_columns, measure_room, measure_widest
+from .rows import Cell, Column, Row, measure_room
+from .task_columns import TASK_COLUMNS, fit_task_columns, format_task_cells
 
 COLUMNS = (
     Column("place", 3, keep=5, right=True),
-    *OF_TASK,
+    *TASK_COLUMNS,
     Column("why", 17, sparse=True),
     Column("start", 6, keep=6, right=True),
 )
@@ -42,10 +42,10 @@ class QueueView:
         """The reason that applies to all; shown once, in the title."""
         self._starting = picture.starting
         first = self._pending[:60]
-        self.columns = fit_columns(
-            COLUMNS, place=len(str(len(self._pending))), id=measure_widest((task.shown for task in self._pending[-300:]), 2, 8),
-            issue=measure_room((shorten_reference(task.issue_ref) for task in self._pending), 12, 18, 40),
-            task=Room(TITLE, most=measure_widest((f"{task.title}{format_tail(task)}" for task in self._pending), TITLE, 300)),
+        self.columns = fit_task_columns(
+            COLUMNS, (task.shown for task in self._pending[-300:]), (task.issue_ref for task in self._pending),
+            (f"{task.title}{format_tail(task)}" for task in self._pending),
+            place=len(str(len(self._pending))),
             why=measure_room(map(self._why, first), 9, 22, 80),
             start=measure_room(map(self._start, first), 6, 13, 13),
         )  # fmt: skip
@@ -66,16 +66,12 @@ class QueueView:
     def row(self, index: int) -> Row:
         """One waiting task."""
         task = self._pending[index]
-        shown = glyphs.get_task_glyph(task)
         why = self._snapshot.explain_wait(task)
         return Row(
             task.id,
             (
                 (str(index + 1), "faint"),
-                (shown.glyph, shown.tone),
-                (clean(task.shown, 40), "muted"),
-                (clean(shorten_reference(task.issue_ref), 200), "muted" if task.held else "accent"),
-                (clean(task.title, 400), "muted" if task.held else "text"),
+                *format_task_cells(task),
                 (self._why(task), TONES.get(why.code, "muted")),
                 (self._start(task), "muted"),
             ),

@@ -62,15 +62,6 @@ class Column(NamedTuple):
     """Whether many rows are empty there, so that titles extend over it."""
 
 
-OF_TASK = (
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", TITLE, flexible=True),
-)
-"""The first columns of every task list."""
-
-
 def fit_columns(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
     """Set columns' widths by name; a number is a fixed width."""
 

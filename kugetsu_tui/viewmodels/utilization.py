@@ -55,8 +55,8 @@ def list_bars(snapshot: Snapshot, since: float) -> list[Bar]:
     """Every attempt that ran after a time, by start."""
     now = snapshot.taken_at
     bars: list[Bar] = []
-    running = {one.task.id: one for one in snapshot.active}
-    for task in (*snapshot.done, *snapshot.pending, *(one.task for one in snapshot.active)):
+    running = {agent.task.id: agent for agent in snapshot.active}
+    for task in (*snapshot.done, *snapshot.pending, *(agent.task for agent in snapshot.active)):
         for attempt in task.attempts:
             start, end = epoch(attempt.started_at), epoch(attempt.ended_at)
             if start is not None and end is not None and end > since:
@@ -188,27 +188,27 @@ def draw_table(
     total: UtilizationFigures, groups: Sequence[tuple[str, dict[str, UtilizationFigures]]], width: int
 ) -> list[Spans]:
     """The figures as lines, with as many columns as fit."""
-    named = [(title, name, one) for title, group in groups for name, one in group.items()]
+    named = [(title, name, figures) for title, group in groups for name, figures in group.items()]
     name_width = min(max((measure_width(name) for _, name, _ in named), default=0) + 2, 24)
     columns = max(min((width - max(name_width, 5)) // 9, len(HEAD) - 1), 1)
     lines: list[Spans] = [_row(HEAD, "faint", name_width, columns)]
     lines.append(_row(("all", *_format_figures(total)), "title", name_width, columns))
     before = ""
-    for title, name, one in named:
+    for title, name, figures in named:
         if title != before:
             lines += [[], [(title, "muted")]]
             before = title
-        lines.append(_row((clean(name, 60), *_format_figures(one)), "text", name_width, columns))
+        lines.append(_row((clean(name, 60), *_format_figures(figures)), "text", name_width, columns))
     return lines
 
 
-def _format_figures(one: UtilizationFigures) -> tuple[str, ...]:
-    rate = format_percent(one.completed - one.empty_handed, one.tasks)
-    typical = format_span(median(one.seconds)) if one.seconds else ""
-    cost = f"{one.cost:.2f}" if one.cost is not None else ""
-    tokens = format_number(one.tokens) if one.tokens is not None else ""
-    counts = (str(one.failed or ""), str(one.empty_handed or ""), str(one.attempts), str(one.commits or ""))
-    return (str(one.tasks), rate, *counts, typical, tokens, cost)
+def _format_figures(figures: UtilizationFigures) -> tuple[str, ...]:
+    rate = format_percent(figures.completed - figures.empty_handed, figures.tasks)
+    typical = format_span(median(figures.seconds)) if figures.seconds else ""
+    cost = f"{figures.cost:.2f}" if figures.cost is not None else ""
+    tokens = format_number(figures.tokens) if figures.tokens is not None else ""
+    counts = (str(figures.failed or ""), str(figures.empty_handed or ""), str(figures.attempts), str(figures.commits or ""))
+    return (str(figures.tasks), rate, *counts, typical, tokens, cost)
 
 
 def _row(texts: Sequence[str], tone: str, name_width: int, columns: int) -> Spans:

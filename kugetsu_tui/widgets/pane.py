@@ -24,7 +24,7 @@ class Pane(Lines, can_focus=True):
     number = ""
     """The key that focuses the pane."""
     _thumbs: range | None = None
-    """Lines of the inside that the scroll thumb stands beside; None until the next line is asked for."""
+    """Body lines beside which the scroll thumb is drawn; None until computed."""
 
     # for subclasses
 
@@ -200,13 +200,13 @@ class SearchablePane(Pane):
         raise NotImplementedError
 
 
-def mark_matches(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
+def mark_matches(spans: Sequence[Span], target: str) -> tuple[Span, ...]:
     """Highlight a lower-case text in spans, ignoring case."""
-    found: list[Span] = []
+    marked: list[Span] = []
     for text, tone in spans:
         rest = text
-        while (place := rest.lower().find(wanted)) >= 0 and len(found) < 2 * MOST_MARKS:
-            found += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
-            rest = rest[place + len(wanted) :]
-        found.append((rest, tone))
-    return tuple(found)
+        while (place := rest.lower().find(target)) >= 0 and len(marked) < 2 * MOST_MARKS:
+            marked += [(rest[:place], tone), (rest[place : place + len(target)], "key")]
+            rest = rest[place + len(target) :]
+        marked.append((rest, tone))
+    return tuple(marked)

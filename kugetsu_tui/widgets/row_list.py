@@ -1,4 +1,4 @@
-"""A list of any length: it keeps the key of the selected row, not its number, and makes only the rows that are seen."""
+"""A list of any length: it keeps the key of the selected row, not its index, and makes only visible rows."""
 
 import asyncio
 from collections.abc import Sequence, Set
@@ -16,11 +16,11 @@ from .line_widget import EMPTY, Line, Span, fill_spans
 from .pane import Pane
 
 AT_ONCE = 500
-"""Rows that are filtered and sorted between two keys; ten thousand take a tenth of a second."""
+"""Lists up to this size are filtered and sorted at once; 10,000 rows take a tenth of a second."""
 TYPED_S = 0.03
-"""What was typed is painted before rows are chosen, and letters typed fast are one filter."""
+"""Delay before filtering, so that typed letters are painted first and fast typing is one filter."""
 ROWS_KEPT = 256
-"""Made rows that are kept while the rows are the same; more than any screen is high."""
+"""Cached rows; more than any screen shows."""
 
 
 class EmptyView:
@@ -43,7 +43,7 @@ class EmptyView:
 
 
 class RowQuery(NamedTuple):
-    """Which rows of which view are to be shown."""
+    """A view with the filter and order applied to it."""
 
     view: View
     filter: str
@@ -54,20 +54,20 @@ class RowQuery(NamedTuple):
 class RowList(Pane):
     """A pane with rows, a cursor and a filter.
 
-    A cursor that was moved off the first row stays on the row it was moved to, wherever that goes. A cursor nobody moved
-    stays at the top, so that a list nobody touches shows what comes first in it.
+    A cursor moved off the first row stays on its row, wherever that moves. Otherwise it stays at the top, so that an
+    untouched list shows its first rows.
     """
 
     @dataclass
     class Selected(Message):
-        """Another row is selected, or the list of them changed so that it is another one."""
+        """The selection changed."""
 
         pane: "RowList"
         key: str | None
 
     @dataclass
     class Opened(Message):
-        """The selected row was clicked in a pane that was clicked before."""
+        """The selected row of the focused pane was clicked."""
 
         pane: "RowList"
 
@@ -78,89 +78,89 @@ class RowList(Pane):
         self.empty = empty
         self.aside: list[Span] = []
         self.count: str | None = None
-        """Shown beside the title in place of the number of rows."""
+        """Shown in the title in place of the number of rows."""
         self.filter = ""
         self.sort = ""
-        """Name of the order the rows stand in; empty for the one they come in."""
+        """Name of the sort order; empty for the default."""
         self.backwards = False
-        """Whether that order is turned round."""
+        """Whether the order is reversed."""
         self.in_use = False
-        """Whether the operator works in this list: the cursor then stays on its row even if nobody moved it."""
+        """Whether the operator works in this list; then the cursor stays on its row even at the top."""
         self._moved = False
-        """Whether the cursor was moved by hand and is not at the top."""
+        """Whether the operator moved the cursor off the top."""
         self._clicked = False
-        """Whether the pane was clicked since it got the keys."""
+        """Whether the pane was clicked since it got the focus."""
         self.marked: Set[str] = frozenset()
-        """Ids of tasks whose rows carry a mark."""
+        """Ids of marked tasks."""
         self._range_from: str | None = None
-        """Key of the row at which a range begins."""
+        """Key of the row where a range starts."""
         self._view: View = EmptyView()
         self._row = self._view.row
-        """Makes a row; those that were seen last are kept."""
+        """Makes rows, with a cache."""
         self._newest: View = self._view
-        """The view that was shown last; its rows may still be chosen."""
-        self._asked: RowQuery | None = None
-        """What is being chosen."""
-        self._choosing = False
+        """The newest view; its rows may still be being chosen."""
+        self._query: RowQuery | None = None
+        """The query that is being computed."""
+        self._computing = False
         self._order: Sequence[int] | None = None
-        """Indexes of the rows that pass the filter; None when all do."""
+        """Indexes of the shown rows, in order; None for all rows in default order."""
         self._cursor = 0
         self._key: str | None = None
         self._first = 0
         self._widths: tuple[int, ...] = ()
         self._ranged = range(0)
 
-    # what it shows
+    # contents
 
     def show(self, view: View) -> None:
-        """Show other rows; the cursor stays on its row if someone put it there, and else at the top."""
-        self._choose(view)
+        """Show other rows; a moved cursor stays on its row, any other at the top."""
+        self._apply(view)
 
     def set_filter(self, text: str) -> None:
-        """Show only the rows that a filter lets through."""
+        """Filter the rows."""
         if text == self.filter:
             return
         self.filter = text
-        self._choose(self._newest)
+        self._apply(self._newest)
 
     def set_sort(self, by: str, backwards: bool) -> None:
-        """Let the rows stand in another order; the cursor stays on its row."""
+        """Sort the rows; the cursor stays on its row."""
         self.sort, self.backwards = by, backwards
-        self._choose(self._newest)
+        self._apply(self._newest)
 
     @property
     def sorts(self) -> Sequence[str]:
-        """The orders in which the rows can stand, the one they come in first."""
+        """The available sort orders, the default first."""
         return self._view.sorts if isinstance(self._view, Sortable) else ()
 
-    def _choose(self, view: View) -> None:
-        """Find the rows that are shown; where that takes long apart from the event loop, so that keys do not wait for it."""
+    def _apply(self, view: View) -> None:
+        """Compute the shown rows; for long lists in a thread, so that keys are not delayed."""
         self._newest = view
         order = self.sort or next(iter(view.sorts if isinstance(view, Sortable) else ()), "")
-        self._asked = asked = RowQuery(view, self.filter, order, self.backwards)
+        self._query = query = RowQuery(view, self.filter, order, self.backwards)
         if len(view.keys) <= AT_ONCE or not (self.filter or self.sort or self.backwards):
-            self._take(asked, choose_rows(*asked))
+            self._show_rows(query, choose_rows(*query))
             return
         self.sync()
-        if not self._choosing:
-            self._choosing = True
-            self.run_worker(self._choose_apart(), group="choose", description="choose")
+        if not self._computing:
+            self._computing = True
+            self.run_worker(self._choose_in_thread(), group="choose", description="choose")
 
-    async def _choose_apart(self) -> None:
+    async def _choose_in_thread(self) -> None:
         try:
-            while self._asked is not None:
+            while self._query is not None:
                 await asyncio.sleep(TYPED_S)
-                if (asked := self._asked) is None:
+                if (query := self._query) is None:
                     break
-                order = await asyncio.to_thread(choose_rows, *asked)
-                if asked is self._asked:
-                    self._take(asked, order)
+                order = await asyncio.to_thread(choose_rows, *query)
+                if query is self._query:
+                    self._show_rows(query, order)
         finally:
-            self._choosing = False
+            self._computing = False
 
-    def _take(self, asked: RowQuery, order: Sequence[int] | None) -> None:
-        before, self._asked = self._key, None
-        self._view, self._order = asked.view, order
+    def _show_rows(self, query: RowQuery, order: Sequence[int] | None) -> None:
+        before, self._query = self._key, None
+        self._view, self._order = query.view, order
         self._row = lru_cache(ROWS_KEPT)(self._view.row)
         self._restore(before)
         self.sync()
@@ -169,7 +169,7 @@ class RowList(Pane):
 
     @property
     def length(self) -> int:
-        """Rows that are shown."""
+        """Number of shown rows."""
         return len(self._view.keys) if self._order is None else len(self._order)
 
     @property
@@ -186,21 +186,21 @@ class RowList(Pane):
 
     @property
     def in_range(self) -> bool:
-        """Whether a range was begun."""
+        """Whether a range is being marked."""
         return self._range_from is not None
 
     def start_range(self) -> None:
-        """Begin a range at the cursor; it reaches to wherever the cursor goes."""
+        """Start a range at the cursor; it extends to the cursor."""
         self._range_from = self._key
         self.sync()
 
     def end_range(self) -> None:
-        """There is no range any more."""
+        """End the range."""
         self._range_from = None
         self.sync()
 
     def range_tasks(self) -> list[str]:
-        """The tasks between the beginning of the range and the cursor."""
+        """Tasks of the rows in the range."""
         return [task for place in self._range() if (task := self._view.task_id(self._index(place))) is not None]
 
     def _range(self) -> range:
@@ -211,11 +211,11 @@ class RowList(Pane):
         return range(min(start, self._cursor), max(start, self._cursor) + 1)
 
     def holds(self, key: str) -> bool:
-        """Whether there is such a row, shown or not."""
+        """Whether there is a row with this key, shown or not."""
         return key in self._view.keys
 
     def select(self, key: str) -> bool:
-        """Put the cursor on a row; False when it is not there."""
+        """Move the cursor to a row; False if it is not shown."""
         for place in range(self.length):
             if self._view.keys[self._index(place)] == key:
                 self._go(place)
@@ -226,25 +226,25 @@ class RowList(Pane):
         return place if self._order is None else self._order[place]
 
     def _restore(self, key: str | None) -> None:
-        """Put the cursor where it belongs among other rows; `key` is the row it was on."""
+        """Place the cursor among new rows; `key` is the row it was on."""
         length = self.length
         place = min(self._cursor, max(length - 1, 0))
         stays = self._moved or self.in_use
         if stays and length and self._view.keys[self._index(place)] != key:
-            found = next((i for i in range(length) if self._view.keys[self._index(i)] == key), None)
-            if found is None:
-                # Nobody chose the row that has come to its place.
+            new_place = next((i for i in range(length) if self._view.keys[self._index(i)] == key), None)
+            if new_place is None:
+                # The row now in its place was not chosen by the operator.
                 self._moved, stays = False, self.in_use
             else:
-                if self._first:  # where the top is in sight it stays so
-                    self._first = max(self._first + found - self._cursor, 0)
-                place = found
+                if self._first:  # a visible top stays visible
+                    self._first = max(self._first + new_place - self._cursor, 0)
+                place = new_place
         if not stays:
             place = self._first = 0
         self._cursor, self._key = place, self._view.keys[self._index(place)] if length else None
 
     def leave(self) -> None:
-        """The operator goes to another list: a cursor that nobody moved goes back to the top."""
+        """The operator left this list: a cursor that was not moved returns to the top."""
         self.in_use = False
         if not self._moved:
             self._first = 0
@@ -261,7 +261,7 @@ class RowList(Pane):
         self._go(self.length - 1 if to_end else 0)
 
     def click_line(self, y: int) -> None:
-        """Select the row under the pointer; a further click on the selected one opens it."""
+        """Select the clicked row; another click opens it."""
         place = self._first + y
         if place < self.length:
             if place == self._cursor and self._clicked:
@@ -270,7 +270,7 @@ class RowList(Pane):
         self._clicked = True
 
     def on_blur(self) -> None:
-        """The click that comes back to this pane only does that."""
+        """The click that focuses the pane again only does that."""
         self._clicked = False
 
     def _go(self, place: int) -> None:
@@ -286,7 +286,7 @@ class RowList(Pane):
     # drawing
 
     def title_spans(self) -> list[Span]:
-        """Title, number of rows, and the filter that is on."""
+        """Title, number of rows, filter, order, range."""
         total = len(self._view.keys)
         count = self.count if self.count is not None else str(total)
         spans: list[Span] = [(self.heading, "title" if self.has_focus else "text")]
@@ -302,31 +302,31 @@ class RowList(Pane):
         return spans
 
     def aside_spans(self) -> list[Span]:
-        """What was set from outside."""
+        """The text set by the screen."""
         return self.aside
 
     def extent(self) -> tuple[int, int]:
-        """Where the visible rows lie."""
+        """First visible row and number of rows."""
         return self._first, self.length
 
     @property
     def visible_until(self) -> int:
-        """The number of rows down to the last one in sight."""
+        """Number of rows down to the last visible one."""
         return self._first + self.body_height
 
     def prepare(self) -> None:
-        """Keep the cursor in sight and the columns fitting."""
+        """Keep the cursor visible and fit the columns."""
         height = self.body_height
         self._first = max(min(self._first, self._cursor, max(self.length - height, 0)), self._cursor - height + 1, 0)
         self._ranged = self._range()
         self._widths = lay_out_columns(self._view.columns, self.body_width - 2)
 
     def body_line(self, y: int, width: int) -> Line:
-        """One row: a marker, then its cells in their columns."""
+        """One row: marker, mark, cells."""
         place = self._first + y
         if not self.length:
-            words = f"nothing matches /{clean(self.filter, 40)}, esc clears" if self.filter else self.empty
-            return Line((("  ", "text"), (fit(words, width - 2), "muted"))) if y == 0 else EMPTY
+            text = f"nothing matches /{clean(self.filter, 40)}, esc clears" if self.filter else self.empty
+            return Line((("  ", "text"), (fit(text, width - 2), "muted"))) if y == 0 else EMPTY
         if place >= self.length:
             return EMPTY
         row = self._row(self._index(place))

@@ -8,7 +8,7 @@ from textual.widgets import Input, OptionList
 
 from kugetsu_engine.client.api import Client
 from kugetsu_tui.modals.command_line import CommandLine
-from kugetsu_tui.modals.sort_menu import SortMenu
+from kugetsu_tui.modals.menu import SortMenu
 from kugetsu_tui.screens.home import HomeScreen
 
 from .conftest import Console, Opener

@@ -20,8 +20,7 @@ from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.forecast import ForecastDialog
 from kugetsu_tui.modals.help import Help
-from kugetsu_tui.modals.menu import Menu
-from kugetsu_tui.modals.sort_menu import SortMenu
+from kugetsu_tui.modals.menu import Menu, SortMenu
 from kugetsu_tui.modals.task_events import TaskEventsDialog
 from kugetsu_tui.modals.task_form import TaskForm
 from kugetsu_tui.modals.utilization import UtilizationDialog

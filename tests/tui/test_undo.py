@@ -8,7 +8,7 @@ from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.request import Answer, Request, Undo
 from kugetsu_tui.backend.request_results import summarize_answers
 from kugetsu_tui.backend.undo import KEPT, KEPT_S, UndoLog
-from kugetsu_tui.modals.undo_list import UndoList
+from kugetsu_tui.modals.menu import UndoList
 
 from .conftest import Opener
 from .test_home import home, on_disk
