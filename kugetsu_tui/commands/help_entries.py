@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kugetsu_engine.client.verbs import format_short_help
+from kugetsu_engine.cli.verbs import describe_verb
 
 from ..availability import ActionContext
 from ..formatting import glyphs
@@ -95,7 +95,7 @@ def list_entries() -> list[Entry]:
     """The entries after the keys."""
     commands = []
     for verb in VERBS:
-        written, text = format_usage(verb), _OF_CONSOLE.get(verb) or format_short_help(verb)
+        written, text = format_usage(verb), _OF_CONSOLE.get(verb) or describe_verb(verb)
         commands.append(Entry(COMMANDS, f":{verb}", f"{text}; {written}" if written != verb else text))
     return [
         *commands,
