@@ -40,7 +40,7 @@ class ScrollingLines(Lines, can_focus=True):
         raise NotImplementedError
 
     def scroll_lines(self, by: int) -> None:
-        """Go up or down."""
+        """Scroll by lines."""
         self._first += by
         self.sync()
 
@@ -59,11 +59,11 @@ class ScrollingLines(Lines, can_focus=True):
         return Line(tuple(self._all[index])) if index < len(self._all) else EMPTY
 
     def on_mouse_scroll_down(self) -> None:
-        """Go down."""
+        """Scroll down."""
         self.scroll_lines(3)
 
     def on_mouse_scroll_up(self) -> None:
-        """Go up."""
+        """Scroll up."""
         self.scroll_lines(-3)
 
 
