@@ -24,7 +24,6 @@ from .controllers import signals, terminal_notifications
 from .controllers.command_runner import CommandRunner
 from .controllers.external_programs import ExternalProgram
 from .controllers.preferences import Preferences
-from .controllers.presence import OperatorPresence
 from .controllers.quit import QuitFlow
 from .controllers.replay import ReplayController
 from .formatting.glyphs import glyph, is_ascii_only
@@ -41,6 +40,9 @@ from .viewmodels.console_state import ConsoleState
 from .widgets.ascii_bars import choose_scroll_bars
 
 log = logging.getLogger(__name__)
+
+SAVE_SEEN_INTERVAL_S = 300.0
+"""Between two times that the console saves that the operator is here."""
 
 
 class KugetsuApp(App[None], inherit_bindings=False):
@@ -79,7 +81,8 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.undo_log = UndoLog()
         self.quit_flow = QuitFlow(self, self.leave)
         self.navigator = Navigator(self, self.external_program)
-        self.presence = OperatorPresence()
+        self._last_key_at: float | None = None
+        self._seen_saved_at = 0.0
         self.preferences = Preferences(self)
         change_theme = partial(themes.change_theme, self, colourless=self.colourless)
         self.commands = CommandRunner(self, self.navigator, self.preferences, self.replay, self.quit_flow, change_theme)
@@ -248,8 +251,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
     def note_key_press(self) -> None:
         """Note that the operator is here; after a long absence, report what happened meanwhile."""
         now = self.connection.now()
-        left_at = self.presence.note_key_press(now)
-        if self.presence.is_due_to_save(now):
+        left_at, self._last_key_at = self._last_key_at, now
+        if now - self._seen_saved_at >= SAVE_SEEN_INTERVAL_S:
+            self._seen_saved_at = now
             self.connection.requests.remember(self.connection.client.mark_seen)
         cell = absence.format_absence(self.live_state, left_at) if left_at is not None and self.live_state is not None else None
         if cell is not None:

@@ -20,112 +20,46 @@ PLAIN = {"k-cursor-style": "reverse", "k-faint-style": "dim", "k-button-style": 
 """Emphasis where the background colours are unknown: reversed text can be read with any colours."""
 
 DARK = Theme(
-    name="kugetsu-dark",
-    primary="#8fa8d6",
-    secondary="#6f83a8",
-    accent="#ead27a",
-    warning="#e0a45e",
-    error="#ee7d86",
-    success="#93c99a",
-    foreground="#d5dbe8",
-    background="#141923",
-    surface="#1a202d",
-    panel="#232b3b",
-    dark=True,
-    variables=COLOURED
-    | {
-        "k-muted": "#8d98af",
-        "k-faint": "#5a6680",
-        "k-border": "#35405a",
-        "k-cursor": "#2b3652",
-        "k-cursor-dim": "#1f2737",
-        "k-bar": "#1c2331",
-        "k-info": "#8fb4e8",
-        "k-magenta": "#d19be0",
+    name="kugetsu-dark", primary="#8fa8d6", secondary="#6f83a8", accent="#ead27a", warning="#e0a45e", error="#ee7d86",
+    success="#93c99a", foreground="#d5dbe8", background="#141923", surface="#1a202d", panel="#232b3b", dark=True,
+    variables=COLOURED | {
+        "k-muted": "#8d98af", "k-faint": "#5a6680", "k-border": "#35405a", "k-cursor": "#2b3652",
+        "k-cursor-dim": "#1f2737", "k-bar": "#1c2331", "k-info": "#8fb4e8", "k-magenta": "#d19be0",
         "k-cyan": "#7fc8c8",
     },
-)
+)  # fmt: skip
 
 LIGHT = Theme(
-    name="kugetsu-light",
-    primary="#3b5b92",
-    secondary="#6478a0",
-    accent="#835e0e",
-    warning="#965810",
-    error="#b3303f",
-    success="#2a713f",
-    foreground="#262c3a",
-    background="#f7f6f1",
-    surface="#ffffff",
-    panel="#e9e7de",
-    dark=False,
-    variables=COLOURED
-    | {
-        "k-muted": "#5f687a",
-        "k-faint": "#8d94a3",
-        "k-border": "#c5c6c6",
-        "k-cursor": "#dfe6f2",
-        "k-cursor-dim": "#edeee9",
-        "k-bar": "#eceae2",
-        "k-info": "#2c5fa8",
-        "k-magenta": "#8a3d91",
+    name="kugetsu-light", primary="#3b5b92", secondary="#6478a0", accent="#835e0e", warning="#965810", error="#b3303f",
+    success="#2a713f", foreground="#262c3a", background="#f7f6f1", surface="#ffffff", panel="#e9e7de", dark=False,
+    variables=COLOURED | {
+        "k-muted": "#5f687a", "k-faint": "#8d94a3", "k-border": "#c5c6c6", "k-cursor": "#dfe6f2",
+        "k-cursor-dim": "#edeee9", "k-bar": "#eceae2", "k-info": "#2c5fa8", "k-magenta": "#8a3d91",
         "k-cyan": "#14707a",
     },
-)
+)  # fmt: skip
 
 CONTRAST = Theme(
-    name="kugetsu-contrast",
-    primary="#9cc4ff",
-    secondary="#c0d4ff",
-    accent="#ffe14d",
-    warning="#ffb454",
-    error="#ff9a9a",
-    success="#7dff9b",
-    foreground="#ffffff",
-    background="#000000",
-    surface="#000000",
-    panel="#262626",
+    name="kugetsu-contrast", primary="#9cc4ff", secondary="#c0d4ff", accent="#ffe14d", warning="#ffb454",
+    error="#ff9a9a", success="#7dff9b", foreground="#ffffff", background="#000000", surface="#000000", panel="#262626",
     dark=True,
-    variables=COLOURED
-    | {
-        "k-muted": "#dadada",
-        "k-faint": "#b4b4b4",
-        "k-border": "#a0a0a0",
-        "k-cursor": "#00408a",
-        "k-cursor-dim": "#222222",
-        "k-bar": "#1c1c1c",
-        "k-info": "#8fd0ff",
-        "k-magenta": "#ffa6ff",
+    variables=COLOURED | {
+        "k-muted": "#dadada", "k-faint": "#b4b4b4", "k-border": "#a0a0a0", "k-cursor": "#00408a",
+        "k-cursor-dim": "#222222", "k-bar": "#1c1c1c", "k-info": "#8fd0ff", "k-magenta": "#ffa6ff",
         "k-cyan": "#7dfff0",
     },
-)
+)  # fmt: skip
 
 CONTRAST_LIGHT = Theme(
-    name="kugetsu-contrast-light",
-    primary="#003a8c",
-    secondary="#2a3c5c",
-    accent="#5c3d00",
-    warning="#723700",
-    error="#960016",
-    success="#00561c",
-    foreground="#000000",
-    background="#ffffff",
-    surface="#ffffff",
-    panel="#e4e4e4",
+    name="kugetsu-contrast-light", primary="#003a8c", secondary="#2a3c5c", accent="#5c3d00", warning="#723700",
+    error="#960016", success="#00561c", foreground="#000000", background="#ffffff", surface="#ffffff", panel="#e4e4e4",
     dark=False,
-    variables=COLOURED
-    | {
-        "k-muted": "#303030",
-        "k-faint": "#505050",
-        "k-border": "#606060",
-        "k-cursor": "#bcd7ff",
-        "k-cursor-dim": "#f2f2f2",
-        "k-bar": "#f0f0f0",
-        "k-info": "#00439c",
-        "k-magenta": "#7a006e",
+    variables=COLOURED | {
+        "k-muted": "#303030", "k-faint": "#505050", "k-border": "#606060", "k-cursor": "#bcd7ff",
+        "k-cursor-dim": "#f2f2f2", "k-bar": "#f0f0f0", "k-info": "#00439c", "k-magenta": "#7a006e",
         "k-cyan": "#00545c",
     },
-)
+)  # fmt: skip
 
 _OWN = "ansi_default"
 
@@ -133,37 +67,17 @@ _OWN = "ansi_default"
 def _of_terminal(name: str, dark: bool, accent: str, warning: str, error: str, success: str, info: str) -> Theme:
     # Bright black is not used: in common palettes it is the background.
     return Theme(
-        name=name,
-        ansi=True,
-        dark=dark,
-        primary=info,
-        secondary=info,
-        accent=accent,
-        warning=warning,
-        error=error,
-        success=success,
-        foreground=_OWN,
-        background=_OWN,
-        surface=_OWN,
-        panel=_OWN,
-        boost=_OWN,
-        variables=PLAIN
-        | {
+        name=name, ansi=True, dark=dark, primary=info, secondary=info, accent=accent, warning=warning, error=error,
+        success=success, foreground=_OWN, background=_OWN, surface=_OWN, panel=_OWN, boost=_OWN,
+        variables=PLAIN | {
             **dict.fromkeys(("k-muted", "k-faint", "k-border", "k-cursor", "k-cursor-dim", "k-bar"), _OWN),
-            "k-info": info,
-            "k-magenta": _OWN if info == _OWN else "ansi_magenta",
-            "k-cyan": _OWN if info == _OWN else "ansi_cyan",
-            "ansi-background": _OWN,
-            "ansi-foreground": _OWN,
-            "block-cursor-text-style": "reverse",
-            "block-cursor-foreground": _OWN,
-            "block-cursor-background": _OWN,
-            "block-cursor-blurred-text-style": "underline",
-            "input-cursor-text-style": "reverse",
-            "input-cursor-foreground": _OWN,
-            "input-cursor-background": _OWN,
+            "k-info": info, "k-magenta": _OWN if info == _OWN else "ansi_magenta",
+            "k-cyan": _OWN if info == _OWN else "ansi_cyan", "ansi-background": _OWN, "ansi-foreground": _OWN,
+            "block-cursor-text-style": "reverse", "block-cursor-foreground": _OWN, "block-cursor-background": _OWN,
+            "block-cursor-blurred-text-style": "underline", "input-cursor-text-style": "reverse",
+            "input-cursor-foreground": _OWN, "input-cursor-background": _OWN,
         },
-    )
+    )  # fmt: skip
 
 
 ANSI = _of_terminal(

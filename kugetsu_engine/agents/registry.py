@@ -177,7 +177,8 @@ def _demo(agent: AgentSettings, _call: Invocation) -> LaunchSpec:
 
 
 LAUNCHERS: dict[str, Callable[[AgentSettings, Invocation], LaunchSpec]] = {
-    "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
+    "aider": _aider, "claude": _claude, "codex": _codex,
+    "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
 RESUME_ARGUMENTS: dict[str, Callable[[str, str], list[str]]] = {
     "aider": aider.build_screen_arguments, "claude": lambda _, session: ["--resume", session],

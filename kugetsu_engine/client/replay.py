@@ -52,14 +52,14 @@ class Replay:
         """Make the snapshot of a moment, in seconds since 1970. It has only what was recorded."""
         then = self.timeline.at(when)
         default = self._settings.agent
-        rests = then.flow.rests if then.flow else ()
+        cooldowns = then.flow.rests if then.flow else ()
         return Snapshot(
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
             active=tuple(self._active(active, when) for active in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
-            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._map_cooldowns(rests, when),
+            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), cooldowns=self._map_cooldowns(cooldowns, when),
             default_agent=default,
-            hosts={rest.provider: rest for rest in rests if rest.failure == NETWORK},
+            hosts={cooldown.provider: cooldown for cooldown in cooldowns if cooldown.failure == NETWORK},
             own_repositories=list_own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
@@ -120,9 +120,11 @@ class Replay:
         progress = Progress("agent", stalled=stall.evidence if stall else None) if task.state == "running" else None
         return Active(task, None, progress, max(when - active.since, 0.0), timeout, None, stall.silent_s if stall else None)
 
-    def _map_cooldowns(self, rests: Sequence[Cooldown], when: float) -> Mapping[str, Cooldown]:
+    def _map_cooldowns(self, cooldowns: Sequence[Cooldown], when: float) -> Mapping[str, Cooldown]:
         """The cooldowns of providers at a moment, by agent."""
-        resting = {rest.provider: rest for rest in rests if rest.until > when and rest.failure != NETWORK}
+        resting = {
+            cooldown.provider: cooldown for cooldown in cooldowns if cooldown.until > when and cooldown.failure != NETWORK
+        }
         if not resting:
             return {}
         from ..agents import registry

@@ -80,7 +80,7 @@ class SnapshotReader:
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
         paused = rate_limits.load_pauses(self.paths)
-        rest, hosts = rate_limits.list_provider_cooldowns(paused, now), rate_limits.list_host_cooldowns(paused, now)
+        cooldowns, hosts = rate_limits.list_provider_cooldowns(paused, now), rate_limits.list_host_cooldowns(paused, now)
         own = list_own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
@@ -88,9 +88,10 @@ class SnapshotReader:
             notices=tuple(notices.read_newest_notifications(self.paths)) if with_history else (),
             read_until=notices.read_until(self.paths),
             alerts=self._alerts(
-                engine, state, faults, rate_limits.describe_cooldowns(rest, now), rate_limits.describe_silent_hosts(hosts, now)
+                engine, state, faults, rate_limits.describe_cooldowns(cooldowns, now),
+                rate_limits.describe_silent_hosts(hosts, now),
             ),
-            cooldowns=self._by_agent(rest),
+            cooldowns=self._by_agent(cooldowns),
             run_times=self._run_times(done),
             default_agent=(running.default_agent if running else "") or self.settings.current.agent,
             edited=edit_locks.list_edited(self.paths), pulls=self._read_pulls(),
@@ -125,12 +126,12 @@ class SnapshotReader:
         )  # fmt: skip
         return view, state
 
-    def _by_agent(self, rest: Mapping[str, Cooldown]) -> Mapping[str, Cooldown]:
-        if not rest:
+    def _by_agent(self, cooldowns: Mapping[str, Cooldown]) -> Mapping[str, Cooldown]:
+        if not cooldowns:
             return {}
         from ..agents import registry as known
 
-        return known.map_cooldowns_to_agents(rest, self.settings.current)
+        return known.map_cooldowns_to_agents(cooldowns, self.settings.current)
 
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
@@ -192,12 +193,12 @@ class SnapshotReader:
         return Active(task, record, progress, elapsed, timeout, quiet, stalled, alive)
 
     def _alerts(
-        self, engine: EngineView, state: EngineState | None, faults: Sequence[str], rest: str, silent: str
+        self, engine: EngineView, state: EngineState | None, faults: Sequence[str], limits: str, silent: str
     ) -> tuple[Alert, ...]:
         alerts = list(state.alerts) if state and engine.running else []
         if not engine.running:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
-            alerts += [Alert("rate_limit", rest, "")] if rest else []
+            alerts += [Alert("rate_limit", limits, "")] if limits else []
             alerts += [Alert("network", silent, "")] if silent else []
             alerts += [Alert("env", problem, "") for problem in self._env_files.problems]
             alerts += [Alert("prompt", self._prompt_file.problem, "")] if self._prompt_file.problem else []

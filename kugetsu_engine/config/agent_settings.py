@@ -1,4 +1,4 @@
-"""The settings of one agent, `[agents.<name>]`, and what can be wrong with them."""
+"""The settings of one agent, `[agents.<name>]`, and their validation."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -32,41 +32,41 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """One `[agents.<name>]`."""
 
     command: list[str] | None = None
-    """argv of any program, with placeholders, see `domain.argv_template`; its directory is the worktree."""
+    """argv of any program, with placeholders, see `domain.text.command_template`; runs in the worktree."""
     resume: list[str] | None = None
-    """argv that goes on with a session of it."""
+    """argv that continues a session."""
     fork: list[str] | None = None
-    """argv that begins a copy of a session."""
+    """argv that starts a copy of a session."""
     prompt: PromptBy = "stdin"
     kind: str | None = None
-    """A known agent that this one is, with settings of its own."""
+    """The known agent that this table configures under another name."""
     program: str | None = None
     """Another binary for a known agent."""
     args: list[str] = []
     """Further arguments for a known agent."""
     model: str | None = None
     mode: Mode = "process"
-    """opencode: one process per attempt, or all on one shared server; `auto`: the server where more than one may run."""
+    """opencode: one process per attempt, or one shared server for all; `auto`: the server if more than one may run."""
     server_memory: int = 2 << 30
-    """The shared server is replaced when it holds more bytes."""
+    """The shared server is replaced when it uses more bytes."""
     server_idle: float = 300.0
-    """The shared server ends when nobody has used it for so many seconds."""
+    """The shared server ends after so many seconds without use."""
     env: dict[str, str] = {}
     unset: list[str] = []
-    """Variables that it does not get, though the operator or the env files have them."""
+    """Variables that are not passed on, even if the operator or the env files set them."""
     stream: dict[str, Any] | None = None
-    """Where things stand in the JSON that it prints, see `domain.event_paths`."""
+    """Where values are in the JSON that it prints, see `domain.text.json_paths`."""
     session_bound_to_directory: bool = True
-    """Whether a session only works in the worktree it was begun in, so that it cannot be forked into another."""
+    """Whether a session only works in the worktree where it started, so that it cannot be forked into another."""
     failures: dict[str, str] = {}
-    """Classes of failure by a regular expression that a line at the end of its log matches."""
+    """Classes of failure, by a regular expression for lines at the end of its log."""
     max_steps: int | None = None
-    """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
+    """Model turns after which an attempt is ended as endless, if the agent reports them; None: the driver's default."""
     max_tokens: int | None = None
     attach: list[str] | None = None
-    """argv of its own screen, for a person who takes over; `{session}` is the session's id."""
+    """argv of its interactive program for a manual session; `{session}` is the session's id."""
     prompt_template: str | None = None
-    """`dev` or `plain`; None: as `prompt_template` of all."""
+    """`dev` or `plain`; None: the setting `prompt_template`."""
 
 
 AGENT_READERS: dict[str, Callable[[Any], Any]] = {
@@ -91,11 +91,11 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "attach": parse_command,
     "prompt_template": parse_prompt_kind,
 }
-"""For each key of the table how its value is read."""
+"""The parser of each key."""
 
 
 def find_agent_fault(own: AgentSettings) -> str | None:
-    """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is."""
+    """Find what is wrong with an agent's command lines and stream, in a sentence; None when they are valid."""
     if own.command is None:
         moved = None if own.prompt == "stdin" else own.prompt
         only = (("resume", own.resume), ("fork", own.fork), ("stream", own.stream), ("prompt", moved))
@@ -106,7 +106,7 @@ def find_agent_fault(own: AgentSettings) -> str | None:
     chosen = json_paths.chooses_id(own.stream)
     for name, words in (("command", own.command), ("resume", own.resume), ("fork", own.fork)):
         if not words:
-            continue  # an empty one is refused when it is to run
+            continue  # an empty one is rejected when it is run
         new, model = name == "command", own.model is not None
         fault = fault_of_argv(words, prompt=own.prompt, model=model, chosen_id=chosen, new=new)
         if fault is not None:
@@ -116,11 +116,11 @@ def find_agent_fault(own: AgentSettings) -> str | None:
     except ValueError as error:
         return f"stream: {error}"
     if (own.resume or own.fork) and not json_paths.has_session_id(own.stream):
-        return "has a command for sessions, but its stream does not say where their id stands"
+        return "has a command for sessions, but its stream does not say where their id is"
     if own.fork and own.session_bound_to_directory:
         return "has a fork, but session_bound_to_directory is not false: each issue has a directory of its own"
     if own.max_steps is not None and "step" not in stream:
         return "has max_steps, but its stream does not say what a step is"
     if own.max_tokens is not None and "tokens" not in stream:
-        return "has max_tokens, but its stream does not say where they stand"
+        return "has max_tokens, but its stream does not say where tokens are"
     return None

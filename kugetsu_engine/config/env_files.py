@@ -1,4 +1,4 @@
-"""KEY=VALUE files, parsed as data and never run by a shell."""
+"""Env files: KEY=VALUE lines, parsed as data and never run by a shell."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,25 @@ from ..storage import files
 
 NAMES = (ENV_DEFAULT, ENV_DEV, ENV_PM)
 MAX_FAULTS = 5
-"""Faults of one file that are told; a binary file has thousands."""
+"""Faults reported per file; a binary file has thousands."""
 
 _STOPS = {ENV_DEFAULT: EVERYTHING, ENV_DEV: EVERYTHING, ENV_PM: (Stop("repository", refs.key_of(PM_AGENT.rpartition("#")[0])),)}
-"""What must not start while one of them cannot be read."""
+"""What must not start while each of them cannot be read."""
 
 REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "IFS"})
-"""Names that change what a program *is*; an env file may not set them."""
+"""Variables that change which code a program runs; env files must not set them."""
 
 
 def choose_env_files(issue_ref: str) -> tuple[str, str]:
-    """The env files of an issue's agent, later ones win: the project manager has one of its own, all others share one."""
+    """Choose the env files for an issue's agent, later ones win; the project manager has its own, all others share one."""
     return (ENV_DEFAULT, ENV_PM if issue_ref == PM_AGENT else ENV_DEV)
 
 
 def parse_assignments(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
-    """Read assignments as a shell does, see `domain.assignments`; returns them, and a sentence for each line that is none.
+    """Parse assignments, see `domain.text.shell_assignments`; returns them, and a sentence for each invalid line.
 
     Args:
-        known: variables that `${NAME:-default}` may name beside those of the text.
+        known: further variables for `${NAME:-default}`.
     """
     read = shell_assignments.parse_assignments(text, known)
     values, faults = dict[str, str](), list(read.faults)
@@ -40,17 +40,17 @@ def parse_assignments(text: str, known: Mapping[str, str] | None = None) -> tupl
         if name in REFUSED:
             faults.append(f"line {read.lines[name]}: {name} may not be set")
         elif "\0" in value:
-            faults.append(f"line {read.lines[name]} holds a NUL character")
+            faults.append(f"line {read.lines[name]} contains a NUL character")
         else:
             values[name] = value
     return values, faults
 
 
 def load_env_file(path: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
-    """Read an env file as `parse` does; bytes that are not UTF-8 come out as they went in.
+    """Read an env file with `parse_assignments`; bytes that are not UTF-8 are kept.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: it does not exist.
         BadFile: it cannot be read.
     """
     return parse_assignments(_read_text(path), known)
@@ -64,56 +64,56 @@ def _read_text(path: str) -> str:
 
 
 class BrokenEnvFile(ConfigError):
-    """An env file is there and cannot be read."""
+    """An env file exists but cannot be read."""
 
 
 def read_env_files(paths: StatePaths, names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
-    """What some env files set, later ones win; one that is missing sets nothing.
+    """Read the variables of some env files, later ones win; missing files are ignored.
 
     Args:
-        known: variables that `${NAME:-default}` may name beside those of the files.
+        known: further variables for `${NAME:-default}`.
 
     Raises:
-        BrokenEnvFile: one cannot be read, so that nobody knows what it would set.
-        NotNow: the system refuses to read one at the moment.
+        BrokenEnvFile: one cannot be read, so that its variables are unknown.
+        TransientReadError: the system could not read one this time.
     """
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for name in names:
         try:
-            found |= load_env_file(f"{paths.env}/{name}", {**known, **found})[0]
+            variables |= load_env_file(f"{paths.env}/{name}", {**known, **variables})[0]
         except FileNotFoundError:
             continue
         except TransientReadError:
             raise
         except BadFile as error:
             raise BrokenEnvFile(error.message, "correct it, or move it away") from None
-    return found
+    return variables
 
 
 def read_readable_env(paths: StatePaths) -> dict[str, str]:
-    """What the env files of agents set that can be read, for those who only look: masks, warnings, a first check."""
-    found: dict[str, str] = {}
+    """Read the variables of the agents' env files that can be read, for masks, warnings and checks."""
+    variables: dict[str, str] = {}
     for name in NAMES:
         with suppress(FileNotFoundError, BadFile):
-            found |= load_env_file(f"{paths.env}/{name}", found)[0]
-    return found
+            variables |= load_env_file(f"{paths.env}/{name}", variables)[0]
+    return variables
 
 
 def find_env_faults(paths: StatePaths) -> list[Fault]:
-    """Each env file of agents that cannot be read, with the tasks that must not start meanwhile."""
-    found = []
+    """Find the agents' env files that cannot be read, and what must not start meanwhile."""
+    faults = []
     for name in NAMES:
         try:
             _read_text(f"{paths.env}/{name}")
         except (FileNotFoundError, TransientReadError):
             continue
         except BadFile as error:
-            found.append(Fault(f"env/{name}", "", error.message, _STOPS[name]))
-    return found
+            faults.append(Fault(f"env/{name}", "", error.message, _STOPS[name]))
+    return faults
 
 
 class EnvFiles:
-    """What is wrong with the env files, looked at again when they change."""
+    """The problems of the env files, checked again when they change."""
 
     def __init__(self, paths: StatePaths) -> None:
         self._files = [f"{paths.env}/{name}" for name in (*NAMES, ENV_FORGES)]
@@ -121,7 +121,7 @@ class EnvFiles:
         self.problems: list[str] = []
 
     def refresh(self) -> bool:
-        """Read the files again if they changed; whether the problems are others now."""
+        """Read the files again if they changed; returns whether the problems changed."""
         seen = [files.read_signature(path) for path in self._files]
         if seen == self._seen and not self.problems:
             return False
@@ -130,8 +130,8 @@ class EnvFiles:
         return self.problems != before
 
     def make_private(self) -> list[str]:
-        """Take the rights of others from the files, which hold keys; returns a sentence for each that lay open."""
-        return [told for path in self._files if (told := _made_private(path))]
+        """Remove the permissions of others from the files, as they contain keys; returns a sentence for each changed file."""
+        return [text for path in self._files if (text := _made_private(path))]
 
 
 def _made_private(path: str) -> str | None:

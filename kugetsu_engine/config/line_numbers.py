@@ -1,38 +1,38 @@
-"""In which line of a TOML file a setting is: found with the parser itself, as no library for reading TOML tells it."""
+"""Finds the line of a setting in a TOML file, by parsing parts of it, as no TOML parser reports lines of keys."""
 
 import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-MAX_LOOKS = 400
-"""Times that a part of the file is parsed before the line is given up."""
+MAX_PARSED = 400
+"""How often a part of the file is parsed before giving up."""
 
 
 def find_line(text: str, path: Sequence[str]) -> int | None:
-    """The number of the line that first says something of a key or table; None where that cannot be found out.
+    """Find the number of the first line about a key or table; None if it cannot be found.
 
     Args:
-        path: the names down to it, such as `("agents", "claude", "model")`.
+        path: the names of the tables and the key, such as `("agents", "claude", "model")`.
     """
     lines = text.split("\n")
-    looks = 0
+    parsed = 0
     for start, line in enumerate(lines):
         if path[-1] not in line or _has(lines[:start], path) is not False:
             continue
-        for end in range(start + 1, len(lines) + 1):  # a value may go over several lines
-            found = _has(lines[:end], path)
-            if found:
+        for end in range(start + 1, len(lines) + 1):  # a value may take several lines
+            has_key = _has(lines[:end], path)
+            if has_key:
                 return start + 1
-            looks += 1
-            if found is False or looks > MAX_LOOKS:
+            parsed += 1
+            if has_key is False or parsed > MAX_PARSED:
                 break
-        if looks > MAX_LOOKS:
+        if parsed > MAX_PARSED:
             break
     return None
 
 
 def _has(lines: list[str], path: Sequence[str]) -> bool | None:
-    """Whether the beginning of a file has a key; None where that beginning alone is no TOML."""
+    """Whether these first lines of a file contain a key; None if they alone are not valid TOML."""
     try:
         found: Any = tomllib.loads("\n".join(lines))
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""Settings: `config.toml`, the environment, and what a bash kugetsu (v0.2) left behind.
+"""Loads the settings: `config.toml`, the environment, and the files of a bash kugetsu (v0.2).
 
 Later ones win: default, v0.2 `config` (shell assignments, read as data), `config.toml`, environment variables. What cannot be
-read is told as a fault. It never stops the engine, and it never loosens anything: where neither the default nor the value
-before it is surely as strict as what was meant, what depends on it does not start.
+read is reported as a fault. It never stops the engine, and it never loosens anything: unless the default or the previous
+value is certainly as strict as the intended one, what depends on the setting does not start.
 """
 
 import os
@@ -46,11 +46,11 @@ OTHER_VARIABLES = frozenset({
     "KUGETSU_DIR", "KUGETSU_DEMO_SPEED", "KUGETSU_TASK", "KUGETSU_TASK_ID", "KUGETSU_ATTEMPT", "KUGETSU_ISSUE_REF",
     "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",
 })  # fmt: skip
-"""Variables that are no settings."""
+"""Variables that are not settings."""
 WRITING_S = 2.0
-"""Seconds for which a `config.toml` that is suddenly empty or gone is taken for one that is being written."""
+"""For so many seconds a `config.toml` that became empty or disappeared is assumed to be just being written."""
 MOST_FAULTS = 30
-"""Faults of one `config.toml` that are looked at: a file with more is no such file."""
+"""Faults of one `config.toml` that are reported."""
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
@@ -86,14 +86,14 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "max_io_pressure": parse_ceiling(100),
     "theme": parse_line,
 }
-"""For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
+"""The parser of each plain setting, for TOML, environment and the v0.2 file alike."""
 
 WHILE_WRONG: dict[str, tuple[Any, str]] = {
     "queue_expiry": (None, "nothing expires until this is corrected"),
     "cleanup_age": (None, "nothing is cleaned up until this is corrected"),
     "default_server": ("", ""),
 }
-"""Settings whose default is not safe: what holds while they are wrong, and in words."""
+"""Settings whose default is not safe: the value that applies while they are invalid, and its description."""
 
 
 OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -103,26 +103,26 @@ OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
     "KUGETSU_BASE_BRANCH": ("base_branch", str),
     "DEFAULT_GIT_SERVER": ("default_server", str),
 }
-"""The names of the bash kugetsu: the setting of today, and its value from the old one."""
+"""The names of the bash kugetsu: today's setting, and how its value is made from the old one."""
 
 
 OLD_SERVERS = "GIT_SERVERS"
-"""The table of the bash kugetsu that is `[servers]` today."""
+"""The bash kugetsu's table that is `[servers]` today."""
 
 
 def load_settings(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[Fault]]:
-    """Read the settings; returns them, and each thing that is wrong in them. What must not start for it is in their `gaps`.
+    """Load the settings; returns them and their faults. What must not start because of faults is in `gaps`.
 
     Args:
-        last: the settings in force. They stay where `config.toml` cannot be read at all, and so does a single plain value that
-            cannot be read. Where nothing good is in force, as at a start, a value that cannot be read stops what depends on it.
+        last: the settings in effect. They stay if `config.toml` cannot be read at all, and so does a single plain value that
+            is invalid. Without valid ones, as at a start, an invalid value stops what depends on it.
     """
     found, faults = _read(paths, environ, last)
     return _with_env_files(found, paths), faults
 
 
 def _with_env_files(settings: Settings, paths: StatePaths) -> Settings:
-    """The settings, with what must not start as an env file cannot be read."""
+    """Add what must not start because an env file cannot be read."""
     gaps = Gaps.from_faults(env_files.find_env_faults(paths))
     return msgspec.structs.replace(settings, gaps=settings.gaps.merge(gaps)) if gaps != Gaps() else settings
 
@@ -140,27 +140,27 @@ def _read(paths: StatePaths, environ: Mapping[str, str], last: Settings | None) 
 
 
 class _Reading:
-    """The settings as far as they have been read."""
+    """The settings read so far."""
 
     def __init__(self, last: Settings | None) -> None:
         self._last = last
         self._last_is_whole = last is not None and not last.gaps.everything
-        """Whether every plain setting in force is one that could be read, so that it may hold while the new one cannot."""
+        """Whether all plain settings in effect are valid, so that they may stay while new ones are not."""
         self._values: dict[str, Any] = {}
         self._from: dict[str, tuple[str, str]] = {}
-        """Where the value of a setting comes from, and what it is called there."""
+        """The source of each setting, and its name there."""
         self._faults: list[Fault] = []
         self._text = ""
         self._document: dict[str, Any] | None = {}
 
     def read_value(self, name: str, value: Any, source: str, called: str = "") -> None:
-        """Read the value of a plain setting; a good one takes the weight off a wrong one that it wins over."""
+        """Read the value of a plain setting; a valid one takes precedence over an earlier invalid one."""
         called = called or name
         earlier, self._from[name] = self._from.get(name), (source, called)
         try:
             self._values[name] = READERS[name](value)
         except (KugetsuError, OverflowError) as error:
-            # One that is off, such as no budget, is no value to hold: the new one was to be stricter.
+            # A value that is switched off, such as no budget, must not stay: the new one was meant to be stricter.
             holds = self._last_is_whole and name not in HARMLESS and bool(getattr(self._last, name))
             in_force = getattr(self._last or Settings(), name), "the value before it holds"
             self._values[name], meanwhile = in_force if holds else WHILE_WRONG.get(name, in_force)
@@ -178,7 +178,7 @@ class _Reading:
             ]  # fmt: skip
 
     def config_toml(self, path: str) -> None:
-        """Read `config.toml`, and what stands in it outside of tables."""
+        """Read `config.toml` and its keys outside of tables."""
         document = self._document = self._toml(path)
         if document is None:
             held = (*READERS, *TABLES)
@@ -189,14 +189,14 @@ class _Reading:
                 self.read_value(name, value, TOML)
 
     def tables(self, old_servers: dict[str, str]) -> None:
-        """Read the tables, now that it is known what names them: `[repos]` may leave out the default server."""
+        """Read the tables; last, as names in `[repos]` may leave out the default server."""
         tables = Tables(READERS, self._note)
         server = self._values.get("default_server", Settings().default_server)
         for name, value in (self._document or {}).items():
             if name in TABLES:
                 self._values[name] = tables.read(name, value, server)
                 if name == "failures" and self._last is not None and len(self._values[name]) < len(value):
-                    self._values[name] = self._last.failures | self._values[name]  # of a pattern that is being written anew
+                    self._values[name] = self._last.failures | self._values[name]  # keep the pattern that is being edited
             elif name not in READERS:
                 every = (*READERS, *TABLES)
                 tables.unknown((name,), every, NOTHING if find_nearest(name, every) in HARMLESS else EVERYTHING)
@@ -206,13 +206,13 @@ class _Reading:
     def variables(self, environ: Mapping[str, str]) -> None:
         """Read the variables, the bash kugetsu's first."""
         for name, (setting, old_value) in OLD_NAMES.items():
-            if environ.get(name):  # the bash kugetsu took an empty one for none
+            if environ.get(name):  # the bash kugetsu ignored an empty one
                 self.read_value(setting, old_value(environ[name]), VARIABLES, f"${name}")
         known = {name.upper(): name for name in READERS}
         for variable, value in environ.items():
             if not variable.startswith("KUGETSU_") or variable in OLD_NAMES:
                 continue
-            name = variable.removeprefix("KUGETSU_")  # which would make all of them alike
+            name = variable.removeprefix("KUGETSU_")  # with the prefix, all names would be similar
             if name in known:
                 self.read_value(known[name], value, VARIABLES, f"${variable}")
             elif variable not in OTHER_VARIABLES and not variable.startswith("KUGETSU_TOKEN_"):
@@ -223,34 +223,34 @@ class _Reading:
                     self._faults.append(Fault(VARIABLES, f"${variable}", text, stops))
 
     def settings(self) -> tuple[Settings, list[Fault]]:
-        """All of them, and what is wrong."""
+        """Return the settings and all faults."""
         found = msgspec.structs.replace(Settings(), **self._values)
         if found.agent not in {*agent_names.KNOWN, *found.agents}:
             source, called = self._from.get("agent", (TOML, "agent"))
-            words = suggest_name(found.agent, {*agent_names.KNOWN, *found.agents})
+            suggestion = suggest_name(found.agent, {*agent_names.KNOWN, *found.agents})
             line = self._line(("agent",)) if source == TOML else None
-            text = f"there is no agent {found.agent!r}{words}"
+            text = f"unknown agent {found.agent!r}{suggestion}"
             self._faults.append(Fault(source, called, text, (Stop("agent", found.agent),), line=line))
         for name, own in found.repos.items():
             if own.path is not None and not os.path.isdir(folder := os.path.expanduser(own.path)):
                 stop, line = Stop("repository", name), self._line(("repos", name))
-                self._faults.append(Fault(TOML, f"[repos] {name}", f"{folder} is not there", (stop,), "", line, folder))
+                self._faults.append(Fault(TOML, f"[repos] {name}", f"{folder} does not exist", (stop,), "", line, folder))
         self._faults.sort(key=lambda fault: (not fault.stops, fault.line or 0))
         gaps = Gaps.from_faults(self._faults)
         if self._last is not None and self._from.get("") is not None:
-            gaps = self._last.gaps.merge(gaps)  # of a file that could not be read the earlier ones are still known
+            gaps = self._last.gaps.merge(gaps)  # the file could not be read, so its earlier gaps remain
         return msgspec.structs.replace(found, gaps=gaps), self._faults
 
     def shell_config(self, path: str) -> tuple[dict[str, str], dict[str, str]]:
-        """The assignments of a v0.2 file, and its table of servers."""
+        """Read the assignments of a v0.2 file, and its table of servers."""
         try:
             read = assignments.parse_assignments(files.read(path, 1 << 20).decode("utf-8", "replace"))
             return read.values, read.tables.get(OLD_SERVERS, {})
         except FileNotFoundError:
             return {}, {}
         except BadFile as error:
-            stops, told = NOTHING if self._last else EVERYTHING, f"config (v0.2) cannot be read: {error}"
-            self._faults.append(Fault("config (v0.2)", "", told, stops, "the last good settings hold"))
+            stops, text = NOTHING if self._last else EVERYTHING, f"config (v0.2) cannot be read: {error}"
+            self._faults.append(Fault("config (v0.2)", "", text, stops, "the last good settings apply"))
             if self._last is None:
                 return {}, {}
             self._values |= {name: getattr(self._last, name) for name, _ in OLD_NAMES.values()}
@@ -269,8 +269,8 @@ class _Reading:
         except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
             stops = EVERYTHING if self._last is None else NOTHING
             self._from[""] = (TOML, "")
-            told = f"{TOML} cannot be read ({_of_toml(error)})"
-            self._faults.append(Fault(TOML, "", told, stops, "the last good settings hold", unread=True))
+            text = f"{TOML} cannot be read ({_describe_error(error)})"
+            self._faults.append(Fault(TOML, "", text, stops, "the last good settings apply", unread=True))
             return None
 
     def _note(self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...], meanwhile: str) -> None:
@@ -287,8 +287,8 @@ class _Reading:
         return self._line(path[:-1]) if where is None and len(path) > 1 and self._text else where
 
 
-def _of_toml(error: Exception) -> str:
-    """What is wrong with a file that is no TOML, with the place in front."""
+def _describe_error(error: Exception) -> str:
+    """Describe why a file is not valid TOML, with the position first."""
     import tomllib
 
     if isinstance(error, RecursionError):
@@ -299,12 +299,12 @@ def _of_toml(error: Exception) -> str:
         return "it is not UTF-8"
     if not isinstance(error, tomllib.TOMLDecodeError):
         return "a number in it has too many digits"
-    what, _, place = str(error).removesuffix(")").rpartition(" (at ")
-    return f"{place}: {what[:1].lower()}{what[1:]}" if what else str(error)
+    text, _, place = str(error).removesuffix(")").rpartition(" (at ")
+    return f"{place}: {text[:1].lower()}{text[1:]}" if text else str(error)
 
 
 class SettingsSource:
-    """Settings that are read again when their files change."""
+    """The current settings, read again when their files change."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
         self._paths = paths
@@ -313,33 +313,33 @@ class SettingsSource:
         self.faults: list[Fault] = []
         self.current = Settings()
         self._good: Settings | None = None
-        """The last ones of a `config.toml` that could be read, or is not there: the defaults stand in for none that is."""
+        """The last settings from a readable or missing `config.toml`; None before the first."""
         self._length = 0
-        """Of `config.toml` when it was read."""
+        """The size of `config.toml` when it was read."""
         self._gone_since: float | None = None
-        """When it was first seen to be empty or gone since, by the monotonic clock."""
+        """When it was first seen empty or missing after that, by the monotonic clock."""
         self.refresh()
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in sentences."""
+        """The faults as sentences."""
         return [str(fault) for fault in self.faults]
 
     def default_server(self) -> str:
-        """The host of references that name none; empty while the settings do not say it in a way that can be read."""
+        """The host of references without one; empty while the setting is invalid."""
         return self.current.default_server
 
     def limit(self) -> int:
-        """The setting that a limit set by hand overrides."""
+        """The setting `max_concurrent_agents`, which `kugetsu limit` overrides."""
         return self.current.max_concurrent_agents
 
     def refresh(self) -> bool:
-        """Read the files again if they changed; whether anything is different now."""
+        """Read the files again if they changed; returns whether settings or faults changed."""
         env = [f"{self._paths.env}/{name}" for name in env_files.NAMES]
         watched = [files.read_signature(path) for path in (self._paths.config, self._paths.shell_config, *env)]
         seen = [*watched, *(os.path.isdir(fault.missing) for fault in self.faults if fault.missing)]
-        whole = self._good is self.current  # else a permission may come back, which no signature shows
-        if (seen == self._seen and whole) or self._is_written_anew():
+        whole = self._good is self.current  # else a permission may have changed, which signatures do not show
+        if (seen == self._seen and whole) or self._is_being_written():
             return False
         before = self.current, self.faults
         self._length = _length_of(self._paths.config)
@@ -351,11 +351,11 @@ class SettingsSource:
         return before != (self.current, self.faults)
 
     def mark_stale(self) -> None:
-        """Have the files read again at the next `refresh`, as one turned out to be others than was seen."""
+        """Make the next `refresh` read the files again, as one turned out to be different."""
         self._seen = None
 
-    def _is_written_anew(self) -> bool:
-        """Whether the file was emptied or taken away a moment ago, as is done before it is written: no limit ends for that."""
+    def _is_being_written(self) -> bool:
+        """Whether the file was emptied or removed a moment ago, as editors do before writing; that must not lift limits."""
         if not self._length or _length_of(self._paths.config):
             self._gone_since = None
             return False
@@ -366,7 +366,7 @@ class SettingsSource:
 
 
 def _length_of(path: str) -> int:
-    """How long a file is; what is no file does not count as one that is empty."""
+    """The size of a file; 1 for anything else that exists, so that it does not count as empty."""
     try:
         status = os.stat(path)
     except OSError:

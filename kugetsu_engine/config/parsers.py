@@ -1,4 +1,4 @@
-"""How the values of settings are read: each returns the value, or raises `UsageError` with what would be one."""
+"""Parsers of values in the settings: each returns the value, or raises `UsageError` with a hint."""
 
 import re
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from ..errors import UsageError
 
 SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
 LARGEST = 1 << 60
-"""No disk is that large; so that a size is a number of 64 bits, also in the job of a supervisor."""
+"""Larger than any disk, and keeps sizes within 64 bits."""
 
 
 def format_value(value: Any) -> str:
-    """A value as whoever wrote it would know it again, and not as Python has it."""
+    """Write a value as in TOML, not as in Python."""
     if isinstance(value, (dict, list)):
         return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, bool):
@@ -32,7 +32,7 @@ def parse_seconds(value: Any) -> float:
 
 
 def parse_positive_seconds(value: Any) -> float:
-    """A length of time in which something can be done."""
+    """Read a duration greater than 0."""
     return parse_time_limit(parse_seconds(value))
 
 
@@ -47,7 +47,7 @@ def parse_size(value: Any) -> int:
 
 
 def parse_count(low: int, high: int) -> Callable[[Any], int]:
-    """A whole number in these bounds."""
+    """Make a parser of whole numbers within bounds."""
 
     def read(value: Any) -> int:
         text = str(value).strip()
@@ -59,22 +59,22 @@ def parse_count(low: int, high: int) -> Callable[[Any], int]:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether a text is a whole number, of so few digits that reading it takes no time."""
+    """Whether a text is a whole number that is not too long."""
     return text.isascii() and text.isdigit() and len(text) <= 20
 
 
 def parse_or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
-    """The same, or "never"."""
+    """Make a parser that also accepts "never"."""
     return lambda value: None if value == "never" else read(value)
 
 
 def parse_floor(value: Any) -> int | None:
-    """A size, "auto" or "off"."""
+    """Read a size, "auto" or "off"."""
     return None if value == "auto" else 0 if value == "off" else parse_size(value)
 
 
 def parse_ceiling(most: float) -> Callable[[Any], float]:
-    """A number up to `most`, or "off"."""
+    """Make a parser of numbers up to `most`, or "off"."""
 
     def read(value: Any) -> float:
         text = "0" if value == "off" else str(value).strip()
@@ -87,7 +87,7 @@ def parse_ceiling(most: float) -> Callable[[Any], float]:
 
 
 def parse_flag(value: Any) -> bool:
-    """true or false."""
+    """Read true or false."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if str(value).lower() not in known:
         raise UsageError(f"{format_value(value)} is neither true nor false")
@@ -95,7 +95,7 @@ def parse_flag(value: Any) -> bool:
 
 
 def parse_line(value: Any) -> str:
-    """Text without control characters."""
+    """Read a text without control characters."""
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
         raise UsageError(f"{format_value(value)} is not a line of text")
     return value
@@ -109,7 +109,7 @@ def parse_prompt_kind(value: Any) -> str:
 
 
 def parse_names(value: Any) -> list[str]:
-    """Names of variables, also as one text with commas."""
+    """Read names of variables, from a list or a text with commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"{format_value(value)} is not a list of names")
@@ -121,25 +121,25 @@ def parse_names(value: Any) -> list[str]:
 
 
 def _is_variable(name: str) -> bool:
-    """Whether a variable can have this name."""
+    """Whether a variable may have this name."""
     return bool(name) and not any(character in "=\0" or character.isspace() for character in name)
 
 
 def parse_choice(*known: Any) -> Callable[[Any], Any]:
-    """One of these values, and nothing else."""
+    """Make a parser of one of these values."""
     choices = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in known)
 
     def read(value: Any) -> Any:
         if any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in known):
             return value
         meant = suggest_name(str(value), [one for one in known if isinstance(one, str)])
-        raise UsageError(f"{format_value(value)} is none of {choices}{meant}")
+        raise UsageError(f"{format_value(value)} is not one of {choices}{meant}")
 
     return read
 
 
 def parse_texts(value: Any) -> list[str]:
-    """A list of texts, which may be empty."""
+    """Read a list of texts, which may be empty."""
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise UsageError("is not a list of texts", 'write it like ["one", "two"]')
     for word in value:
@@ -148,7 +148,7 @@ def parse_texts(value: Any) -> list[str]:
 
 
 def parse_command(value: Any) -> list[str]:
-    """The words of a command, as a list: no shell takes them apart."""
+    """Read the words of a command, as a list: no shell splits them."""
     if isinstance(value, str) and value.strip():
         raise UsageError("is one text; a command is a list of words", 'write it like ["npm", "ci"]')
     if not parse_texts(value) or not value[0].strip():
@@ -157,7 +157,7 @@ def parse_command(value: Any) -> list[str]:
 
 
 def parse_commands(value: Any) -> list[list[str]]:
-    """Several command lines, or a single one."""
+    """Read several command lines, or a single one."""
     if isinstance(value, list) and not value:
         return []
     if isinstance(value, list) and all(isinstance(one, list) for one in value):
@@ -166,7 +166,7 @@ def parse_commands(value: Any) -> list[list[str]]:
 
 
 def parse_text_table(value: Any) -> dict[str, str]:
-    """A table whose values are texts."""
+    """Read a table whose values are texts."""
     if not isinstance(value, dict):
         raise UsageError("is not a table", 'write it like { NAME = "value" }')
     for name, one in value.items():
@@ -176,7 +176,7 @@ def parse_text_table(value: Any) -> dict[str, str]:
 
 
 def parse_variables(value: Any) -> dict[str, str]:
-    """Values of variables by their names."""
+    """Read variables and their values."""
     found = parse_text_table(value)
     for name, one in found.items():
         if not _is_variable(name):
@@ -187,18 +187,18 @@ def parse_variables(value: Any) -> dict[str, str]:
 
 def _without_nul(text: str) -> None:
     if "\0" in text:
-        raise UsageError("has a character NUL, which no program can be given")  # the text may be a secret
+        raise UsageError("has a NUL character")  # without the text, which may be a secret
 
 
 def parse_table(value: Any) -> dict[str, Any]:
-    """A table."""
+    """Read a table."""
     if not isinstance(value, dict):
         raise UsageError(f"{format_value(value)} is not a table")
     return value
 
 
 def parse_folder(value: Any) -> str:
-    """A path that means the same wherever it is read."""
+    """Read an absolute path, or one that starts with `~`."""
     path = parse_line(value)
     if not path.startswith(("/", "~")):
         raise UsageError(f"{path!r:.60} is a relative path, and an engine may run anywhere", "begin it with / or ~/")
@@ -206,7 +206,7 @@ def parse_folder(value: Any) -> str:
 
 
 def parse_failure_classes(value: Any) -> dict[str, str]:
-    """Classes of failure by regular expression."""
+    """Read classes of failure by regular expression."""
     found = parse_text_table(value)
     if (fault := find_pattern_fault(found)) is not None:
         raise UsageError(fault)
@@ -214,7 +214,7 @@ def parse_failure_classes(value: Any) -> dict[str, str]:
 
 
 def parse_hours(value: Any) -> str:
-    """A span of the day."""
+    """Read a time range within a day."""
     if not isinstance(value, str) or not is_time_range(value):
-        raise UsageError(f"{format_value(value)} is not a span of the day", "write it like 22:00-07:00")
+        raise UsageError(f"{format_value(value)} is not a time range", "write it like 22:00-07:00")
     return value

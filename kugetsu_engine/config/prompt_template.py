@@ -1,4 +1,4 @@
-"""The template of the prompt: its fields, and what is wrong in it."""
+"""The operator's template of the prompt: its fields and its validation."""
 
 from string import Template
 
@@ -9,15 +9,15 @@ from ..storage import files
 FIELDS = {
     "task": "the message of the task",
     "issue_ref": "the issue, as host/owner/repo#N",
-    "issue": "title and text of the issue, where `issue_text` is set and its forge tells them",
+    "issue": "title and text of the issue, if `issue_text` is set and its forge has them",
     "worktree": "the directory the agent works in",
     "branch": "its branch",
-    "rules": "what every agent keeps to",
-    "context": "what was said about this issue before, the last 20 messages; empty for the first",
+    "rules": "the rules for every agent",
+    "context": "the last 20 messages about this issue; empty for the first",
     "pull_request": "what to do about the pull request",
     "attempt": "for a later attempt: how the one before ended",
 }
-"""What a template may name."""
+"""The fields that a template may use."""
 
 
 RULES = """\
@@ -25,7 +25,7 @@ RULES = """\
 
 * Work in this worktree only. Never touch another branch, another worktree or another project.
 * Read what is there before you change it: the code, the commits on this branch, the issue with all its comments.
-* Stop when something fails that you cannot mend, and say what and why. Do not do something else instead.
+* Stop when something fails that you cannot fix, and say what and why. Do not do something else instead.
 * Never wait for an answer, never open an editor, never run what does not end.
 * Commit what you did, in small steps with messages that say why. Leave nothing uncommitted.
 * Never print or commit a key, a token or a password.
@@ -33,7 +33,7 @@ RULES = """\
 
 
 def load_template(paths: StatePaths) -> tuple[str | None, str]:
-    """The operator's template, None where there is none that can be used, and what is wrong with it."""
+    """Load the operator's template, None if there is no valid one, and its fault."""
     try:
         text = files.read(paths.prompt, 1 << 20).decode("utf-8-sig")
     except FileNotFoundError:
@@ -49,9 +49,9 @@ def _fault(text: str) -> str:
         match["named"] or match["braced"] for match in template.pattern.finditer(text) if match["named"] or match["braced"]
     ]
     if unknown := sorted(set(names) - FIELDS.keys()):
-        return f"prompt.md: there is no ${unknown[0]} (known: {', '.join(FIELDS)}); the built-in prompt is used"
+        return f"prompt.md: unknown field ${unknown[0]} (known: {', '.join(FIELDS)}); the built-in prompt is used"
     if "task" not in names:
-        return "prompt.md does not name $task, so the message would not arrive; the built-in prompt is used"
+        return "prompt.md does not contain $task, so the message would be missing; the built-in prompt is used"
     try:
         template.substitute(dict.fromkeys(FIELDS, ""))
     except ValueError as error:
@@ -60,7 +60,7 @@ def _fault(text: str) -> str:
 
 
 class PromptFile:
-    """What is wrong with the operator's template, looked at again when it changes."""
+    """The fault of the operator's template, checked again when it changes."""
 
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths

@@ -1,5 +1,5 @@
-"""The secrets that agents are given, so that they can be masked where logs are shown: those of the env files, of
-`[agents.….env]`, of `pass_env`, and passwords in addresses."""
+"""Collects the secrets that agents get, to mask them where logs are shown: from env files, `[agents.….env]` and `pass_env`,
+and passwords in addresses."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,10 @@ _PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "h
 
 
 def collect_secrets(paths: StatePaths, settings: Settings, client: Mapping[str, str]) -> set[str]:
-    """All secrets that an agent may know of.
+    """Collect all secrets that an agent may know.
 
     Args:
-        operator: the environment that `pass_env` takes from.
+        client: the operator's environment, for `pass_env`.
     """
     found = find_secrets({name: client[name] for name in (*settings.pass_env, *_PROXIES) if name in client})
     found |= find_secrets({f"{host}_URL": address for host, address in settings.servers.items()})
@@ -27,7 +27,7 @@ def collect_secrets(paths: StatePaths, settings: Settings, client: Mapping[str, 
 
 
 class Secrets:
-    """The mask of a state directory, made again when its files change. Not for several threads at once."""
+    """The mask of a state directory, made again when its files change. Not thread-safe."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
         self._paths = paths
@@ -37,7 +37,7 @@ class Secrets:
         self._mask = Mask()
 
     def mask(self) -> Mask:
-        """What masks the secrets of now."""
+        """The mask for the current secrets."""
         seen = [files.read_signature(path) for path in self._files]
         if seen != self._seen:
             self._seen = seen

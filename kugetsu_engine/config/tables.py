@@ -1,4 +1,4 @@
-"""The tables of `config.toml`, read key by key: one that is unknown or wrong is told, and takes no other one with it."""
+"""Reads the tables of `config.toml` key by key; an unknown or invalid key is reported and does not affect the others."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from .parsers import (  # fmt: skip
 from .settings import ForgeSettings, NotifySettings, RepoSettings
 
 Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
-"""Takes a fault of `config.toml`: path of names, what is wrong, what it stops, and what holds meanwhile."""
+"""Receives a fault of `config.toml`: path of names, what is wrong, what it stops, and what applies meanwhile."""
 
 
 NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
@@ -50,28 +50,28 @@ HARMLESS = frozenset({
     "retry_delay", "retry_delay_max", "rate_limit_delay", "rate_limit_delay_max", "queue_expiry", "cleanup_age", "stop_grace",
     "result_grace", "log_cap", "theme", "keys", "notify", "failures", "forges",
 })  # fmt: skip
-"""Settings that let nothing start, go on or cost more where they are wrong; any other one stops what depends on it."""
+"""Settings that loosen nothing when they are invalid; an invalid one of any other stops what depends on it."""
 
 
 class Tables:
     """Reads the tables of one `config.toml`."""
 
     def __init__(self, plain: Iterable[str], note: Note) -> None:
-        """Begin.
+        """Keep what all tables need.
 
         Args:
-            plain: the names of the settings that stand outside of tables.
-            note: takes each fault.
+            plain: the names of the settings outside of tables.
+            note: receives each fault.
         """
         self._plain = frozenset(plain)
-        self._take = note
+        self._report = note
         self._noted = 0
 
     def _note(
         self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...] = NOTHING, meanwhile: str = ""
     ) -> None:  # fmt: skip
         self._noted += 1
-        self._take(path, text, stops, meanwhile)
+        self._report(path, text, stops, meanwhile)
 
     def read(self, name: str, value: Any, default_server: str) -> Any:
         """Read one of `TABLES`."""
@@ -93,7 +93,7 @@ class Tables:
         return self._texts(name, value)
 
     def _named(self, name: str, value: Mapping[str, Any], canonical: Callable[[str], str]) -> dict[str, tuple[str, Any]]:
-        """The entries of a table under the names that references have for them, each with its key as it was written."""
+        """The entries of a table by canonical name, each with its key as written."""
         found: dict[str, tuple[str, Any]] = {}
         kind: Literal["repository", "host"] = "repository" if name == "repos" else "host"
         for key, own in value.items():
@@ -103,21 +103,21 @@ class Tables:
             try:
                 meant = canonical(key)
             except UsageError as error:
-                self._note((name, key), str(error), NOTHING, "no issue is one of it")
+                self._note((name, key), str(error), NOTHING, "it is ignored")
                 continue
-            if meant in found and found[meant][1] != own:  # said twice alike, nothing is in doubt
+            if meant in found and found[meant][1] != own:  # equal entries are not ambiguous
                 self._note((name, key), f"is the same as {found[meant][0]}, which is there too", (Stop(kind, meant),))
             found[meant] = key, own
         return found
 
     def unknown(self, path: tuple[str, ...], known: Iterable[str], stops: tuple[Stop, ...], meanwhile: str = "") -> None:
-        """Note a key that nobody knows; it may be one that stands in the wrong place."""
+        """Note an unknown key; it may be a known one in the wrong place."""
         name, known = path[-1], [*known]
         meant = name if name in self._plain else None if find_nearest(name, known) else find_nearest(name, self._plain)
         if len(path) > 1 and meant is not None:
             stops = stops if meant in HARMLESS else EVERYTHING
-            stands = "" if meant == name else f", did you mean {meant}"
-            self._note(path, f"no such setting here{stands}: settings for all go above the first [table]", stops, meanwhile)
+            suggestion = "" if meant == name else f", did you mean {meant}"
+            self._note(path, f"no such setting here{suggestion}: settings for all go above the first [table]", stops, meanwhile)
             return
         self._note(path, f"no such setting{suggest_name(name, known)}", stops, meanwhile)
 
@@ -125,7 +125,7 @@ class Tables:
         self, path: tuple[str, ...], value: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]],
         stops: tuple[Stop, ...], meanwhile: str = "",
     ) -> dict[str, Any]:  # fmt: skip
-        """Read what can be read of a table's keys, and note the others."""
+        """Read the valid keys of a table, and note the others."""
         found = {}
         for key, one in value.items():
             if key not in readers:
@@ -138,31 +138,31 @@ class Tables:
         return found
 
     def _is_agent(self, key: str, own: Any) -> bool:
-        """Whether an entry of `[agents]` is the table of an agent, as it has to be."""
+        """Whether an entry of `[agents]` is the table of an agent."""
         if not isinstance(own, dict):
             self._note(("agents",), f"has {key} outside of the table of an agent: it belongs below [agents.NAME]", EVERYTHING)
         return isinstance(own, dict)
 
     def _agent(self, name: str, value: Mapping[str, Any], all_agents: Mapping[str, Any]) -> AgentSettings:
-        """One agent; where anything about it is wrong it does not start, as what was read may let it do more than was meant."""
+        """Read one agent; with any fault it does not start, as it might be allowed more than was meant."""
         path, before = ("agents", name), self._noted
         stops: tuple[Stop, ...] = (Stop("agent", name),)
         is_unknown = "command" not in value and "kind" not in value and name not in agent_names.KNOWN
         meant = find_nearest(name, agent_names.KNOWN) if is_unknown else None
         if meant is not None and meant not in all_agents:
-            stops = (*stops, Stop("agent", meant))  # what was to hold for that one does not
+            stops = (*stops, Stop("agent", meant))  # the settings meant for that agent are missing
         own = AgentSettings(**self._keys(path, value, AGENT_READERS, stops))
         if self._noted > before:
             return own
         if (fault := find_agent_fault(own)) is not None:
             self._note(path, fault, stops)
         elif is_unknown:
-            words = suggest_name(name, agent_names.KNOWN) or f"; those are {', '.join(agent_names.KNOWN)}"
-            self._note(path, f"has no command, and is not a known agent{words}", stops)
+            suggestion = suggest_name(name, agent_names.KNOWN) or f"; those are {', '.join(agent_names.KNOWN)}"
+            self._note(path, f"has no command, and is not a known agent{suggestion}", stops)
         return own
 
     def _repo(self, key: str, name: str, value: Any) -> RepoSettings:
-        """One repository."""
+        """Read one repository."""
         path, stops = ("repos", key), (Stop("repository", name),)
         if isinstance(value, str):
             value = {"path": value}
@@ -172,7 +172,7 @@ class Tables:
         return RepoSettings(**self._keys(path, value, REPO_READERS, stops))
 
     def _forge(self, key: str, host: str, value: Any) -> ForgeSettings:
-        """One forge; a wrong one is not asked."""
+        """Read one forge; an invalid one is not asked."""
         path, meanwhile, before = ("forges", key), f"{host} is not asked", self._noted
         entry = {"kind": value} if isinstance(value, str) else value
         if not isinstance(entry, dict):
@@ -184,7 +184,7 @@ class Tables:
         return ForgeSettings(**found) if self._noted == before else ForgeSettings("off")
 
     def _texts(self, name: str, value: Mapping[str, Any]) -> dict[str, str]:
-        """A table of texts: `servers`, `keys` or `failures`."""
+        """Read a table of texts: `servers`, `keys` or `failures`."""
         found: dict[str, str] = {}
         for host, (key, one) in self._named(name, value, refs.parse_host if name == "servers" else str).items():
             stops = (Stop("host", host),) if name == "servers" else NOTHING
@@ -196,7 +196,7 @@ class Tables:
 
 
 def format_setting_path(path: tuple[str, ...]) -> str:
-    """A setting as whoever wrote it would say it: `[agents.claude] max_steps`, `[repos] owner/repo`."""
+    """Write the name of a setting as in the file: `[agents.claude] max_steps`, `[repos] owner/repo`."""
     if len(path) == 1:
         return path[0] if path[0] not in TABLES else f"[{path[0]}]"
     if path[0] == "agents" and len(path) == 2:
@@ -208,7 +208,7 @@ def format_setting_path(path: tuple[str, ...]) -> str:
 
 
 def parse_host_or_none(text: str) -> str | None:
-    """The canonical name of a host; None where it is none."""
+    """Read the name of a host in canonical form; None if it is not valid."""
     try:
         return refs.parse_host(text)
     except UsageError:

@@ -277,13 +277,13 @@ class Engine:
                 self.store.reread({entry.id})
 
     def _expire_or_postpone(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
-        """Expire a task, or count its waiting time anew if it could not start anyway."""
+        """Expire a task, or restart its waiting time if it could not have started."""
         task = self.store.get(entry.id)
-        rest = facts.cooldowns.get(entry.agent or facts.default_agent)
+        cooldown = facts.cooldowns.get(entry.agent or facts.default_agent)
         if entry.id in facts.edited and entry.expires_at is None:
             self.store.update(task, pending_since=iso(self._clock()))
-        elif rest is not None and entry.expires_at is None:
-            self.store.update(task, pending_since=iso(rest.until))
+        elif cooldown is not None and entry.expires_at is None:
+            self.store.update(task, pending_since=iso(cooldown.until))
         elif facts.gaps.reason(entry.agent or facts.default_agent, entry.issue_ref) and entry.expires_at is None:
             self.store.update(task, pending_since=iso(self._clock()))
         elif task.state == "pending":
@@ -302,8 +302,8 @@ class Engine:
         if self.backoff.version != self._cooldowns_seen:
             self._cooldowns_seen = self.backoff.version
             self.store.ready.recheck_cooldowns()
-        rest = self.backoff.list_cooldowns()
-        self.alerts.warn("rate_limit", rate_limits.describe_cooldowns(rest, now))
+        cooldowns = self.backoff.list_cooldowns()
+        self.alerts.warn("rate_limit", rate_limits.describe_cooldowns(cooldowns, now))
         self.alerts.warn("network", rate_limits.describe_silent_hosts(self.backoff.list_unreachable_hosts(), now))
 
     def _report_agents(self) -> None:

@@ -230,10 +230,10 @@ class RequestHandlers:
             verb == "resume"
             and not controls.paused
             and not controls.draining
-            and (rest := self._backoff.list_cooldowns() | self._backoff.list_unreachable_hosts())
+            and (cooldowns := self._backoff.list_cooldowns() | self._backoff.list_unreachable_hosts())
         ):
             raise Conflict(
-                "the queue is not paused", f"to end the cooldown after a rate limit: kugetsu resume --agent {min(rest)}"
+                "the queue is not paused", f"to end the cooldown after a rate limit: kugetsu resume --agent {min(cooldowns)}"
             )
         back: Undo | None = Undo("resume")
         if verb == "resume":

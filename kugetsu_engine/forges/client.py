@@ -123,7 +123,11 @@ class ForgeClient:
         limited = _limited_until(response)
         if code == 429 or (code == 403 and limited is not None):
             until = limited if limited is not None else time.time() + 60.0
-            return ForgeError(f"{forge.host} has reached its rate limit ({code})", "it will be asked again later", until=until)
+            return ForgeError(
+                f"{forge.host} allows no further requests until its rate limit resets ({code})",
+                "it will be asked again later",
+                until=until,
+            )
         if code == 401:
             return ForgeError(f"{forge.host} refuses the token (401)", f"renew {whose} in the env files")
         if code == 403:

@@ -1,1 +1,1 @@
-"""Processes: who one is, its tree, its marks, and how a helper of ours is started."""
+"""Processes: identity, tree, marks, and starting helpers."""

@@ -1,17 +1,17 @@
-"""Who a process is: pid, start ticks and boot id together, as pids are given out again.
+"""Identifies a process by pid, start time and boot id together, as pids are reused.
 
-For display and sweeps, never for truth.
+For display and for signals; the state of a task never depends on it.
 """
 
 import os
 import sys
 
 MAX_PID = 2**31 - 1
-"""A larger number in a file is no process id."""
+"""A larger number in a file cannot be a pid."""
 
 
 def read_boot_id() -> str:
-    """A text that differs after every start of the machine; empty where the system has none."""
+    """Return the id of this boot of the machine; empty if the system has none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -20,9 +20,9 @@ def read_boot_id() -> str:
 
 
 def read_start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is no such live process.
+    """Return when a process started, in clock ticks since boot; None if it is not alive. A zombie is dead.
 
-    A zombie is dead. Where there is no /proc the start is in hundredths of a second since 1970.
+    Without /proc the unit is hundredths of a second since 1970.
     """
     fields = read_stat(pid)
     if fields is not None:
@@ -38,12 +38,12 @@ def read_start_ticks(pid: int) -> int | None:
 
 
 def is_alive(pid: int, ticks: int, boot: str) -> bool:
-    """Whether the process that was once recorded is still alive."""
+    """Whether a recorded process is still alive."""
     return 1 < pid <= MAX_PID and (not boot or boot == read_boot_id()) and read_start_ticks(pid) == ticks
 
 
 def read_stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third (state) on; None when there is no such process."""
+    """Return the fields of /proc/PID/stat from the third (state) on; None if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -53,13 +53,13 @@ def read_stat(pid: int) -> list[str] | None:
 
 
 def signal_process(pid: int, ticks: int, boot: str, number: int) -> bool:
-    """Send a signal to a recorded process if it is still that one; whether it was sent."""
+    """Send a signal to a recorded process if it is still alive; return whether it was sent."""
     try:
         handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") and 1 < pid <= MAX_PID else None
     except OSError:
         return False
     try:
-        # Between the look and the signal the pid cannot change hands, as the descriptor names the process.
+        # The pidfd keeps its process, so the pid cannot be reused between the check and the signal.
         if not is_alive(pid, ticks, boot):
             return False
         if handle is None:

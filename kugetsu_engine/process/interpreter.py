@@ -1,7 +1,6 @@
-"""The one way to start a Python process of ours. Standard library only, and small: each supervisor loads it.
+"""The one way to start a Python process of ours. Standard library only, as each supervisor loads it.
 
-A program is named, not its module: a command line may be older than the files, in an attempt that waits for its worktree or
-with the keeper of a server, and modules can be moved.
+A command line names a program, not a module: it may be older than the installed files, and modules can move.
 """
 
 import os
@@ -14,25 +13,25 @@ PROGRAMS = {
     "opencode-keeper": "kugetsu_engine.agents.opencode.server_keeper:main",
     "opencode-server": "kugetsu_engine.agents.opencode.server_keeper:run_server",
 }
-"""Module and function; it is given the arguments, and returns the exit code."""
+"""Module and function, which gets the arguments and returns the exit code."""
 WITH_PACKAGES = ("forge-questions",)
-"""Those that need more than the standard library."""
+"""Programs that need more than the standard library."""
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _BOOT = f"import sys; sys.path.insert(0, {_ROOT!r}); from kugetsu_engine.process.interpreter import run_program; run_program()"
 
 
 def build_command(program: str, *argv: str) -> list[str]:
-    """The command line of one of `PROGRAMS`. The variables and the folder that it is started with change nothing about it."""
+    """Return the command line of one of `PROGRAMS`. Environment and working directory do not affect it."""
     return [sys.executable, "-I", *(() if program in WITH_PACKAGES else ("-S",)), "-c", _BOOT, program, *argv]
 
 
-def build_cli_command(*words: str) -> list[str]:
-    """The command line of `kugetsu` itself. Nothing is imported from the folder that it runs in, which may be anybody's."""
-    return [sys.executable, "-P", "-m", "kugetsu_engine", *words]
+def build_cli_command(*arguments: str) -> list[str]:
+    """Return the command line of `kugetsu` itself. It imports nothing from the working directory."""
+    return [sys.executable, "-P", "-m", "kugetsu_engine", *arguments]
 
 
 def run_program() -> None:
-    """Entry of these processes."""
+    """Run the program that the command line names."""
     from importlib import import_module
 
     module, _, function = PROGRAMS[sys.argv[1]].partition(":")

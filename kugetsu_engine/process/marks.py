@@ -1,6 +1,6 @@
-"""Processes that carry the mark of one attempt in their environment: the second net, for when a supervisor was killed.
+"""Finds the processes of an attempt by a mark in their environment, for when the supervisor was killed.
 
-A process is named by pid, start ticks and boot id together, and looked at again right before it is signalled.
+Each is identified by pid and start time together, and checked again right before it is signalled.
 """
 
 import os
@@ -14,7 +14,7 @@ from .waiting import wait_for_exit
 MARK = "KUGETSU_TASK"
 STATE_DIR = "KUGETSU_DIR"
 SERVER = "server"
-"""Stands for the task in the mark of a server that many attempts share."""
+"""Takes the place of the task id in the mark of a server that attempts share."""
 
 
 class MarkedProcess(NamedTuple):
@@ -27,54 +27,58 @@ class MarkedProcess(NamedTuple):
     state_dir: str
 
     def belongs_to(self, state_dir: str) -> bool:
-        """Whether it says that it belongs to a state directory."""
+        """Whether its mark names a state directory."""
         return bool(self.state_dir) and os.path.realpath(self.state_dir) == os.path.realpath(state_dir)
 
 
 def list_marked() -> list[MarkedProcess]:
-    """Every live process of this user that carries a mark, whosever it is; only Linux can tell."""
+    """Return all live processes of this user that carry a mark; none except on Linux."""
     if not tree.LINUX:
         return []
-    found = (_look(int(name)) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
-    return [one for one in found if one is not None]
+    marked = (_read_mark(int(name)) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
+    return [process for process in marked if process is not None]
 
 
 def list_marked_pids(job: Mapping[str, Any]) -> list[int]:
-    """The processes that carry the mark of a job's attempt, wherever they live."""
-    mark = (job["task_id"], job["token"])
-    return [one.pid for one in list_marked() if (one.task_id, one.token) == mark and one.belongs_to(str(job["state_dir"]))]
+    """Return the processes that carry the mark of a job's attempt."""
+    return [process.pid for process in _list_attempt(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))]
 
 
-def kill_marked(one: MarkedProcess) -> bool:
-    """Kill a marked process if it is still that one; whether the signal was sent."""
-    if _look(one.pid) != one:
+def _list_attempt(state_dir: str, task_id: str, token: str) -> list[MarkedProcess]:
+    mark = (task_id, token)
+    return [marked for marked in list_marked() if (marked.task_id, marked.token) == mark and marked.belongs_to(state_dir)]
+
+
+def kill_marked(process: MarkedProcess) -> bool:
+    """Kill a marked process if it is still the same; return whether the signal was sent."""
+    if _read_mark(process.pid) != process:
         return False
     try:
-        return identity.signal_process(one.pid, one.ticks, identity.read_boot_id(), signal.SIGKILL)
+        return identity.signal_process(process.pid, process.ticks, identity.read_boot_id(), signal.SIGKILL)
     except PermissionError:
         return False
 
 
 def kill_attempt(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
-    """Kill what an attempt without a supervisor left behind; how many processes there were.
+    """Kill the processes that an attempt without a supervisor left behind; return how many there were.
 
-    The caller has made sure that nobody works on the attempt. The state directory counts too: a copy of one, as a backup is,
-    knows the same tokens, and must not end the agents of the original.
+    The caller has made sure that the attempt has no supervisor. The state directory is compared as well: a copy of it, such as
+    a backup, has the same tokens and must not kill the original's agents.
     """
     seen: set[int] = set()
     for number in range(rounds):
-        left = [one for one in list_marked() if (one.task_id, one.token) == (task_id, token) and one.belongs_to(state_dir)]
+        left = _list_attempt(state_dir, task_id, token)
         if not left:
             break
-        seen.update(one.pid for one in left)
-        for one in left:
-            kill_marked(one)
+        seen.update(process.pid for process in left)
+        for process in left:
+            kill_marked(process)
         if number > 3:
-            wait_for_exit([one.pid for one in left], 0.01)  # the kernel takes its time with them
+            wait_for_exit([process.pid for process in left], 0.01)  # the kernel needs a moment
     return len(seen)
 
 
-def _look(pid: int) -> MarkedProcess | None:
+def _read_mark(pid: int) -> MarkedProcess | None:
     ticks = identity.read_start_ticks(pid)
     if ticks is None:
         return None

@@ -1,4 +1,4 @@
-"""For one release: where an engine that was started before an upgrade finds a supervisor."""
+"""Kept for one release: an engine that was started before an upgrade runs its supervisors from here."""
 
 from importlib import import_module
 

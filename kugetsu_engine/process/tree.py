@@ -1,7 +1,7 @@
-"""The processes below a supervisor: what they use, and ending all of them.
+"""The process tree below a supervisor: measures it, and ends all of it.
 
-On Linux the supervisor is a subreaper, so every descendant, also one that made a session of its own and lost its parents, is
-found below it. Elsewhere only the agent's process group can be ended.
+On Linux the supervisor is a subreaper, so it finds every descendant, also one in another session whose parents have ended.
+Elsewhere only the agent's process group can be ended.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from .waiting import pause
 
 LINUX = sys.platform == "linux"
 SWEEP_GRACE_S = (0.5, 2.0)
-"""Least and most time to end by itself for what an agent left running."""
+"""Shortest and longest time that processes an agent left running get to end by themselves."""
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,13 +25,13 @@ _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 
 def become_subreaper() -> None:
-    """Adopt every orphan among the descendants of this process."""
+    """Make this process the parent of every orphan among its descendants."""
     if _libc is not None:
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with(parent: int) -> None:
-    """In a new child: be killed when its parent dies, or end now if it has. Only from a process with one thread."""
+    """In a new child: be killed when the parent dies, and exit if it has. The parent must have only one thread."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
@@ -39,7 +39,7 @@ def die_with(parent: int) -> None:
 
 
 def list_descendants(root: int) -> list[int]:
-    """Live processes below `root`, parents before children; zombies are dead. None where the system does not let us look."""
+    """Return live processes below `root`, parents first; a zombie is dead. Empty if the system does not show them."""
     try:
         names = os.listdir("/proc") if LINUX else []
     except OSError:
@@ -48,23 +48,23 @@ def list_descendants(root: int) -> list[int]:
     for name in names:
         if name.isdigit() and (fields := read_stat(int(name))) is not None:
             children.setdefault(int(fields[1]), []).append(int(name) if fields[0] not in "ZX" else -int(name))
-    found: list[int] = []
+    pids: list[int] = []
     queue = list(children.get(root, ()))
     while queue:
         pid = queue.pop(0)
-        found += [pid] if pid > 0 else []
+        pids += [pid] if pid > 0 else []
         queue += children.get(abs(pid), ())
-    return found
+    return pids
 
 
-def measure_tree(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
-    """How many processes live below `root`, their processor time in seconds and their resident memory in bytes.
+def measure_tree(root: int, others: Iterable[int] = ()) -> tuple[int, float, int]:
+    """Return the number of live processes below `root`, their CPU time in seconds and their resident memory in bytes.
 
     Args:
-        elsewhere: further processes that count.
+        others: further processes to include.
     """
     count, ticks, pages = 0, 0, 0
-    for pid in {*list_descendants(root), *elsewhere}:
+    for pid in {*list_descendants(root), *others}:
         fields = read_stat(pid)
         if fields is not None:
             count += 1
@@ -74,7 +74,7 @@ def measure_tree(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, 
 
 
 def send_signal(pids: list[int], number: int) -> None:
-    """Signal processes that are known to be ours; those that are gone are passed over."""
+    """Signal processes that are known to be ours, skipping those that have ended."""
     for pid in pids:
         try:
             os.kill(pid, number)
@@ -83,7 +83,7 @@ def send_signal(pids: list[int], number: int) -> None:
 
 
 def signal_group(leader: int, number: int) -> None:
-    """Signal the process group of the agent."""
+    """Signal a process group, if it still exists."""
     try:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
@@ -91,7 +91,7 @@ def signal_group(leader: int, number: int) -> None:
 
 
 def reap_children() -> dict[int, int]:
-    """Collect every child that has ended: wait status by pid."""
+    """Collect every child that has ended; return wait statuses by pid."""
     ended: dict[int, int] = {}
     while True:
         try:
@@ -104,9 +104,9 @@ def reap_children() -> dict[int, int]:
 
 
 def has_no_children() -> bool:
-    """Whether nothing is left below this process: whoever loses its parents becomes its child, so one question is enough.
+    """Whether no process is left below this one. Orphans become its children, so checking those is enough.
 
-    A list of processes cannot tell: one that starts its like and ends is in no list made meanwhile.
+    A list of processes would not do: one that forks and exits again and again may be missing from it.
     """
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -116,13 +116,13 @@ def has_no_children() -> bool:
 
 
 def _kill_children(rounds: int = 200) -> None:
-    """Kill this process's children faster than one of them can start its like; their own children are its children then."""
+    """Kill this process's children faster than they can fork; their own children become ours."""
     for _ in range(rounds):
         try:
             with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
-                children = [int(word) for word in file.read().split()]
+                children = [int(pid) for pid in file.read().split()]
         except OSError:
-            return  # a kernel without this list; the rounds of the sweep have to do
+            return  # a kernel without this file; the rounds of the sweep must do
         if not children:
             return
         send_signal(children, signal.SIGKILL)
@@ -130,22 +130,22 @@ def _kill_children(rounds: int = 200) -> None:
 
 
 def choose_sweep_grace(kill_at: float | None) -> float:
-    """Seconds from TERM to KILL for what an agent left running: after a stop, what is left of the agent's own grace.
+    """Return the seconds from SIGTERM to SIGKILL for processes an agent left running: the rest of the agent's own grace period.
 
     Args:
-        kill_at: when the agent's grace is over, by the monotonic clock; None when it was not stopped.
+        kill_at: when the agent's grace period ends, by the monotonic clock; None if it was not stopped.
     """
     left = SWEEP_GRACE_S[1] if kill_at is None else kill_at - time.monotonic()
     return min(max(left, SWEEP_GRACE_S[0]), SWEEP_GRACE_S[1])
 
 
 def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) -> int:
-    """End everything below `root`: TERM, a grace, then KILL in rounds until nothing is left; how many there were.
+    """End all processes below `root`: SIGTERM, a grace period, then SIGKILL until none is left. Return how many there were.
 
     Args:
         leader: the agent's process group, for systems without /proc.
-        grace_s: seconds between TERM and KILL.
-        limit_s: seconds after which a process that cannot die (in the kernel's hands) is left.
+        grace_s: seconds between SIGTERM and SIGKILL.
+        limit_s: seconds after which a process that cannot be killed is left alone.
     """
     reap_children()
     left = list_descendants(root)
@@ -159,14 +159,14 @@ def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 1
     give_up = kill_from + limit_s
     wait_s = 0.005
     while not has_no_children() if LINUX else leader is not None and time.monotonic() < kill_from:
-        pause(wait_s)  # descendants of others tell nobody that they have ended
+        pause(wait_s)  # grandchildren send no signal when they end
         wait_s = min(wait_s * 1.5, 0.05)
         reap_children()
         left = list_descendants(root)
         seen.update(left)
         now = time.monotonic()
         if now >= kill_from:
-            send_signal(left, signal.SIGSTOP)  # what is stopped cannot spawn another one meanwhile
+            send_signal(left, signal.SIGSTOP)  # a stopped process cannot fork meanwhile
             send_signal(left, signal.SIGKILL)
             _kill_children()
             wait_s = min(wait_s, 0.01)

@@ -1,7 +1,4 @@
-"""Waiting: for the end of processes and, where nothing tells that something has happened, for the next look.
-
-Standard library only, as supervisors wait too.
-"""
+"""Waits for processes to end, or for a moment before polling again. Standard library only, as supervisors use it."""
 
 import os
 import select
@@ -10,12 +7,12 @@ from collections.abc import Iterable
 
 
 def pause(seconds: float) -> None:
-    """Let a moment pass before the next look, where there is no event to wait for: a lock of another process, a full disk."""
+    """Wait before polling again, if there is no event to wait for: a lock of another process, a full disk."""
     select.select([], [], [], seconds)
 
 
 def wait_for_exit(pids: Iterable[int], seconds: float) -> None:
-    """Wait until some processes have ended, at most so long; a zombie has ended."""
+    """Wait until processes have ended, at most for some seconds; a zombie has ended."""
     until = time.monotonic() + seconds
     for pid in pids:
         left = until - time.monotonic()
@@ -25,7 +22,7 @@ def wait_for_exit(pids: Iterable[int], seconds: float) -> None:
             handle = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
-        except (AttributeError, OSError):  # not on Linux, or no descriptor is left
+        except (AttributeError, OSError):  # not on Linux, or no file descriptor is left
             pause(min(left, 0.01))
             continue
         try:

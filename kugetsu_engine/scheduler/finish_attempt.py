@@ -44,7 +44,7 @@ class AttemptFinisher:
         self, context: EngineContext, *, store: TaskStore, launcher: Launcher, gate: ResourceGate, obstacles: StartObstacles,
         before: Sequence[Callable[[FinishedAttempt], None]], after: Sequence[Callable[[FinishedAttempt], None]],
     ) -> None:  # fmt: skip
-        """Keep who is to be told of finished attempts.
+        """Keep the callbacks for finished attempts.
 
         Args:
             before: called before the task changes, and again for the same attempt if writing the task fails.

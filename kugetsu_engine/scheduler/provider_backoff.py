@@ -116,17 +116,17 @@ class ProviderBackoff:
         if name in self.list_unreachable_hosts():
             self.record_host_answer(name)
             return True
-        rest = self.list_cooldowns()
-        provider = name if name in rest else self._provider_of(name)
-        if provider not in rest:
+        cooldowns = self.list_cooldowns()
+        provider = name if name in cooldowns else self._provider_of(name)
+        if provider not in cooldowns:
             return False
         self._put({other: pause for other, pause in self._pauses.items() if other != provider})
         return True
 
     def pop_ended(self) -> list[str]:
         """Return the providers whose cooldown has ended since the last call."""
-        rest = self.list_cooldowns()
-        ended = [name for name, pause in self._pauses.items() if not pause.told and name not in rest]
+        cooldowns = self.list_cooldowns()
+        ended = [name for name, pause in self._pauses.items() if not pause.told and name not in cooldowns]
         if ended:
             self._put({
                 name: msgspec.structs.replace(pause, told=True) if name in ended else pause

@@ -1,4 +1,4 @@
-"""`context/<slug>.json`: the last messages about an issue. The engine writes them; any process may read."""
+"""`context/<slug>.json`: the last messages about an issue. Only the engine writes them."""
 
 import os
 from collections.abc import Callable
@@ -11,27 +11,27 @@ from ..storage import files, json_files
 from .issue_names import name_of
 
 KEPT = 20
-"""Messages of an issue that are kept."""
+"""Messages kept per issue."""
 MAX_CHARS = 16_000
-"""Of one message; the middle of a longer one is left out."""
+"""Characters kept of a message; the middle of a longer one is left out."""
 
 Role = Literal["user", "assistant", "note"]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One thing that was said about an issue."""
+    """One message about an issue."""
 
     role: str
     """`user`: the operator, `assistant`: the agent, `note`: kugetsu."""
     content: str
     timestamp: str | None = None
     task: str | None = None
-    """The task it belongs to; None in a file of the bash kugetsu."""
+    """The task it belongs to; None in files of the bash kugetsu."""
     attempt: int | None = None
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What was said lately. The names are those of the bash kugetsu, so its files load as they are."""
+    """The last messages. The fields have the names of the bash kugetsu, so that its files can be loaded."""
 
     issue_ref: str = ""
     current_branch: str | None = None
@@ -42,12 +42,12 @@ class Context(msgspec.Struct, frozen=True):
 
 
 def context_path(paths: StatePaths, issue_ref: str) -> str:
-    """Where the context of an issue is kept."""
+    """The path of an issue's context."""
     return paths.context_of(name_of(paths, issue_ref))
 
 
 def load_context(paths: StatePaths, issue_ref: str) -> Context:
-    """What was said about an issue; nothing where there is no file.
+    """Load the context of an issue; an empty one if there is no file.
 
     Raises:
         BadFile: the file cannot be read.
@@ -59,31 +59,33 @@ def load_context(paths: StatePaths, issue_ref: str) -> Context:
 
 
 def save_context(paths: StatePaths, context: Context) -> None:
-    """Write a context; raises `OSError` where the disk refuses."""
+    """Write a context; `OSError` if that fails."""
     files.replace(context_path(paths, context.issue_ref), msgspec.json.encode(context), durable=False)
 
 
 def remove_context(paths: StatePaths, issue_ref: str) -> bool:
-    """Forget what was said; whether there was something."""
-    there = os.path.lexists(context_path(paths, issue_ref))
-    files.remove(context_path(paths, issue_ref))
-    return there
+    """Remove an issue's context; returns whether it existed."""
+    path = context_path(paths, issue_ref)
+    existed = os.path.lexists(path)
+    files.remove(path)
+    return existed
 
 
-def add_message(context: Context, said: Message, branch: str | None) -> Context:
-    """The context after one more message; the oldest ones beyond `KEPT` are dropped."""
-    said = msgspec.structs.replace(said, content=_shortened(said.content))
+def add_message(context: Context, message: Message, branch: str | None) -> Context:
+    """Return the context with one more message; only the last `KEPT` are kept."""
+    message = msgspec.structs.replace(message, content=_shortened(message.content))
+    last = message.content if message.role == "user" else context.last_message
     return Context(
-        context.issue_ref, branch or context.current_branch, context.created_at or said.timestamp, said.timestamp,
-        said.content if said.role == "user" else context.last_message, [*context.conversation_history, said][-KEPT:],
+        context.issue_ref, branch or context.current_branch, context.created_at or message.timestamp, message.timestamp, last,
+        [*context.conversation_history, message][-KEPT:],
     )  # fmt: skip
 
 
 def mask_context(context: Context, mask: Callable[[str], str]) -> Context:
-    """The context as it may be shown, without secrets."""
-    said = [msgspec.structs.replace(one, content=mask(one.content)) for one in context.conversation_history]
+    """Mask the secrets in a context, so that it may be shown."""
+    messages = [msgspec.structs.replace(one, content=mask(one.content)) for one in context.conversation_history]
     last = mask(context.last_message) if context.last_message else None
-    return msgspec.structs.replace(context, conversation_history=said, last_message=last)
+    return msgspec.structs.replace(context, conversation_history=messages, last_message=last)
 
 
 def _shortened(text: str) -> str:

@@ -1,7 +1,6 @@
-"""Tasks that someone edits: the text and a lock in `queue/edits/`, and the task's own lock, so that the engine cannot start it.
+"""Edits of tasks: a text and a lock in `queue/edits/`, and the task's own lock, so that the engine cannot start the task.
 
-The kernel frees the locks when the editing process ends, however it ends. The text of an edit that was not finished stays, and
-the next one takes it up.
+The kernel frees the locks when the editing process ends. The text of an unfinished edit is kept for the next one.
 """
 
 import os
@@ -15,7 +14,7 @@ MAX_DRAFT_BYTES = 2 << 20
 
 
 def list_edited(paths: StatePaths) -> frozenset[str]:
-    """Ids of the tasks that are being edited at this moment."""
+    """List the ids of the tasks that are being edited."""
     names = (name for name in files.list_names(paths.edits) if name.endswith(LOCK) and name[0] != ".")
     return frozenset(name[:-5] for name in names if _held(f"{paths.edits}/{name}"))
 
@@ -28,7 +27,7 @@ def _held(path: str) -> bool:
 
 
 class EditLock:
-    """The right to edit a task, and the file in which that is done."""
+    """The held lock of an edit, and the file with its text."""
 
     def __init__(self, paths: StatePaths, task_id: str, fds: list[int]) -> None:
         self.path = paths.edit(task_id)
@@ -36,18 +35,18 @@ class EditLock:
         self._fds = fds
 
     def read_abandoned_text(self) -> str | None:
-        """The text of an edit that was not finished; None when there is none that can be read."""
+        """Read the text of an unfinished edit; None if there is none, or it cannot be read."""
         try:
             return files.read(self.path, MAX_DRAFT_BYTES).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError, BadFile):
             return None
 
     def read_text(self) -> str:
-        """The text as it stands now.
+        """Read the current text.
 
         Raises:
             BadFile: it cannot be read.
-            FileNotFoundError: someone removed it.
+            FileNotFoundError: it was removed.
         """
         try:
             return files.read(self.path, MAX_DRAFT_BYTES).decode("utf-8-sig")
@@ -55,14 +54,14 @@ class EditLock:
             raise BadFile("the text is not UTF-8") from None
 
     def write(self, text: str) -> None:
-        """Put a text there."""
+        """Write the text."""
         files.replace(self.path, text.encode(errors="replace"), durable=False)
 
     def move_aside(self) -> str | None:
-        """Move a text that cannot be read to where nothing writes over it; returns where it is, None when there is none.
+        """Rename an unreadable text, so that it is not overwritten; returns its new path, None if there is no text.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: renaming failed.
         """
         base = self.path.removesuffix(TEXT)
         for number in range(1, 10_000):
@@ -77,7 +76,7 @@ class EditLock:
         return self.path
 
     def release(self, keep_text: bool = False) -> None:
-        """End the edit; once is enough."""
+        """End the edit; further calls have no effect."""
         fds, self._fds = self._fds, []
         if not fds:
             return
@@ -86,14 +85,14 @@ class EditLock:
                 files.remove(self.path)
             files.remove(self._lock)
         except OSError:
-            pass  # what is left there is held by no one
+            pass  # the files that are left are not locked
         finally:
             for fd in fds:
                 unlock(fd)
 
 
 def acquire_edit_lock(paths: StatePaths, task_id: str) -> EditLock | None:
-    """Take the task's lock; None when an attempt or another edit has it."""
+    """Acquire the locks for editing a task; None when an attempt or another edit holds them."""
     task = try_lock(paths.task_lock(task_id))
     if task is None:
         return None

@@ -1,8 +1,8 @@
-"""What the worktree, lock, session and context of an issue are called: its slug, or what an older kugetsu called them.
+"""The name of an issue's worktree, lock, session and context: its slug, or the name given by an older kugetsu.
 
-Older versions named them after a reference as it was written, so that `Acme/App#7` and `acme/app#7` had different names.
-What has such a name keeps it, as the sessions of agents belong to their folders. Which of these names are still in use is
-found out once, by the first engine of this version, and kept in `issue-names.json`.
+Older versions made names from the reference as written, so that `Acme/App#7` and `acme/app#7` had different names. Such names
+are kept, as the sessions of agents belong to their folders. The first engine of this version finds the names in use, and
+stores them in `issue-names.json`.
 """
 
 import json
@@ -20,11 +20,11 @@ from ..storage import files
 
 _ADDRESS = r"https?://([^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/([0-9]{1,12})/?(?:[?#].*)?"
 _read: dict[str, tuple[object, dict[str, str]]] = {}
-"""By state directory: which file was read, and what it said."""
+"""By state directory: the signature of the file that was read, and its names."""
 
 
 def name_of(paths: StatePaths, reference: str) -> str:
-    """The name of an issue in the state directory: one name, however the issue is written."""
+    """The name of an issue in the state directory, the same however the issue is written."""
     key = refs.key_of(refs.normalize_reference(reference))
     return _older(paths).get(key) or refs.make_slug(key)
 
@@ -35,10 +35,10 @@ def session_name(paths: StatePaths, reference: str) -> str:
 
 
 def keep_older_names(paths: StatePaths) -> None:
-    """Find out which older names are in use, unless that was done. The caller is the engine of the state directory.
+    """Find and store the older names in use, unless that was done. Only the engine calls this.
 
     Raises:
-        OSError: the disk refused; it is found out again next time.
+        OSError: storing failed; it is tried again next time.
     """
     if os.path.lexists(paths.issue_names):
         return
@@ -69,7 +69,7 @@ def _names_in(paths: StatePaths) -> dict[str, str]:
 
 
 class _Older:
-    """The names that older versions gave, as far as there is something under them."""
+    """The names given by older versions that are still in use."""
 
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
@@ -77,12 +77,12 @@ class _Older:
         self._sessions = set(files.list_documents(paths.sessions))
         self._active: set[str] = set()
         self.texts: dict[str, None] = {}
-        """References as older versions wrote them."""
+        """References as written by older versions."""
         if self._worktrees or self._sessions:
             self.texts = dict.fromkeys(self._references())
 
     def names(self) -> dict[str, str]:
-        """By key, the name that the issue goes on under, where that is not its slug."""
+        """By key, the name that an issue keeps, if it is not its slug."""
         there = self._worktrees | self._sessions | self._active
         candidates: dict[str, set[str]] = {}
         for text in self.texts:
@@ -103,11 +103,11 @@ class _Older:
                     yield text
 
     def _worth(self, name: str) -> tuple[bool, bool, str, bool, str]:
-        """How much is lost if this is not the name: an agent at work, a session, a worktree."""
+        """How much would be lost without this name: a running agent, a session, a worktree."""
         session = _document(self._paths.session(name)) if name in self._sessions else {}
-        told = session.get("updated_at")
+        updated = session.get("updated_at")
         return (
-            name in self._active, bool(session.get("session_id")), told if isinstance(told, str) else "",
+            name in self._active, bool(session.get("session_id")), updated if isinstance(updated, str) else "",
             name in self._worktrees, name,
         )  # fmt: skip
 
@@ -117,7 +117,7 @@ def _key(text: str) -> str:
 
 
 def _as_before(text: str) -> str:
-    """A reference as older versions wrote it before they made a name of it."""
+    """The form of a reference from which older versions made a name."""
     address = re.fullmatch(_ADDRESS, text)
     path, number = address.groups() if address else text.rpartition("#")[::2]
     host, slash, rest = path.partition("/")

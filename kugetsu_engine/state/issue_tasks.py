@@ -1,4 +1,4 @@
-"""Tasks by their issue: what a person means who names a reference where an id is asked for."""
+"""Finds tasks by issue, for commands that accept a reference in place of a task id."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -17,14 +17,14 @@ PREFERRED: dict[str, tuple[Kind, ...]] = {
     "retry": ("ended", "pending"), "restore": ("ended",), "show": ("active", "pending", "ended"),
     "logs": ("active", "ended"), **dict.fromkeys(("cancel", "hold", "release", "move", "edit"), ("pending",)),
 }  # fmt: skip
-"""Of which tasks of an issue a verb is most likely meant, where a reference stands for an id."""
+"""The tasks of an issue that each verb most likely means."""
 
 
 def list_issue_tasks(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> list[Task]:
-    """All tasks of an issue, the newest first; those that cannot be read are passed over.
+    """List the tasks of an issue, newest first; unreadable ones are left out.
 
     Args:
-        default_host: the host of tasks that name none.
+        default_host: the host of references without one.
     """
     key = key_of(normalize_reference(issue_ref, default_host))
     found: dict[str, Task] = {}
@@ -38,21 +38,21 @@ def list_issue_tasks(paths: StatePaths, issue_ref: str, default_host: str | Call
 def find_issue_task(
     paths: StatePaths, issue_ref: str, preferred: tuple[Kind, ...] = (), default_host: str | Callable[[], str] = ""
 ) -> Task:
-    """The newest task of an issue, of the first of some kinds of which there is one.
+    """Find the newest task of an issue, of the first preferred kind that exists.
 
     Raises:
-        NoSuchTask: there is none.
+        NoSuchTask: the issue has no task.
     """
     known = list_issue_tasks(paths, issue_ref, default_host)
     for kind in (*preferred, "active", "pending", "ended"):
         for task in known:
             if _kind(task) == kind:
                 return task
-    raise NoSuchTask(f"there is no task of {issue_ref}", "kugetsu queue list --all shows them")
+    raise NoSuchTask(f"{issue_ref} has no task", "kugetsu queue list --all shows all tasks")
 
 
 def find_running_task(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:
-    """A task of an issue whose agent lives, also one that an older kugetsu started under another name of the issue."""
+    """Find a task of an issue with a running agent, even if an older kugetsu started it under another name."""
     known = list_issue_tasks(paths, issue_ref, default_host)
     return next((task for task in known if task.state in ACTIVE and is_held(paths.task_lock(task.id))), None)
 

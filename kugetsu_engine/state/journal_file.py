@@ -1,4 +1,4 @@
-"""The journal of what was asked and done: `acts.jsonl`, appended by the engine alone."""
+"""The journal of requests and changes, `acts.jsonl`. Only the engine writes it."""
 
 import msgspec
 
@@ -7,23 +7,23 @@ from ..paths import StatePaths
 from ..storage import json_lines
 
 KEEP_BYTES = json_lines.KEEP_BYTES
-"""A longer file is put away as `acts.1.jsonl`; older ones are dropped."""
+"""A longer file is renamed to `acts.1.jsonl`; older ones are dropped."""
 
 _decoder = msgspec.json.Decoder(Act)
 _encoder = msgspec.json.Encoder()
 
 
 def append_entry(paths: StatePaths, act: Act) -> None:
-    """Add one line.
+    """Append one entry.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: writing failed.
     """
     json_lines.append(paths.journal, _encoder.encode(act), KEEP_BYTES)
 
 
 def read_journal(paths: StatePaths) -> list[Act]:
-    """Every act that is kept, oldest first; lines that are none are passed over."""
+    """Read all entries, oldest first; invalid lines are ignored."""
     acts: list[Act] = []
     for line in json_lines.read_all(paths.journal):
         try:

@@ -1,6 +1,6 @@
-"""Logs of any size, by line: an index of line counts per chunk, reading of any range, search, and following.
+"""Reads logs of any size by line, searches and follows them, with an index of line counts per chunk.
 
-A log of 1 GB is 16,384 chunks; counting the line ends of a chunk is one call that runs at memory speed.
+A log of 1 GB has 16,384 chunks; the line ends of a chunk are counted in one fast call.
 """
 
 import os
@@ -15,39 +15,39 @@ from ..storage.tail import FileTail
 
 CHUNK = 1 << 16
 MAX_LINE = 4096
-"""Bytes of a line that are shown; the rest is counted."""
+"""Bytes of a line that are shown."""
 CUT = "…".encode()
 MOST_BLOCK = 1 << 24
 """Bytes of one line that are searched at once."""
 MOST_DRAWN = 1 << 25
-"""Bytes of lines with control characters that a search looks at as they are shown; of more it looks at what was printed."""
+"""Bytes of lines with control characters that a search renders first; beyond that it searches the raw bytes."""
 _COLOURS = re.compile(rb"\x1b\[[0-9;:]*m")
 _MOVES = re.compile(rb"[\x08\r\x1b]")
 _MOVES_OR_TABS = re.compile(rb"[\x08\t\r\x1b]")
 
 
 def choose_log(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
-    """The log that a person wants to see: of an agent that prints a stream of JSON what it told, else what it printed."""
-    told = paths.readable_log(task_id, attempt)
-    return told if not raw and os.path.exists(told) else paths.log(task_id, attempt)
+    """Choose the log to show: the readable log if there is one, else the agent's own."""
+    readable = paths.readable_log(task_id, attempt)
+    return readable if not raw and os.path.exists(readable) else paths.log(task_id, attempt)
 
 
 def mask_line(line: bytes, mask: Mask) -> ShownLine:
-    """What is seen of a line, without secrets: neither those that were printed nor those that come about by writing over."""
-    seen = render_line(mask.whole(line.decode("utf-8", "replace")))
-    text = mask(seen.text)
-    return seen if text == seen.text else ShownLine(text)  # its colours would stand in other places
+    """Render a line without secrets, whether printed as such or formed by overwriting."""
+    rendered = render_line(mask.whole(line.decode("utf-8", "replace")))
+    text = mask(rendered.text)
+    return rendered if text == rendered.text else ShownLine(text)  # the positions of colours would be wrong
 
 
 class LogReader:
-    """One log file, which may grow, be cut short, be replaced, or not exist yet. Not for several threads at once."""
+    """One log file, which may grow, shrink, be replaced, or not exist yet. Not thread-safe."""
 
     def __init__(self, path: str, until: int | None = None) -> None:
-        """Begin to read; `until`: bytes beyond which it does not look, which may be changed before a `refresh`."""
+        """`until`: read only so many bytes; may be changed before a `refresh`."""
         self.until = until
         self._file = FileTail(path)
         self._ends: list[int] = []
-        """For each whole chunk, the line ends up to and including it."""
+        """For each whole chunk, the number of line ends up to its end."""
         self._size = 0
         self._tail_ends = 0
         self._open_line = False
@@ -59,21 +59,21 @@ class LogReader:
 
     @property
     def line_count(self) -> int:
-        """Lines so far; a last one without an end counts."""
+        """The number of lines; a last one without line end counts."""
         return (self._ends[-1] if self._ends else 0) + self._tail_ends + self._open_line
 
     @property
     def complete_lines(self) -> int:
-        """Lines that have an end."""
+        """The number of lines with line end."""
         return self.line_count - self._open_line
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """The size in bytes."""
         return self._size
 
     def refresh(self) -> bool:
-        """Take in what was written since last time; whether anything changed."""
+        """Index what was written since the last call; returns whether anything changed."""
         news, length = self._file.check_growth(self._size)
         size = length if self.until is None else min(length, self.until)
         if news == "anew" or size < self._size:
@@ -84,16 +84,16 @@ class LogReader:
         return True
 
     def read_lines(self, start: int, count: int) -> list[bytes]:
-        """Return up to `count` lines from number `start` (from 0) on, without their ends, each cut at `MAX_LINE` bytes."""
+        """Read up to `count` lines from number `start` (from 0) on, without line ends, each cut at `MAX_LINE` bytes."""
         return [line for _, line in self.read_with_offsets(start, count)]
 
     def read_with_offsets(self, start: int, count: int) -> list[tuple[int, bytes]]:
-        """Return the same lines, each with the offset of its first byte."""
+        """Read the same lines, each with the offset of its first byte."""
         if count <= 0 or start >= self.line_count:
             return []
         start = max(start, 0)
         chunk = bisect_right(self._ends, start - 1) if start else 0
-        skip = start - (self._ends[chunk - 1] if chunk else 0)  # what runs in from the chunk before is skipped as a line
+        skip = start - (self._ends[chunk - 1] if chunk else 0)  # includes a line that continues from the previous chunk
         found: list[tuple[int, int, bytes]] = []
         begin = offset = chunk * CHUNK
         rest = b""
@@ -117,32 +117,32 @@ class LogReader:
         return [(begin, self._part(begin, end, head)) for begin, end, head in found[skip : skip + count]]
 
     def _line_ends_in(self, chunk: int) -> bool:
-        """Whether any line ends in a chunk; of the last one, which is not whole yet, it may."""
+        """Whether a line ends in a chunk; assumed for the last, incomplete one."""
         return chunk >= len(self._ends) or self._ends[chunk] > (self._ends[chunk - 1] if chunk else 0)
 
     def _part(self, begin: int, end: int, head: bytes) -> bytes:
-        """Of a long line the part that is shown."""
+        """The part of a line that is shown."""
         if end - begin <= MAX_LINE:
             return head
         return cut_line(head[:MAX_LINE] + self._file.read(MAX_LINE, end - MAX_LINE), MAX_LINE, CUT)
 
     def line_at(self, offset: int) -> int:
-        """The number of the line that holds the byte at an offset."""
+        """The number of the line that contains the byte at an offset."""
         chunk = min(max(offset, 0) // CHUNK, len(self._ends))
         before = self._ends[chunk - 1] if chunk else 0
         part = self._file.read(min(offset, self._size) - chunk * CHUNK, chunk * CHUNK) if offset > chunk * CHUNK else b""
         return min(before + part.count(b"\n"), max(self.line_count - 1, 0))
 
     def search(self, needle: bytes, *, ignore_case: bool = True, limit: int = 100_000) -> list[int]:
-        """Return the numbers of the lines that show a text, in order, at most `limit`."""
-        wanted = needle.lower() if ignore_case else needle
+        """Find the numbers of the lines that show a text, in order, at most `limit`."""
+        needle = needle.lower() if ignore_case else needle
         found: list[int] = []
         number, room = 0, MOST_DRAWN
         for block in self._blocks():
             text, drawn = _as_shown(block, b" " in needle, room)
             room -= drawn
             text = text.lower() if ignore_case else text
-            counted, place = 0, text.find(wanted)
+            counted, place = 0, text.find(needle)
             while place >= 0 and len(found) < limit:
                 number += text.count(b"\n", counted, place)
                 if not found or found[-1] != number:  # a very long line comes in several blocks
@@ -152,17 +152,17 @@ class LogReader:
                     counted = place
                     break
                 number, counted = number + 1, end + 1
-                place = text.find(wanted, counted)
+                place = text.find(needle, counted)
             number += text.count(b"\n", counted)
         return found
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
         self._forget()
 
     def _blocks(self) -> Iterator[bytes]:
-        """The whole file in blocks that end with a line, but for a line that is longer than a block may be."""
+        """The whole file in blocks that end with a line, except within a line longer than `MOST_BLOCK`."""
         offset, rest = 0, b""
         while offset < self._size:
             data = self._file.read(min(CHUNK * 16, self._size - offset), offset)
@@ -195,11 +195,11 @@ class LogReader:
 
 
 def _as_shown(block: bytes, tabs: bool, room: int) -> tuple[bytes, int]:
-    """Return lines as they are shown, as far as a search can tell, and how many bytes of them had to be drawn for that.
+    """Render lines for a search; also returns how many bytes had to be rendered.
 
     Args:
-        tabs: whether blanks are searched for, which tabs become.
-        room: bytes that may still be drawn: what programs write over again and again takes time.
+        tabs: whether blanks are searched for, as tabs become blanks.
+        room: bytes that may still be rendered, as lines that are overwritten again and again take time.
     """
     block = _COLOURS.sub(b"", block.replace(b"\r\n", b"\n"))
     moves = _MOVES_OR_TABS if tabs else _MOVES

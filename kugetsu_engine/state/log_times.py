@@ -1,4 +1,4 @@
-"""When the lines of a log were written, from the stamps that its supervisor keeps beside it."""
+"""When the lines of a log were written, from the time stamps that its supervisor writes."""
 
 from bisect import bisect_right
 
@@ -8,14 +8,14 @@ from ..storage.tail import FileTail
 from .log_reader import choose_log
 
 MOST_BYTES = 4 << 20
-"""Of a longer file, which no supervisor writes, the rest is not read."""
+"""Bytes read at most; no supervisor writes more."""
 
 
 class LogTimes:
-    """The times of one attempt's log, which may grow, be written anew, or have none. Not for several threads at once."""
+    """The time stamps of one attempt's log, which may grow, be replaced, or not exist. Not thread-safe."""
 
     def __init__(self, path: str, readable: bool) -> None:
-        """Begin with nothing known; `told`: of the readable log, not of what the agent printed."""
+        """`readable`: of the readable log, not of the agent's own."""
         self.readable = readable
         self._file = FileTail(path)
         self._taken = 0
@@ -25,40 +25,40 @@ class LogTimes:
 
     @classmethod
     def load(cls, paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> "LogTimes":
-        """Read the times of the log that `logs.shown` names."""
+        """Read the times of the log that `choose_log` returns."""
         times = cls.beside(choose_log(paths, task_id, attempt, raw), paths, task_id, attempt)
         times.refresh()
         return times
 
     @classmethod
     def beside(cls, log: str, paths: StatePaths, task_id: str, attempt: int) -> "LogTimes":
-        """Begin to read the times of a log by its path: the agent's own or the readable one."""
+        """The times of a log given by its path, the agent's own or the readable one; not read yet."""
         return cls(paths.times(task_id, attempt), log == paths.readable_log(task_id, attempt))
 
     @property
     def known(self) -> bool:
-        """Whether anything is."""
+        """Whether any times are known."""
         return bool(self._times)
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """The first and the last time that is known."""
+        """The first and the last known time."""
         return (self._times[0], self._times[-1]) if self._times else None
 
     @property
     def known_to(self) -> int:
-        """Bytes of the log up to which times are known; 0 where none are."""
+        """Bytes of the log up to which times are known; 0 if none are."""
         return self._lengths[-1] if self._lengths else 0
 
     def refresh(self) -> bool:
-        """Take in what was added since last time; whether anything changed."""
+        """Read what was added since the last call; returns whether anything changed."""
         news, size = self._file.check_growth(self._taken)
         if news == "same":
             return False
         if news == "anew":
             self._forget()
-        wanted = min(size, MOST_BYTES) - self._taken
-        data = self._file.read(wanted, self._taken) if wanted > 0 else b""
+        count = min(size, MOST_BYTES) - self._taken
+        data = self._file.read(count, self._taken) if count > 0 else b""
         *lines, self._part = (self._part + data).split(b"\n")
         self._taken = size
         for line in lines:
@@ -66,14 +66,14 @@ class LogTimes:
         return True
 
     def time_of(self, offset: int) -> float | None:
-        """By when the byte at an offset was written, in seconds since 1970; None where that is not known."""
+        """When the byte at an offset was written at the latest, in seconds since 1970; None if unknown."""
         place = bisect_right(self._lengths, offset)
         return self._times[place] if 0 < place < len(self._times) else None
 
     def offset_at(self, seconds: float) -> int | None:
-        """How long the log was at a time, in bytes; None where nothing is known of that time.
+        """The length of the log at a time, in bytes; None if unknown.
 
-        After the last stamp it is `known_to`: a log whose supervisor was killed may be a little longer.
+        After the last stamp it is `known_to`; the log of a killed supervisor may be a little longer.
         """
         place = bisect_right(self._times, seconds) - 1
         if place >= 0:
@@ -81,7 +81,7 @@ class LogTimes:
         return 0 if self._lengths and self._lengths[0] == 0 else None
 
     def close(self) -> None:
-        """Let go of the file, and forget."""
+        """Close the file and forget its times."""
         self._file.close()
         self._forget()
 
@@ -91,7 +91,7 @@ class LogTimes:
             return
         length = stamp.readable if self.readable else stamp.log
         if self._times and (stamp.at < self._times[-1] or length < self._lengths[-1]):
-            return  # broken: neither goes back
+            return  # broken: neither may decrease
         self._times.append(stamp.at)
         self._lengths.append(length)
 

@@ -1,6 +1,6 @@
-"""Who works by hand, in `queue/by-hand/`: a record for each issue, and a lock that the working process holds.
+"""Manual sessions in `queue/by-hand/`: a record per issue, and a lock that the process holds.
 
-The kernel frees the lock when that process ends, however it ends; a record without its lock says nothing.
+The kernel frees the lock when the process ends; a record whose lock is free is out of date.
 """
 
 import msgspec
@@ -13,14 +13,14 @@ from ..storage.locks import is_held, try_lock, unlock
 
 
 class ManualSessionMark:
-    """Says that someone works on an issue by hand, until it is taken away."""
+    """The mark that someone works on an issue by hand, until it is removed."""
 
     def __init__(self, paths: StatePaths, name: str, fd: int) -> None:
         self._files = (paths.manual_session(name), paths.manual_session_lock(name))
         self._fd: int | None = fd
 
     def remove(self) -> None:
-        """Say so no longer; once is enough."""
+        """Remove the mark; further calls have no effect."""
         fd, self._fd = self._fd, None
         if fd is None:
             return
@@ -28,19 +28,19 @@ class ManualSessionMark:
             for path in self._files:
                 files.remove(path)
         except OSError:
-            pass  # what is left there is held by no one
+            pass  # the files that are left are not locked
         finally:
             unlock(fd)
 
 
 def mark_manual_session(paths: StatePaths, name: str, hand: ManualSession) -> ManualSessionMark | None:
-    """Say that someone works on an issue by hand; None when someone else does.
+    """Mark an issue as being worked on by hand; None when someone else already does.
 
     Args:
-        name: what `store.issue_names` calls the issue.
+        name: of the issue, from `state.issue_names`.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: writing failed.
     """
     fd = try_lock(paths.manual_session_lock(name))
     if fd is None:
@@ -54,12 +54,12 @@ def mark_manual_session(paths: StatePaths, name: str, hand: ManualSession) -> Ma
 
 
 def list_manual_sessions(paths: StatePaths) -> tuple[ManualSession, ...]:
-    """Everyone who works by hand at this moment, the earliest first."""
-    found = []
+    """List the current manual sessions, the earliest first."""
+    sessions = []
     for name in files.list_documents(paths.by_hand):
         try:
             if is_held(paths.manual_session_lock(name)):
-                found.append(json_files.read(paths.manual_session(name), ManualSession))
+                sessions.append(json_files.read(paths.manual_session(name), ManualSession))
         except (OSError, BadFile):
             continue
-    return tuple(sorted(found, key=lambda hand: (hand.since, hand.issue_ref)))
+    return tuple(sorted(sessions, key=lambda session: (session.since, session.issue_ref)))

@@ -1,4 +1,4 @@
-"""Creating a task. The way of `kugetsu enqueue`, so it imports little: no msgspec, no dataclasses."""
+"""Creates tasks. Used by `kugetsu enqueue`, so it imports little: no msgspec, no dataclasses."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from ..storage import files
 from ..storage.counter import MAX_DIGITS, next_number
 
 MAX_OPEN = 100_000
-"""Open tasks that may be in the queue; a script in a loop must not fill the disk."""
+"""The limit of open tasks, so that a script in a loop does not fill the disk."""
 
 
 def count_room(paths: StatePaths) -> int:
-    """How many tasks may be added to the queue now.
+    """Count how many tasks may be added to the queue now, or return a lower bound.
 
-    A folder's size in bytes is, on every local file system, at least the number of its entries; so most of the time nothing
-    is counted, and the room is not less than this.
+    The size of a folder in bytes is at least the number of its entries on every local file system, so usually nothing needs
+    to be counted.
     """
     size = os.stat(paths.items).st_size
     if size < MAX_OPEN:
@@ -27,16 +27,16 @@ def count_room(paths: StatePaths) -> int:
 
 
 def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **options: object) -> str:
-    """Put a new task on disk, durably, and return its id.
+    """Create a task durably and return its id.
 
     Args:
         issue_ref: the canonical reference.
         now: seconds since 1970.
-        options: fields of the task that differ from a draft's.
+        options: fields of the task that differ from the defaults.
 
     Raises:
-        UsageError: the message is empty, too long, or no text.
-        OSError: the disk refused; there is no task.
+        UsageError: the message is empty, too long, or not valid text.
+        OSError: writing failed; the task does not exist.
     """
     check_message(message)
     number = next_number(paths.task_number)
@@ -49,14 +49,14 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
                 raise FileExistsError
             files.create(paths.item(task_id), data)
         except FileExistsError:
-            # The counter was lost: start behind the highest number in sight.
+            # The counter was lost: continue after the highest number in use.
             number = next_number(paths.task_number, _highest_number(paths) + 1)
             continue
         return task_id
 
 
 def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:
-    """Tell that a task waits. A full disk must not undo the enqueue, so a failure is let go."""
+    """Write the notification about a new task. A failure is ignored, as the task itself is safe."""
     line = {"time": iso(now), "type": "task_queued", "text": f"{format_id(task_id)} {issue_ref} queued", "level": "info",
             "id": task_id, "issue_ref": issue_ref, "state": "pending"}  # fmt: skip
     try:
@@ -66,18 +66,18 @@ def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -
 
 
 def check_message(message: str) -> str:
-    """Return the message, or say why it cannot be one."""
+    """Return a valid message."""
     if not message.strip():
-        raise UsageError("the message is empty", "say what the agent is to do")
+        raise UsageError("the message is empty", "say what the agent should do")
     try:
         size = len(message.encode())
     except UnicodeEncodeError:
         raise UsageError("the message is not valid UTF-8", "check the encoding of the text") from None
     if "\0" in message:
-        raise UsageError("the message holds a NUL character", "remove it")
+        raise UsageError("the message contains a NUL character", "remove it")
     if size > MAX_MESSAGE_BYTES:
         raise UsageError(
-            f"the message has {size} bytes, at most {MAX_MESSAGE_BYTES} are taken", "shorten it, or put it in a file"
+            f"the message has {size} bytes, at most {MAX_MESSAGE_BYTES} are allowed", "shorten it, or put it in a file"
         )
     return message
 

@@ -1,4 +1,4 @@
-"""`notifications.mute`: of what the operator does not want to be told outside the console, and until when."""
+"""`notifications.mute`: the tasks about which the operator gets no notifications outside the console, and until when."""
 
 import msgspec
 
@@ -13,26 +13,26 @@ MOST = 1000
 
 
 class Mutes(msgspec.Struct, frozen=True):
-    """What is muted now, each until a time (ISO 8601 UTC): ids of tasks, or `all`."""
+    """The current mutes: by task id or `all`, until a time (ISO 8601 UTC)."""
 
     until: dict[str, str] = {}
 
     def covers(self, task_id: str | None) -> bool:
-        """Whether what is about this task, or about none, is muted."""
+        """Whether notifications about a task, or about none, are muted."""
         return ALL in self.until or (task_id is not None and task_id in self.until)
 
 
 def read_mutes(paths: StatePaths, now: float) -> Mutes:
-    """What is muted at a moment; a file that cannot be read mutes nothing."""
+    """Read the mutes at a time; an unreadable file mutes nothing."""
     try:
-        found = msgspec.json.decode(files.read(paths.notifications_mute, 1 << 20), type=Mutes)
+        mutes = msgspec.json.decode(files.read(paths.notifications_mute, 1 << 20), type=Mutes)
     except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Mutes()
-    return Mutes({name: until for name, until in found.until.items() if (epoch(until) or 0.0) > now})
+    return Mutes({name: until for name, until in mutes.until.items() if (epoch(until) or 0.0) > now})
 
 
 def set_mute(paths: StatePaths, name: str, until: str | None, now: float) -> None:
-    """Mute a task, or all, until a time; `None`: no longer."""
+    """Mute a task, or all, until a time; None: unmute."""
     kept = {known: end for known, end in read_mutes(paths, now).until.items() if known != name}
     if until is not None:
         kept = dict([*kept.items()][-MOST + 1 :]) | {name: until}

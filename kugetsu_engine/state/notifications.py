@@ -1,4 +1,4 @@
-"""Notifications: one JSON line each, appended; and how far the operator has read."""
+"""Notifications, one JSON line each, and up to when the operator has read them."""
 
 import msgspec
 
@@ -9,9 +9,9 @@ from ..paths import StatePaths
 from ..storage import files, json_lines
 
 KEEP_BYTES = json_lines.KEEP_BYTES
-"""A longer file is put away as `notifications.1.jsonl`; older ones are dropped."""
+"""A longer file is renamed to `notifications.1.jsonl`; older ones are dropped."""
 MOST_CHARACTERS = 1500
-"""What is kept of a text of a notification."""
+"""Characters kept of a notification's text."""
 
 
 _decoder = msgspec.json.Decoder(Notice)
@@ -19,7 +19,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def append_notification(paths: StatePaths, notice: Notice) -> None:
-    """Add one notification; long texts are cut, as only a short line is appended whole."""
+    """Append one notification; long texts are cut, as only short lines are appended atomically."""
     if len(notice.text) > MOST_CHARACTERS or len(notice.reason or "") > MOST_CHARACTERS:
         reason = notice.reason if notice.reason is None else _cut(notice.reason)
         notice = msgspec.structs.replace(notice, text=_cut(notice.text), reason=reason)
@@ -31,21 +31,21 @@ def _cut(text: str) -> str:
 
 
 def read_newest_notifications(paths: StatePaths, count: int = 200) -> list[Notice]:
-    """The last notifications, oldest first, also of the file that was put away; lines that are none are passed over."""
-    found = _read(json_lines.read_last(paths.notifications))
-    if len(found) < count:
-        found = _read(json_lines.read_last(files.older_log_path(paths.notifications))) + found
-    return found[-count:]
+    """Read the last notifications, oldest first, with those of the rotated file; invalid lines are ignored."""
+    notices = _read(json_lines.read_last(paths.notifications))
+    if len(notices) < count:
+        notices = _read(json_lines.read_last(files.older_log_path(paths.notifications))) + notices
+    return notices[-count:]
 
 
 def read_notifications(paths: StatePaths) -> list[Notice]:
-    """Every notification that is kept, oldest first."""
+    """Read all notifications, oldest first."""
     return _read(json_lines.read_all(paths.notifications))
 
 
-def _read(found: list[bytes]) -> list[Notice]:
+def _read(lines: list[bytes]) -> list[Notice]:
     notices: list[Notice] = []
-    for line in found:
+    for line in lines:
         try:
             notices.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -54,16 +54,16 @@ def _read(found: list[bytes]) -> list[Notice]:
 
 
 def read_until(paths: StatePaths) -> str:
-    """The time of the last notification the operator has read; empty before the first."""
+    """Read the time of the last notification that the operator has read; empty before the first."""
     try:
         until = files.read(paths.notifications_read, 100).decode("ascii", "replace").strip()
     except (FileNotFoundError, BadFile):
         return ""
-    return until if epoch(until) is not None else ""  # a text that is no time must not hide what came since
+    return until if epoch(until) is not None else ""  # an invalid time must not hide notifications
 
 
 def mark_read(paths: StatePaths, until: str) -> None:
-    """Remember that everything up to a time has been read."""
+    """Store that all notifications up to a time have been read."""
     try:
         files.replace(paths.notifications_read, until.encode() + b"\n", durable=False)
     except IsADirectoryError:

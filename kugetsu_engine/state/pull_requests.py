@@ -1,4 +1,4 @@
-"""`pulls.json`: what forges said about pull requests, and until when a forge is not asked. A cache: it may be removed."""
+"""`pulls.json`: a cache of forges' answers about pull requests, and of forges that are not asked for a while."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from ..storage import files, json_files
 from ..storage.locks import unlock, wait_lock
 
 AGAIN_S = 240.0
-"""How old an answer about an open pull request may grow."""
+"""Age at which an answer about an open pull request is refreshed."""
 AGAIN_WITHOUT_S = 1740.0
-"""The same for a branch that had none."""
+"""The same for a branch without pull request."""
 FORGOTTEN_S = 30 * 86400.0
 MAX_AT_ONCE = 50
 MAX_KNOWN = 2_000
-"""Issues whose pull requests are remembered, the newest."""
+"""Issues in the cache; the ones asked about longest ago are dropped."""
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -28,13 +28,13 @@ class Silence(msgspec.Struct, frozen=True):
 
     until: str
     text: str
-    """Why, in a sentence."""
+    """The reason, in a sentence."""
     failures: int = 1
-    """In a row."""
+    """Failures in a row."""
 
 
 class PullRequests(msgspec.Struct, frozen=True):
-    """All of the file."""
+    """The contents of the file."""
 
     schema: int = 1
     issues: dict[str, KnownPull] = {}
@@ -44,7 +44,7 @@ class PullRequests(msgspec.Struct, frozen=True):
 
 
 def load_pull_requests(paths: StatePaths) -> PullRequests:
-    """What is known; nothing where the file is missing or cannot be read."""
+    """Load the cache; empty if the file is missing or cannot be read."""
     try:
         known = json_files.read(paths.pulls, PullRequests)
         return msgspec.structs.replace(
@@ -55,25 +55,25 @@ def load_pull_requests(paths: StatePaths) -> PullRequests:
 
 
 def list_due_refreshes(known: PullRequests, now: float) -> dict[str, str]:
-    """The issues to be asked about again, with their branches, the oldest answer first; settled ones are not.
+    """List the issues to refresh, with their branches, the oldest answer first; closed and merged ones are left out.
 
     Args:
         now: seconds since 1970.
     """
-    found = []
+    due = []
     for reference, one in known.issues.items():
         age = now - (epoch(one.asked_at) or 0.0)
         after = AGAIN_S if one.pull is not None else AGAIN_WITHOUT_S
         if (one.pull is None or one.pull.state == "open") and after <= age <= FORGOTTEN_S:
-            found.append((one.asked_at, reference, one.branch))
-    return {reference: branch for _, reference, branch in sorted(found)[:MAX_AT_ONCE]}
+            due.append((one.asked_at, reference, one.branch))
+    return {reference: branch for _, reference, branch in sorted(due)[:MAX_AT_ONCE]}
 
 
 def change_pull_requests(paths: StatePaths, make: Callable[[PullRequests], PullRequests]) -> None:
-    """Change what is known, one process after the other.
+    """Change the cache while holding its lock.
 
     Raises:
-        OSError: the disk refused.
+        OSError: writing failed.
     """
     with _alone(paths):
         made = make(load_pull_requests(paths))

@@ -1,4 +1,4 @@
-"""What operators set for the whole queue, as it is kept in `queue/control.json`."""
+"""The operator's controls of the whole queue, in `queue/control.json`."""
 
 from ..domain.engine_state import Control
 from ..errors import BadFile
@@ -9,7 +9,7 @@ UNREADABLE = Control(paused=True)
 
 
 def read_control(paths: StatePaths) -> Control:
-    """Read the file; one that is missing says nothing.
+    """Read the controls; the defaults if the file is missing.
 
     Raises:
         BadFile: it cannot be read.
@@ -19,12 +19,12 @@ def read_control(paths: StatePaths) -> Control:
     except FileNotFoundError:
         return Control()
     if control.limit is not None and not 1 <= control.limit <= 1000:
-        raise BadFile(f"{paths.control} holds a limit out of range")
+        raise BadFile(f"{paths.control} contains a limit out of range")
     return control
 
 
 def load_control(paths: StatePaths) -> Control:
-    """Like `read`; one that is broken says paused."""
+    """Like `read_control`; paused if the file cannot be read."""
     try:
         return read_control(paths)
     except BadFile:
@@ -32,6 +32,6 @@ def load_control(paths: StatePaths) -> Control:
 
 
 def effective_limit(control: Control, configured: int) -> int:
-    """The limit in force: the one set by hand, as long as the setting is still what it was then."""
+    """The limit in effect: the operator's, as long as the setting it overrides has not changed."""
     by_hand = control.limit is not None and control.limit_over == configured
     return control.limit if by_hand and control.limit is not None else configured

@@ -1,4 +1,4 @@
-"""Providers and hosts that rest, as they are kept in `queue/pauses.json`."""
+"""Cooldowns of providers and hosts, in `queue/pauses.json`."""
 
 from collections.abc import Mapping
 
@@ -13,34 +13,30 @@ from ..paths import StatePaths
 from ..storage import json_files
 
 NETWORK = "network"
-"""Class of failure that makes a host rest; providers rest for others."""
-
-
+"""Class of failure that causes a host's cooldown; other classes cause a provider's."""
 FORGET_AFTER_S = 86400.0
-"""A limit that was reached so long ago says nothing about the next one."""
-
-
+"""A cooldown that ended so long ago is forgotten."""
 BELIEVED_S = 9 * 86400.0
-"""A rest that would last longer is a fault of the file or of the clock."""
+"""A longer cooldown is an error of the file or of the clock."""
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """One provider's rest, or what is remembered of the last one."""
+    """One cooldown, current or past."""
 
     failure: str
-    """Class of the failure that began it."""
+    """Class of the failure that caused it."""
     since: str
     until: str
     text: str = ""
-    """The words of the agent."""
+    """The agent's message."""
     count: int = 1
-    """Rests in a row, with no attempt that went well between them."""
+    """Cooldowns in a row without a successful attempt in between."""
     told: bool = False
-    """Whether its end has been told."""
+    """Whether its end has been notified."""
 
 
 def load_pauses(paths: StatePaths) -> dict[str, Pause]:
-    """Read the file; one that is missing or broken says nothing."""
+    """Load all cooldowns; none if the file is missing or cannot be read."""
     try:
         return json_files.read(paths.pauses, dict[str, Pause])
     except (FileNotFoundError, BadFile):
@@ -48,7 +44,7 @@ def load_pauses(paths: StatePaths) -> dict[str, Pause]:
 
 
 def find_fault(paths: StatePaths) -> str | None:
-    """Why the file cannot be read; None when it can, or there is none."""
+    """Find out why the file cannot be read; None when it can, or does not exist."""
     try:
         json_files.read(paths.pauses, dict[str, Pause])
     except FileNotFoundError:
@@ -59,27 +55,27 @@ def find_fault(paths: StatePaths) -> str | None:
 
 
 def list_provider_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
-    """The rests of providers that last still."""
-    found = {}
+    """List the current cooldowns of providers."""
+    cooldowns = {}
     for provider, pause in pauses.items():
         until = epoch(pause.until) or 0.0
         if pause.failure != NETWORK and now < until <= now + BELIEVED_S:
-            found[provider] = Cooldown(provider, until, pause.failure)
-    return found
+            cooldowns[provider] = Cooldown(provider, until, pause.failure)
+    return cooldowns
 
 
 def list_host_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
-    """The hosts that did not answer when a clone was to be made; nobody has tried whether they do since."""
-    found = {}
+    """List the hosts that did not answer when cloning, with cooldowns that may be over: they have not been tried since."""
+    cooldowns = {}
     for host, pause in pauses.items():
         until = epoch(pause.until) or 0.0
         if pause.failure == NETWORK and now - FORGET_AFTER_S < until <= now + BELIEVED_S:
-            found[host] = Cooldown(host, until, NETWORK)
-    return found
+            cooldowns[host] = Cooldown(host, until, NETWORK)
+    return cooldowns
 
 
 def describe_silent_hosts(rest: Mapping[str, Cooldown], now: float) -> str:
-    """The hosts that are not asked now, in one line, for an alert."""
+    """Describe the hosts in cooldown in one line, for an alert."""
     return "; ".join(
         f"{name} does not answer: tasks that need a clone from it wait, next try {format_upcoming(one.until, now)}"
         for name, one in rest.items()
@@ -88,7 +84,7 @@ def describe_silent_hosts(rest: Mapping[str, Cooldown], now: float) -> str:
 
 
 def describe_cooldowns(rest: Mapping[str, Cooldown], now: float) -> str:
-    """All rests in one line, for an alert."""
+    """Describe the cooldowns of providers in one line, for an alert."""
     return "; ".join(
         f"{name}: {failures.describe_failure(one.failure)}, its tasks wait until {format_upcoming(one.until, now)}"
         for name, one in rest.items()

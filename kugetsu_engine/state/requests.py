@@ -12,13 +12,13 @@ from ..storage.counter import next_number
 
 
 def submit_request(paths: StatePaths, request: Request) -> int:
-    """Put a request on disk, durably, and return its number."""
+    """Write a request durably and return its number."""
     while True:
         number = next_number(paths.request_number)
         try:
-            files.remove(paths.answer(number))  # of an earlier life, should the counter have been lost
+            files.remove(paths.answer(number))  # an old answer, if the counter was lost
         except OSError:
-            pass  # the engine will not find it in its way either: see `answer`
+            pass  # `write_answer` copes with it
         try:
             files.create(paths.request(number), msgspec.json.encode(request))
         except FileExistsError:
@@ -27,18 +27,18 @@ def submit_request(paths: StatePaths, request: Request) -> int:
 
 
 def list_waiting(paths: StatePaths) -> list[int]:
-    """The numbers of the requests that are not yet applied, in order."""
+    """List the numbers of the requests that are not applied yet, in order."""
     names = (name.removesuffix(JSON) for name in os.listdir(paths.requests) if name.endswith(JSON))
     return sorted(int(name) for name in names if is_request_name(name))
 
 
 def is_request_name(name: str) -> bool:
-    """Whether this is a number as requests are named by."""
+    """Whether this is a request's file name without ending."""
     return name.isascii() and name.isdigit() and len(name) <= 15 and name == f"{int(name):09}"
 
 
 def list_foreign_files(paths: StatePaths) -> list[str]:
-    """Files among the requests that are none by their name."""
+    """List the files in the folder of requests whose names are not those of requests."""
     names = [name for name in os.listdir(paths.requests) if name[0] != "." and name.endswith(JSON)]
     return [f"{paths.requests}/{name}" for name in sorted(names) if not is_request_name(name.removesuffix(JSON))]
 
@@ -57,7 +57,7 @@ def file_of(paths: StatePaths, number: int) -> str:
 
 
 def write_answer(paths: StatePaths, number: int, reply: Answer) -> None:
-    """Answer a request and take it off the list; the answer comes first, so that a crash repeats and never forgets."""
+    """Answer a request and remove it. The answer is written first, so that a crash never loses one."""
     path = paths.answer(number)
     data = msgspec.json.encode(reply)
     try:
@@ -69,11 +69,11 @@ def write_answer(paths: StatePaths, number: int, reply: Answer) -> None:
 
 
 def pop_answer(paths: StatePaths, number: int) -> Answer | None:
-    """Return the answer to a request and remove it; None while there is none."""
+    """Read the answer to a request and remove it; None while there is none."""
     path = paths.answer(number)
     try:
         reply = json_files.read(path, Answer)
     except (FileNotFoundError, BadFile):
-        return None  # what is no answer was not written by an engine, which will put its own there
+        return None  # an invalid answer is not the engine's, which will overwrite it
     files.remove(path)
     return reply

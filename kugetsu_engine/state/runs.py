@@ -1,4 +1,4 @@
-"""Reading what supervisors write in `runs/<task>.<attempt>/`."""
+"""Reads the files that supervisors write in `runs/<task>.<attempt>/`."""
 
 import errno
 import os
@@ -13,32 +13,32 @@ Document = TypeVar("Document", RunRecord, Progress, Result)
 
 
 def read_record(paths: StatePaths, task_id: str, attempt: int) -> RunRecord | None:
-    """The record that the attempt exists; None when there is none."""
+    """Read the record that the attempt exists; None when there is none."""
     return _read(paths.run_files(task_id, attempt).record, RunRecord)
 
 
 def read_progress(paths: StatePaths, task_id: str, attempt: int) -> Progress | None:
-    """How the attempt stands; None when that is not known."""
+    """Read the attempt's progress; None when unknown."""
     return _read(paths.run_files(task_id, attempt).progress, Progress)
 
 
 def read_result(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
-    """How the attempt ended; None when it has not, or the file is about another one."""
+    """Read how the attempt ended; None when it has not, or the file is about another attempt."""
     return _about(_read(paths.run_files(task_id, attempt).result, Result), task_id, attempt, token)
 
 
 def read_outcome(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
-    """How the agent ended, though its supervisor was killed before it had put things in order. For a free task lock only."""
+    """Read how the agent ended when its supervisor was killed before writing the result. Only if the task lock is free."""
     return _about(_read(paths.run_files(task_id, attempt).outcome, Result), task_id, attempt, token)
 
 
 def find_unreadable_files(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
-    """The files of an attempt that are there and cannot be read, with the reason. For a free task lock only.
+    """Find the files of an attempt that exist but cannot be read, with the reason. Only if the task lock is free.
 
     Raises:
-        OSError: the system does not let us know.
+        OSError: the system could not read them this time.
     """
-    found = {}
+    faults = {}
     files = paths.run_files(task_id, attempt)
     for path, kind in ((files.record, RunRecord), (files.outcome, Result), (files.result, Result)):
         try:
@@ -49,14 +49,14 @@ def find_unreadable_files(paths: StatePaths, task_id: str, attempt: int) -> dict
             raise OSError(errno.EIO, error.message, path) from None
         except BadFile as error:
             if os.path.lexists(path):
-                found[path] = error.message
-    return found
+                faults[path] = error.message
+    return faults
 
 
-def _about(found: Result | None, task_id: str, attempt: int, token: str | None) -> Result | None:
-    if found is None or found.task_id != task_id or found.attempt != attempt or (token and found.token != token):
+def _about(result: Result | None, task_id: str, attempt: int, token: str | None) -> Result | None:
+    if result is None or result.task_id != task_id or result.attempt != attempt or (token and result.token != token):
         return None
-    return found
+    return result
 
 
 def _read(path: str, kind: type[Document]) -> Document | None:

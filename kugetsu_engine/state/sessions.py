@@ -1,4 +1,4 @@
-"""Session files, one per issue. The engine writes them; any process may read."""
+"""Session files, one per issue. Only the engine writes them."""
 
 import msgspec
 
@@ -9,12 +9,12 @@ from ..paths import StatePaths
 from ..storage import files
 
 _OLD_NAMES = {"opencode_session_id": "session_id", "worktree_path": "worktree", "branch_name": "branch"}
-"""What the bash kugetsu (v0.2) called a field."""
+"""Field names of the bash kugetsu (v0.2)."""
 _FIELDS = frozenset(Session.__struct_fields__)
 
 
 def load_session(paths: StatePaths, slug: str) -> Session | None:
-    """The session of an issue; None where there is none, or its file cannot be read."""
+    """Load the session of an issue; None if there is none, or its file cannot be read."""
     try:
         document = _document(paths, slug)
         session = msgspec.convert({**document, "slug": slug}, Session)
@@ -25,11 +25,11 @@ def load_session(paths: StatePaths, slug: str) -> Session | None:
 
 
 def save_session(paths: StatePaths, session: Session) -> None:
-    """Write a session, and keep the fields of its file that this version does not know; one that cannot be read is set aside.
+    """Write a session, keeping unknown fields of its file; an unreadable file is quarantined first.
 
     Raises:
-        BadFile: the file is of a newer version, which is left alone, or cannot be read just now.
-        OSError: the disk refused; the old contents stand.
+        BadFile: the file is of a newer version, or could not be read this time.
+        OSError: writing failed; the file has its old contents.
     """
     try:
         document = _document(paths, session.slug)
@@ -48,25 +48,25 @@ def save_session(paths: StatePaths, session: Session) -> None:
 
 
 def list_sessions(paths: StatePaths) -> list[Session]:
-    """Every session that can be read, by slug."""
+    """List the readable sessions, by slug."""
     return [session for slug in files.list_documents(paths.sessions) if (session := load_session(paths, slug)) is not None]
 
 
 def remove_session(paths: StatePaths, slug: str) -> None:
-    """Forget the session of an issue; one that is gone already is no error."""
+    """Remove the session of an issue, if there is one."""
     files.remove(paths.session(slug))
 
 
 def _document(paths: StatePaths, slug: str) -> dict[str, object]:
-    """The contents of a session file, under the names of today."""
+    """Read a session file, with its fields renamed to the current names."""
     path = paths.session(slug)
     try:
         document = msgspec.json.decode(files.read(path, 1 << 20))
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{path} cannot be read: {error}") from None
     if not isinstance(document, dict):
-        raise BadFile(f"{path} is no session")
+        raise BadFile(f"{path} is not a session")
     if document.get("issue_ref", "") is None:
-        del document["issue_ref"]  # so the bash kugetsu wrote it of the sessions of no issue
+        del document["issue_ref"]  # written by the bash kugetsu for sessions without issue
     renamed = {_OLD_NAMES[name]: value for name, value in document.items() if name in _OLD_NAMES}
     return renamed | {name: value for name, value in document.items() if name not in _OLD_NAMES}

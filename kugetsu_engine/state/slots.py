@@ -1,6 +1,6 @@
-"""The gate: the one way to the right to run. Slot, task and issue are locks of the kernel, taken before anything is started.
+"""Slots: the right to run an agent. Slot, task and issue are kernel locks, acquired before anything is started.
 
-They are passed on to the supervisor, so they are freed when it ends, however it ends; nothing counts processes.
+They are passed on to the supervisor and freed when it ends, however it ends, so no processes need to be counted.
 """
 
 import os
@@ -12,7 +12,7 @@ from .issue_names import name_of
 
 
 class SlotRefusal(StrEnum):
-    """Which lock was not to be had."""
+    """The lock that could not be acquired."""
 
     SLOTS = "slots"
     TASK = "task"
@@ -20,33 +20,33 @@ class SlotRefusal(StrEnum):
 
 
 class SlotLease:
-    """The right to make one attempt: three held locks, as open descriptors."""
+    """The right to make one attempt: held locks, as open descriptors."""
 
     def __init__(self, fds: list[int]) -> None:
         self.fds = fds
 
     def release(self) -> None:
-        """Close our descriptors; the locks are free unless a supervisor shares them."""
+        """Close our descriptors; the locks stay held while a supervisor shares them."""
         for fd in self.fds:
             os.close(fd)
         self.fds = []
 
 
 def acquire_slot(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> SlotLease | SlotRefusal:
-    """Take the locks for one attempt without waiting, or say which one is not to be had."""
+    """Acquire the locks for one attempt without waiting, or return which one is held."""
     issue = (SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref)))
-    return _enter(paths, limit, ((SlotRefusal.TASK, paths.task_lock(task_id)), issue))
+    return _acquire(paths, limit, ((SlotRefusal.TASK, paths.task_lock(task_id)), issue))
 
 
 def acquire_manual_slot(paths: StatePaths, issue_ref: str, limit: int) -> SlotLease | SlotRefusal:
-    """Take a slot and an issue for a person without waiting, or say which one is not to be had."""
-    return _enter(paths, limit, ((SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref))),))
+    """Acquire a slot and an issue for a manual session without waiting, or return which one is held."""
+    return _acquire(paths, limit, ((SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref))),))
 
 
 def claim_slot(paths: StatePaths, limit: int) -> int:
-    """Take a lock beyond the limit, so that the next slot which is given back is not given away; returns its descriptor.
+    """Acquire a slot lock above the limit, so that no agent gets the next slot that becomes free; returns its descriptor.
 
-    Whoever holds it counts as one that started under a higher limit: see `_above`.
+    The holder counts like an agent that started under a higher limit, see `_is_full_above`.
     """
     number = limit + 1
     while (fd := try_lock(paths.slot_lock(number))) is None:
@@ -55,19 +55,19 @@ def claim_slot(paths: StatePaths, limit: int) -> int:
 
 
 def acquire_claimed_slot(paths: StatePaths, issue_ref: str, claimed: int) -> SlotLease | None:
-    """Take an issue for a person who has a claim, now that a slot was given back for it; None where it is not to be had."""
+    """Acquire an issue for a manual session with a claim, once a slot is free for it; None when the issue is locked."""
     fd = try_lock(paths.issue_lock(name_of(paths, issue_ref)))
     return SlotLease([claimed, fd]) if fd is not None else None
 
 
 def count_taken_slots(paths: StatePaths) -> int:
-    """How many slots are held at this moment: the truth about agents that run, whatever the files say."""
+    """Count the slots held at this moment; the locks are right even if the files are not."""
     names = (name.removesuffix(LOCK) for name in os.listdir(paths.slots))
     return sum(is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit())
 
 
-def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str], ...]) -> SlotLease | SlotRefusal:
-    if _above(paths, limit):
+def _acquire(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str], ...]) -> SlotLease | SlotRefusal:
+    if _is_full_above(paths, limit):
         return SlotRefusal.SLOTS
     fds: list[int] = []
     try:
@@ -90,8 +90,8 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str]
         raise
 
 
-def _above(paths: StatePaths, limit: int) -> bool:
-    """Whether agents that started under a higher limit take all of this one: they hold slots that are not tried any more."""
+def _is_full_above(paths: StatePaths, limit: int) -> bool:
+    """Whether agents that started under a higher limit use up this one: their slot locks are above it."""
     names = (name.removesuffix(LOCK) for name in os.listdir(paths.slots))
     above = sum(
         is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit() and int(name) > limit

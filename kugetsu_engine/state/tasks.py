@@ -1,4 +1,4 @@
-"""Task files: open ones in `queue/items`, ended ones in `queue/done`; a task is in one of the two, never in both."""
+"""Task files: open tasks in `queue/items`, ended ones in `queue/done`, each in only one of them."""
 
 import codecs
 import json
@@ -15,7 +15,6 @@ from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import JSON, StatePaths
 from ..storage import files
-from . import tasks
 
 _decoder = msgspec.json.Decoder(Task)
 _encoder = msgspec.json.Encoder()
@@ -27,27 +26,27 @@ class NewerSchema(BadFile):
 
 
 def decode_task(data: bytes, expected_id: str) -> Task:
-    """Read a task file.
+    """Decode a task file.
 
     Raises:
         NewerSchema: it is of a later version.
-        BadFile: it is none.
+        BadFile: it is not a valid task.
     """
     data = data.removeprefix(codecs.BOM_UTF8)  # some editors write it
     try:
-        data.decode()  # the decoder does not look into fields that it skips
+        data.decode()  # the decoder does not check unknown fields
         task = _decoder.decode(data)
-        _encoder.encode(task)  # what can be read can be written again: no number beyond 64 bits
+        _encoder.encode(task)  # it must be possible to write it again: no number beyond 64 bits
     except (ValueError, RecursionError, OverflowError) as error:
         schema = _schema_of(data)
         if schema is not None and schema > SCHEMA:
             raise NewerSchema(f"{expected_id} is of schema {schema}, this kugetsu knows {SCHEMA}") from None
-        said = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise BadFile(f"{expected_id} is no task: {said}") from None
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise BadFile(f"{expected_id} is not a valid task: {reason}") from None
     if task.schema > SCHEMA:
         raise NewerSchema(f"{expected_id} is of schema {task.schema}, this kugetsu knows {SCHEMA}")
     if task.id != expected_id:
-        raise BadFile(f"{expected_id} holds the task {task.id[:40]!r}")
+        raise BadFile(f"{expected_id} contains the task {task.id[:40]!r}")
     if not 0 <= task.priority <= 9 or not 0 <= task.attempts_before <= task.attempt or task.position != task.position:
         raise BadFile(f"{expected_id} has a priority, attempt or position out of range")
     written = normalize_reference(task.issue_ref)
@@ -55,20 +54,20 @@ def decode_task(data: bytes, expected_id: str) -> Task:
 
 
 def encode_task(task: Task, unknown: dict[str, Any]) -> bytes:
-    """Write a task file; `unknown` are fields of the file that this version does not know, kept as they are."""
+    """Encode a task file; `unknown`: fields of the file that this version does not know."""
     if not unknown:
         return _encoder.encode(task)
     try:
         return _encoder.encode(msgspec.to_builtins(task) | unknown)
-    except OverflowError:  # a number of more than 64 bits in a field that is not ours
+    except OverflowError:  # a number beyond 64 bits in an unknown field
         return json.dumps(msgspec.to_builtins(task) | unknown, ensure_ascii=False).encode()
 
 
 def find_unknown_fields(data: bytes) -> dict[str, Any]:
-    """The fields of a task file that this version does not know; none where they cannot be read."""
+    """Find the fields of a task file that this version does not know; none if it cannot be read."""
     try:
         document = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
-    except (ValueError, RecursionError):  # what is not known was not checked either when the task was read
+    except (ValueError, RecursionError):  # reading the task did not check unknown fields
         return {}
     return {key: value for key, value in document.items() if key not in _FIELDS} if isinstance(document, dict) else {}
 
@@ -79,14 +78,14 @@ def read_task(path: str, task_id: str) -> Task:
 
 
 def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> Iterator[Task]:
-    """The tasks in a folder, those written last first. Files that are no valid tasks are left out: others tell of them.
+    """Read the tasks in a folder, last written first; invalid files are left out.
 
     Args:
-        since: files last written before this time (seconds since 1970) are left out.
-        newest: at most so many files are read.
+        since: leave out files last written before this time, in seconds since 1970.
+        newest: read at most so many files.
 
     Raises:
-        OSError: the folder is there and cannot be read.
+        OSError: the folder exists but cannot be read.
     """
     try:
         found = [(status.st_mtime, name) for name, status in files.scan_documents(folder) if status.st_mtime >= since]
@@ -98,14 +97,14 @@ def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> I
 
 
 def find_task(paths: StatePaths, text: str) -> Task:
-    """Return the task an operator means by `41`, `#41` or `q_41`, open or ended.
+    """Find the task `41`, `#41` or `q_41`, open or ended.
 
     Raises:
-        NoSuchTask: there is none.
+        NoSuchTask: it does not exist.
         BadFile: its file cannot be read.
     """
     task_id = parse_task_id(text) or text
-    for _ in range(2):  # it may move from one folder to the other between the two looks
+    for _ in range(2):  # it may move from one folder to the other between the reads
         for path in (paths.item(task_id), paths.ended(task_id)) if parse_task_id(text) else ():
             try:
                 return read_task(path, task_id)
@@ -115,10 +114,10 @@ def find_task(paths: StatePaths, text: str) -> Task:
 
 
 def save_task(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
-    """Rewrite an open task, durably, and return what was written; keeps fields that this version does not know.
+    """Write an open task, keeping unknown fields of its file; returns what was written.
 
     Raises:
-        OSError: the disk refused; the old contents stand.
+        OSError: writing failed; the file has its old contents.
     """
     path = paths.item(task.id)
     try:
@@ -131,39 +130,39 @@ def save_task(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
 
 
 def archive_task(paths: StatePaths, task_id: str) -> None:
-    """Move an ended task out of the folder of open ones; its contents are final already."""
+    """Move an ended task, whose contents are final, to the folder of ended ones."""
     files.move_between(paths.item(task_id), paths.ended(task_id))
 
 
 def reopen_task(paths: StatePaths, task_id: str) -> None:
-    """Move an ended task back among the open ones, before it is made pending again."""
+    """Move an ended task back to the folder of open ones, before its state becomes pending."""
     files.move_between(paths.ended(task_id), paths.item(task_id))
 
 
 def _schema_of(data: bytes) -> int | None:
     try:
         schema = msgspec.json.decode(data)["schema"]
-    except Exception:  # any bytes at all: this only tells a newer file from a broken one
+    except Exception:  # whatever the bytes are: this only distinguishes newer files from broken ones
         return None
     return schema if isinstance(schema, int) and not isinstance(schema, bool) else None
 
 
 UNREADABLE = "unreadable"
-"""Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""
+"""The state of a task whose file cannot be read; tasks that depend on it wait."""
 
 
 def read_state(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
-    """The state of a task that is not among the open ones; None when there is none: it ended long ago, or never was.
+    """Read the state of a task that is not open; None when it does not exist: it ended long ago, or never existed.
 
     Args:
-        set_aside: whether the file of a task lies in `queue/corrupt`.
+        set_aside: whether a task's file is quarantined.
     """
     if parse_task_id(task_id) != task_id:
-        return None  # no task can have had that name
+        return None  # not a possible id
     if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
         return UNREADABLE
     try:
-        return tasks.read_task(paths.ended(task_id), task_id).state
+        return read_task(paths.ended(task_id), task_id).state
     except FileNotFoundError:
         return None
     except BadFile:

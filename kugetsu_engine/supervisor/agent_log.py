@@ -1,4 +1,4 @@
-"""An agent's log: written without ever blocking the agent, and kept below a cap."""
+"""Writes an agent's log without ever blocking the agent, and keeps it below a cap."""
 
 import errno
 import os
@@ -17,36 +17,36 @@ from ..storage.files import write_all
 TAIL_KEPT = 1 << 20
 CHUNK = 1 << 16
 MAX_SPANS = 50_000
-"""Parts of a log that are known not to be the agent's output proper; of more the oldest count as that."""
+"""Parts of a log not written by the agent's standard output that are remembered; older ones then count as output."""
 Source = Literal["output", "errors", "ours"]
-"""Who wrote a part of a log: the agent's standard output or error, or kugetsu and what it runs beside the agent."""
+"""Who wrote a part of a log: the agent's standard output or error, or kugetsu and the commands it runs."""
 TAIL_READ = 64 << 10
-"""Bytes at the end in which the reason of a failure is looked for."""
+"""Bytes at the end that are searched for the reason of a failure."""
 
 
 class LogFile:
-    """The log of one attempt. Beyond `cap` bytes the middle is dropped: head and newest output stay, and a line says so.
+    """The log of one attempt. Beyond `cap` bytes the middle is dropped and a line says so.
 
-    What the agent prints stays as it is; what kugetsu takes from it or adds is masked.
+    The agent's output is written unchanged; text that kugetsu adds, or takes from it, is masked.
     """
 
     def __init__(self, path: str, cap: int, mask: Mask | None = None) -> None:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-        if not stat.S_ISREG(os.fstat(self.fd).st_mode):  # a pipe that nobody reads would stop the agent
+        if not stat.S_ISREG(os.fstat(self.fd).st_mode):  # a pipe without a reader would block the agent
             os.close(self.fd)
             raise OSError(errno.EINVAL, "is not a regular file", path)
         self.cap = max(cap, 4096)
         self.mask = mask or Mask()
         self.dropped = 0
         self.cuts: list[Cut] = []
-        """Cuts so far; taken out by whoever keeps the places of lines."""
+        """Cuts so far; `LogStamper` removes those that it has used."""
         self.shared = False
-        """Whether the agent writes here itself, so that nobody knows exactly where its words lie."""
+        """Whether the agent writes to the file itself, so that its parts are not known exactly."""
         self._begins = 0
-        """Where its output begins; what is before it was written while the attempt was prepared."""
+        """Where the agent's output begins; the preparation wrote what is before."""
         self._spans: deque[tuple[int, int, Source]] = deque()
-        """Begin, end and writer of the parts behind that which are not its standard output, in order."""
+        """Begin, end and source of later parts that are not standard output, in order."""
 
     @property
     def length(self) -> int:
@@ -54,7 +54,7 @@ class LogFile:
         return os.fstat(self.fd).st_size
 
     def write(self, data: bytes, source: Source = "output") -> None:
-        """Append output; what the disk does not take is dropped and counted, the agent goes on."""
+        """Append output. If the disk refuses it, it is dropped and counted, and the agent continues."""
         begin = self.length if source != "output" and not self.shared else None
         try:
             write_all(self.fd, data)
@@ -68,28 +68,28 @@ class LogFile:
         self.write(f"[kugetsu] {self.mask(text)}\n".encode("utf-8", "replace"), "ours")
 
     def start_output(self) -> None:
-        """From here on the agent writes."""
+        """Mark the end of the preparation: from here on the agent writes."""
         self._begins = self.length
         self._spans.clear()
 
     def split_by_source(self, offset: int, data: bytes) -> Iterator[tuple[Source, bytes]]:
-        """Split what was read at an offset by who wrote it; what is before it is forgotten, as logs are read once."""
+        """Split data read at an offset by source. Earlier parts are forgotten, as the log is read only once."""
         while self._spans and self._spans[0][1] <= offset:
             self._spans.popleft()
         end = offset + len(data)
         spans = [(0, self._begins, "ours"), *self._spans] if offset < self._begins else self._spans
-        place = offset
+        position = offset
         for first, last, source in spans:
             if first >= end:
                 break
-            first, last = max(first, place), min(last, end)
-            if place < first:
-                yield "output", data[place - offset : first - offset]
+            first, last = max(first, position), min(last, end)
+            if position < first:
+                yield "output", data[position - offset : first - offset]
             if first < last:
                 yield source, data[first - offset : last - offset]
-            place = max(place, last)
-        if place < end:
-            yield "output", data[place - offset :]
+            position = max(position, last)
+        if position < end:
+            yield "output", data[position - offset :]
 
     def _remember(self, begin: int, end: int, source: Source) -> None:
         if self._spans and self._spans[-1][1:] == (begin, source):
@@ -100,7 +100,7 @@ class LogFile:
             self._spans.popleft()
 
     def keep_below_cap(self) -> Cut | None:
-        """Drop the middle of a log that has grown over the cap; None when nothing was dropped."""
+        """Drop the middle of a log that has grown over the cap; return the cut, None if nothing was dropped."""
         length = self.length
         if length <= self.cap:
             return None
@@ -125,24 +125,24 @@ class LogFile:
         return cut
 
     def read_last_lines(self, count: int = 50, within: int = TAIL_READ) -> list[str]:
-        """The last lines that say something, the newest first, without control characters and what kugetsu itself wrote.
+        """Return the last lines that are not empty, newest first, without control characters and kugetsu's own lines.
 
         Args:
-            within: bytes at the end that are looked at.
+            within: bytes at the end that are read.
         """
         try:
             text = os.pread(self.fd, within, max(self.length - within, 0)).decode("utf-8", "replace")
-        except OSError:  # what cannot be read says nothing
+        except OSError:
             return []
-        found: list[str] = []
+        lines: list[str] = []
         for raw in reversed(text.splitlines()):
             line = self.mask(safe_line(render_line(raw).text, 2000)).strip()
             if line and not line.startswith("[kugetsu]"):
-                found.append(line)
-                if len(found) == count:
+                lines.append(line)
+                if len(lines) == count:
                     break
-        return found
+        return lines
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self.fd)

@@ -1,4 +1,4 @@
-"""What a supervisor does to know what its agent delivered: it looks before the agent starts and again when it has ended."""
+"""Measures what the agent delivered: records the branch and worktree before it starts, and compares when it has ended."""
 
 from typing import Any
 
@@ -10,24 +10,24 @@ from .agent_log import LogFile
 
 
 class DeliveryRecord:
-    """The measure of one attempt."""
+    """The delivery of one attempt."""
 
     def __init__(self, job: dict[str, Any], log: LogFile) -> None:
         self._job = job
         self._log = log
         self._start: Baseline | None = None
-        self._unknown = "the attempt did not begin"
+        self._fault = "the agent was not started"
 
     @property
     def branch_before(self) -> str | None:
-        """Commit of the issue's branch when the attempt began; None where that is not known."""
+        """Commit of the issue's branch before the agent started; None if not known."""
         return self._start.commit if self._start is not None else None
 
     def record_baseline(self) -> None:
-        """Look at the branch and the worktree right before the agent starts.
+        """Record the branch and the worktree right before the agent starts.
 
         Raises:
-            GitNotStarted: the machine has no room for git now.
+            GitNotStarted: the machine cannot start git now.
         """
         job = self._job
         try:
@@ -35,23 +35,23 @@ class DeliveryRecord:
             self._start = baseline.record_baseline(repository, str(job["worktree"]), branch, job["base_branch"])
         except GitNotStarted:
             raise
-        except (GitError, RepositoryError, OSError, ValueError) as error:  # the agent may be there to put it right
-            self._unknown = f"git could not tell how the worktree was when the attempt began: {error}"
+        except (GitError, RepositoryError, OSError, ValueError) as error:  # the agent may be there to repair it
+            self._fault = f"the worktree could not be read before the agent started: {error}"
             return
-        on = self._start.checkout.branch
-        if on != branch:
+        current = self._start.checkout.branch
+        if current != branch:
             self._log.note(
-                f"the worktree is on {on or 'no branch'}, not on {branch}: only commits on {branch} count as delivered"
+                f"the worktree is on {current or 'no branch'}, not on {branch}: only commits on {branch} count as delivered"
             )
 
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Add to the result of an agent that ran what it delivered, and judge it by that."""
-        found, unknown = (None, self._unknown)
+        """Add the delivery to the result of an agent that ran, and judge it by that."""
+        delivered, fault = (None, self._fault)
         if self._start is not None:
-            found, unknown = delivery.measure_delivery(self._start, self._job.get("task_began"))  # type: ignore[assignment]
-        if found is not None:
-            if self._job.get("task_dirty"):  # an earlier attempt of the task left them
-                found["task_dirty"] = found["dirty_before"]
-            found = forge_questions.add_pull_request(self._job, found)
-        measured = {"delivered": found, "not_measured": unknown, "branch_before": self.branch_before}
+            delivered, fault = delivery.measure_delivery(self._start, self._job.get("task_began"))  # type: ignore[assignment]
+        if delivered is not None:
+            if self._job.get("task_dirty"):  # from an earlier attempt of the task
+                delivered["task_dirty"] = delivered["dirty_before"]
+            delivered = forge_questions.add_pull_request(self._job, delivered)
+        measured = {"delivered": delivered, "not_measured": fault, "branch_before": self.branch_before}
         return outcome.judge_delivery(self._job, result | measured)

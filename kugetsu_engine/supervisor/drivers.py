@@ -1,7 +1,4 @@
-"""The modules of drivers that a supervisor loads, by name. A job names no module, so that modules can be moved.
-
-Standard library only.
-"""
+"""Loads agent drivers by name. Jobs do not name modules, so modules can move. Standard library only."""
 
 from importlib import import_module
 from types import ModuleType
@@ -17,18 +14,18 @@ MODULES = {
     "versions": "kugetsu_engine.agents.program_versions",
 }
 EARLIER = {"opencode_desk": "opencode-server", "stream": "template"}
-# For one release, as is the prefix below: an engine that was started before an upgrade from 0.1 names modules, as they were
-# called then: `kugetsu_engine.agents.json_stream`. Most were called like their driver. These names stay when a module is moved.
+# Kept for one release, like the prefix below: an engine that was started before an upgrade from 0.1 names modules, such as
+# `kugetsu_engine.agents.stream`. Most had the name of their driver.
 
 
 def load_driver(name: object) -> ModuleType:
-    """Return the module of a driver, which has what the job wants of it: `reader`, `check`, `prepare` or `after`.
+    """Return the module of a driver, which has the functions that the job uses: `reader`, `check`, `prepare` or `after`.
 
     Raises:
-        ImportError: there is none of that name.
+        ImportError: there is no such driver.
     """
-    wanted = str(name).removeprefix("kugetsu_engine.agents.")
-    known = MODULES.get(EARLIER.get(wanted, wanted))
-    if known is None:
+    driver = str(name).removeprefix("kugetsu_engine.agents.")
+    module = MODULES.get(EARLIER.get(driver, driver))
+    if module is None:
         raise ImportError(f"there is no driver {name!r}")
-    return import_module(known)
+    return import_module(module)

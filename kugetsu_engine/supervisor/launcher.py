@@ -1,4 +1,4 @@
-"""Starting supervisors from the engine: one is always started ahead, so that a freed slot is filled at once."""
+"""Starts supervisors for the engine. One spare supervisor is started ahead, so that a free slot is filled at once."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from ..process import identity, interpreter, marks
 
 
 class Handle:
-    """A supervisor this engine started: its process, and the socket over which it says that something happened."""
+    """A supervisor this engine started: its process, and the socket that it sends messages on."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", control: socket.socket) -> None:
         self.process = process
@@ -26,29 +26,29 @@ class Handle:
 
     @property
     def pid(self) -> int:
-        """Process id of the supervisor."""
+        """The supervisor's pid."""
         return self.process.pid
 
     def read_messages(self) -> Received:
-        """What it said since last time, and whether it is gone."""
-        said = b""
+        """Return the messages since the last call, and whether the supervisor has closed the socket."""
+        received = b""
         try:
             while data := self.control.recv(4096, socket.MSG_DONTWAIT):
-                said += data
+                received += data
         except BlockingIOError:
-            return decode_messages(said, closed=False)
+            return decode_messages(received, closed=False)
         except OSError:
             pass
-        return decode_messages(said, closed=True)
+        return decode_messages(received, closed=True)
 
     def close(self) -> None:
-        """Let go of it; it lives on if it is alive."""
+        """Close our end; the supervisor keeps running."""
         self.control.close()
         self.process.poll()
 
 
 class Launcher:
-    """Keeps a supervisor in reserve and hands jobs over."""
+    """Keeps a spare supervisor and hands jobs to it."""
 
     def __init__(self, log_path: str) -> None:
         self._log_path = log_path
@@ -56,7 +56,7 @@ class Launcher:
         self._gone: list[subprocess.Popen[bytes]] = []
 
     def start_reserve(self) -> None:
-        """Have one supervisor in reserve.
+        """Start the spare supervisor unless it is running.
 
         Raises:
             OSError: no process can be started now.
@@ -68,7 +68,7 @@ class Launcher:
     def launch(self, job: Job, locks: Sequence[int]) -> Handle:
         """Give a supervisor its job and the locks; the caller then closes its own descriptors of the locks.
 
-        The job holds the agent's environment, so it travels as an anonymous file and never has a name on disk.
+        The job holds the agent's environment, so it is passed as an anonymous file and never written to disk.
 
         Raises:
             OSError: no process can be started now.
@@ -87,13 +87,13 @@ class Launcher:
         return handle
 
     def release(self, handle: Handle) -> None:
-        """Let go of a supervisor that has ended, and collect it."""
+        """Close the socket of a supervisor that has ended, and reap the process."""
         handle.control.close()
         self._gone.append(handle.process)
         self._gone = [process for process in self._gone if process.poll() is None]
 
     def is_alive(self, record: RunRecord) -> bool:
-        """Whether the supervisor of a record is surely alive."""
+        """Whether the supervisor of a record is alive."""
         return identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id)
 
     def signal_supervisor(self, record: RunRecord, number: int) -> bool:
@@ -101,7 +101,7 @@ class Launcher:
         return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
 
     def open_pidfd(self, record: RunRecord) -> int | None:
-        """A descriptor that tells when the supervisor of a record ends; None when it has, or the system has no such thing."""
+        """Return a pidfd, readable once the supervisor of a record ends; None if it has ended, or the system has no pidfds."""
         if not hasattr(os, "pidfd_open") or not identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id):
             return None
         try:
@@ -110,11 +110,11 @@ class Launcher:
             return None
 
     def kill_attempt(self, root: str, task_id: str, token: str) -> None:
-        """Kill what carries the mark of an attempt of one state directory that nobody holds the lock of."""
+        """Kill all processes that carry an attempt's mark. The caller has made sure that no supervisor holds its lock."""
         marks.kill_attempt(root, task_id, token)
 
     def close(self) -> None:
-        """Send the reserve home."""
+        """Stop the spare supervisor."""
         self._drop_reserve()
         self._gone = [process for process in self._gone if process.poll() is None]
 
@@ -139,44 +139,44 @@ class Launcher:
 
 
 class Waker:
-    """What ends the engine's wait: a supervisor's word, the death of an adopted one, or a call from another thread."""
+    """Ends the engine's wait: on a supervisor's message, the end of an adopted one, a FIFO, or a call from another thread."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._near, self._far = socket.socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
-        self._bell: int | None = None
-        self._heard: Callable[[bytes], None] = _ignore
+        self._fifo: int | None = None
+        self._on_data: Callable[[bytes], None] = lambda data: None
         self._selector.register(self._near, selectors.EVENT_READ, None)
 
     def add(self, source: socket.socket | int, key: str) -> None:
-        """Wake up when a socket or a pidfd has something to say; `key` comes back from `wait`."""
+        """Wake up when a socket or a pidfd is readable; `wait` then returns `key`."""
         self._selector.register(source, selectors.EVENT_READ, key)
 
-    def listen(self, bell: int, heard: Callable[[bytes], None]) -> None:
-        """Also wake up when someone rings, and pass on what was said; takes the descriptor over."""
-        self._bell, self._heard = bell, heard
-        self._selector.register(bell, selectors.EVENT_READ, None)
+    def listen(self, fifo: int, on_data: Callable[[bytes], None]) -> None:
+        """Also wake up when something is written to a FIFO, and pass the data on; owns the descriptor from now on."""
+        self._fifo, self._on_data = fifo, on_data
+        self._selector.register(fifo, selectors.EVENT_READ, None)
 
     def discard(self, source: socket.socket | int) -> None:
-        """Stop looking at a source."""
+        """Stop waiting for a source."""
         try:
             self._selector.unregister(source)
         except (KeyError, ValueError):
             return
 
     def wait(self, timeout_s: float) -> set[str]:
-        """Wait for any source or the time; the keys of those that have something to say."""
+        """Wait until a source is readable or the time is over; return the keys of readable sources."""
         keys = set()
         for entry, _ in self._selector.select(max(timeout_s, 0.0)):
             if entry.data is not None:
                 keys.add(str(entry.data))
                 continue
             try:
-                while said := os.read(entry.fd, 4096):
-                    if entry.fd == self._bell:
-                        self._heard(said)
+                while data := os.read(entry.fd, 4096):
+                    if entry.fd == self._fifo:
+                        self._on_data(data)
             except BlockingIOError:
                 continue
         return keys
@@ -189,20 +189,16 @@ class Waker:
             return
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         self._selector.close()
         self._near.close()
         self._far.close()
-        if self._bell is not None:
-            os.close(self._bell)
-
-
-def _ignore(_said: bytes) -> None:
-    return
+        if self._fifo is not None:
+            os.close(self._fifo)
 
 
 def _encoded(job: Job) -> bytes:
-    """A job as JSON. Variables may hold bytes that are not UTF-8, which only the slower encoder can write."""
+    """A job as JSON. Only the slower encoder can write variables that are not UTF-8."""
     try:
         return msgspec.json.encode(job)
     except UnicodeEncodeError:
@@ -222,7 +218,7 @@ def _anonymous_file(data: bytes) -> int:
 
 
 def open_log(path: str) -> IO[bytes]:
-    """The supervisors' log; where something else has its place, what they say there is let go."""
+    """Open the supervisors' log; if it is not a regular file, their output is dropped."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         if stat.S_ISREG(os.fstat(fd).st_mode):

@@ -1,12 +1,12 @@
-"""Putting a stream together to lines, whatever pieces it comes in and however long they are. Standard library only."""
+"""Splits a stream of data into lines of bounded length. Standard library only."""
 
 import re
 from collections.abc import Iterator
 
 LINE_BYTES = 1 << 20
-"""Of a longer line the long strings are cut short; if it is too long even then, it is passed over."""
+"""The long strings of a longer line are shortened; if it is still too long, it is skipped."""
 KEPT = 4 << 10
-"""Bytes that are kept of each of them."""
+"""Bytes kept of a long string."""
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?P<end>"|\\?\Z)', re.DOTALL)
 _BEGIN = re.compile(rb'\{\s*"')
 
@@ -19,7 +19,7 @@ class LineSplitter:
         self._skipping = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next piece; the lines that it completes, without their ends."""
+        """Add data; yields the lines it completes, without line feeds."""
         first, *more = data.split(b"\n")
         self._add(first)
         for line in more:
@@ -29,12 +29,12 @@ class LineSplitter:
             self._add(line)
 
     def flush(self) -> bytes:
-        """The last line of a stream that has ended, if that line has no end."""
+        """Return the last line of a stream that has ended without a line feed."""
         rest, self._part = self._part, b""
         return b"" if self._skipping else rest
 
     def skip_line(self) -> None:
-        """Something is missing now: what comes up to the next line end is half a line."""
+        """Skip the data up to the next line feed, as part of the line is missing."""
         self._part, self._skipping = b"", True
 
     def _add(self, data: bytes) -> None:
@@ -48,9 +48,9 @@ class LineSplitter:
 
 
 def shorten_line(line: bytes) -> bytes:
-    """Cut the long strings of a line of JSON short; the last one may go on in what is still to come.
+    """Shorten the long strings of a line of JSON; the last one may be incomplete.
 
-    The event that tells how an agent's work ended may hold the whole text of its answer: it must not be lost for its length.
+    The event that reports an agent's result may hold the whole text of its answer, and must not be skipped for its length.
     """
     begin = _BEGIN.search(line)
     if begin is None:
@@ -58,12 +58,12 @@ def shorten_line(line: bytes) -> bytes:
     return line[: begin.start()] + _STRING.sub(_cut, line[begin.start() :])
 
 
-def _cut(found: "re.Match[bytes]") -> bytes:
-    text = found[0]
+def _cut(match: "re.Match[bytes]") -> bytes:
+    text = match[0]
     if len(text) <= 2 * KEPT:
         return text
     kept = text[:KEPT]
-    escape = kept.rfind(b"\\", KEPT - 6)  # an escape that was cut in two is no JSON
+    escape = kept.rfind(b"\\", KEPT - 6)  # half an escape sequence is not valid JSON
     if escape >= 0:
         kept = kept[:escape].rstrip(b"\\")
-    return kept + "…".encode() + found["end"]
+    return kept + "…".encode() + match["end"]

@@ -1,4 +1,4 @@
-"""The pipes that an agent prints into. Standard output and error are read apart where its events are, and kept in one log."""
+"""The pipes of an agent's output. Standard output and error can be told apart, and go into one log."""
 
 import os
 import select
@@ -6,7 +6,7 @@ import select
 from .agent_log import CHUNK, LogFile, Source
 
 MAX_LEFT = 64
-"""Chunks that are taken from a pipe when the agent has ended: more than one can hold, as another process may go on writing."""
+"""Chunks read from a pipe after the agent has ended: more than a pipe holds, but bounded, as others may keep writing."""
 
 
 class OutputPipes:
@@ -15,13 +15,13 @@ class OutputPipes:
     def __init__(self, log: LogFile) -> None:
         self._log = log
         self._sources: dict[int, Source] = {}
-        """By the end of each pipe that is read what comes through it."""
+        """By the read end of each pipe."""
 
     def make(self, source: Source) -> int:
-        """Make one more pipe; the end that the agent writes into, which is the caller's.
+        """Make a pipe; return its write end, which the caller closes.
 
         Raises:
-            OSError: there are no descriptors left.
+            OSError: no file descriptors are left.
         """
         read, write = os.pipe()
         os.set_blocking(read, False)
@@ -29,12 +29,12 @@ class OutputPipes:
         return write
 
     def watch(self, poller: "select.poll") -> None:
-        """Have a poller tell when there is something to read."""
+        """Register the pipes with a poller."""
         for fd in self._sources:
             poller.register(fd, select.POLLIN)
 
     def pump(self, fd: int, poller: "select.poll") -> bool:
-        """Copy what can be read from one of them; whether there was something. At its end it is closed."""
+        """Copy available data from one pipe; return whether there was any. At end of file the pipe is closed."""
         try:
             data = os.read(fd, CHUNK)
         except BlockingIOError:
@@ -48,7 +48,7 @@ class OutputPipes:
         return True
 
     def empty(self, poller: "select.poll") -> None:
-        """Copy what an agent that has ended left in them; those that a process of its own still holds are let go then."""
+        """Copy what is left in the pipes after the agent has ended, and close them, even if other processes still write."""
         for fd in [*self._sources]:
             for _ in range(MAX_LEFT):
                 if not self.pump(fd, poller):
@@ -56,7 +56,7 @@ class OutputPipes:
         self.close()
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close the pipes."""
         for fd in self._sources:
             os.close(fd)
         self._sources.clear()

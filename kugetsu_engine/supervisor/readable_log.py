@@ -1,4 +1,4 @@
-"""The readable log of an agent that prints a stream of JSON: its events as text, written while it runs. Stdlib only."""
+"""Writes the readable log of an agent that prints JSON: its events as text. Standard library only."""
 
 from typing import Any
 
@@ -7,19 +7,19 @@ from ..domain.text.terminal_line import render_line
 from .agent_log import LogFile
 
 RESULT_LINES = 20
-"""Lines that are told of what came of a tool; the agent's own log has all."""
+"""Most lines of a tool's result; the agent's own log has all of them."""
 LINE_CHARACTERS = 4000
 TEXT_CHARACTERS = 100_000
 
 
 class ReadableLog:
-    """Writes events as a person reads them. A disk that refuses costs these words, never the attempt."""
+    """Writes events as text. If the disk refuses, only this text is lost."""
 
     def __init__(self, path: str, cap: int) -> None:
         self._log: LogFile | None = None
         self._length = 0
         self.cuts: list[Cut] = []
-        """As those of a `LogFile`."""
+        """As in `LogFile`."""
         try:
             self._log = LogFile(path, cap)
         except OSError:
@@ -39,17 +39,17 @@ class ReadableLog:
             self._log.write(describe_event(event).encode("utf-8", "replace"))
 
     def write_line(self, line: bytes) -> None:
-        """Add a line as it is."""
+        """Add a line unchanged."""
         if self._log is not None:
             self._log.write(line + b"\n")
 
     def keep_below_cap(self) -> None:
-        """Drop the middle of what has grown too long."""
+        """Drop the middle of a log that is over its cap."""
         if self._log is not None:
             self._log.keep_below_cap()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._log is not None:
             self._length = self._log.length
             self._log.close()
@@ -57,7 +57,7 @@ class ReadableLog:
 
 
 def describe_event(event: Any) -> str:
-    """One event in lines: `* ` a tool and what came of it, `! ` what failed, `- ` a step, and the agent's words as they are."""
+    """Format an event: `* ` a tool and its result, `! ` a failure, `- ` a step, `~ ` thinking, the agent's text unchanged."""
     text = _lines(event.text, TEXT_CHARACTERS)
     if event.kind == "tool":
         return _marked("! " if event.failed else "* ", text[:3]) + _result(event.result)
@@ -80,11 +80,11 @@ def _lines(text: str, limit: int) -> list[str]:
 
 
 def _short(line: str) -> str:
-    """The beginning of a long line, and of one that was written over again and again what is seen of it at last."""
+    """The beginning of a long line; of one with carriage returns, of its last visible content."""
     seen = render_line(line).text if "\r" in line else line
     return seen if len(seen) <= LINE_CHARACTERS else f"{seen[:LINE_CHARACTERS]}…"
 
 
 def _marked(mark: str, lines: list[str]) -> str:
-    """Lines under a mark: the first one has it, the others are indented as far."""
-    return "".join(f"{mark if place == 0 else ' ' * len(mark)}{line}\n" for place, line in enumerate(lines))
+    """Lines with a mark before the first one; the others are indented to match."""
+    return "".join(f"{' ' * len(mark) if index else mark}{line}\n" for index, line in enumerate(lines))

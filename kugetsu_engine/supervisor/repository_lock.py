@@ -1,7 +1,4 @@
-"""A repository is one attempt's at a time: who has it and since when, and whether its remote is worth asking now.
-
-Standard library only, as supervisors load it.
-"""
+"""Lets one attempt at a time use a repository, and records remotes that do not answer. Standard library only."""
 
 import json
 import os
@@ -18,19 +15,19 @@ from ..storage import files
 from ..storage.locks import try_lock, unlock
 
 GIVE_UP_S = 5.0
-"""An attempt that waits for another one which has had the repository for so long gives its slot back: others can use it."""
+"""If another attempt has held the repository for so long, the waiting one gives its slot back for others to use."""
 POLL_S = 0.05
 MIN_WAIT_S = 1.0
-"""So long it waits in any case."""
+"""It waits at least so long."""
 COOLDOWN_S, MAX_COOLDOWN_S = 60.0, 900.0
-"""The first rest of a remote that did not answer, which doubles with each in a row, and the longest."""
+"""The first cooldown of a remote that did not answer, which doubles each time, and the longest."""
 MAX_BYTES = 4096
 _TIMED_OUT = re.compile(r"timed out|timeout", re.IGNORECASE)
-"""In git's own words."""
+"""In git's error messages."""
 
 
 class RepositoryLock:
-    """The repository's lock, with a note of who holds it; and what is known of the repository's remote."""
+    """The lock of a repository, and the cooldown of its remote."""
 
     def __init__(self, path: str, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._remote = path.removesuffix(LOCK) + REMOTE
@@ -38,47 +35,47 @@ class RepositoryLock:
         self._clock = clock
 
     def release(self) -> None:
-        """Let the next attempt have it."""
+        """Release the lock."""
         try:
             os.ftruncate(self._fd, 0)
         except OSError:
-            pass  # an old note says no more than that someone had it
+            pass  # the old content does no harm
         finally:
             unlock(self._fd)
 
     def describe_cooldown(self) -> str | None:
-        """Why the remote is not asked now, in words; None when it may be."""
-        known, now = _document(self._remote), self._clock()
+        """Return why the remote is not asked now; None if it may be."""
+        known, now = _read_document(self._remote), self._clock()
         until, count = known.get("until", 0.0), known.get("count", 0)
-        if not now < until <= now + MAX_COOLDOWN_S:  # also after a start of the machine, which the clock counts from
+        if not now < until <= now + MAX_COOLDOWN_S:  # the second check: the clock restarts with the machine
             return None
         times = f"{count} times in a row" if count > 1 else "a moment ago"
-        return f"it did not answer {times}, and is not asked for another {until - now:.0f} s"
+        return f"it did not answer {times}; it is asked again in {until - now:.0f} s"
 
     def record_remote_result(self, trouble: str | None, timed_out: bool = False) -> None:
-        """Keep how the remote answered; None: it did. What was refused at once costs nobody time, and is asked again."""
-        said = trouble is not None and classify_git_error(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
-        if not timed_out and not said:
+        """Record the error of a remote, None if it answered. Only timeouts start a cooldown, as other errors cost no time."""
+        slow = trouble is not None and classify_git_error(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
+        if not timed_out and not slow:
             if os.path.lexists(self._remote):
                 files.remove(self._remote)
             return
-        count = int(_document(self._remote).get("count", 0)) + 1
+        count = int(_read_document(self._remote).get("count", 0)) + 1
         until = self._clock() + min(COOLDOWN_S * 2.0 ** min(count - 1, 30), MAX_COOLDOWN_S)
         try:
             files.replace(self._remote, json.dumps({"until": until, "count": count}).encode(), durable=False)
         except OSError:
-            return  # it is asked again too early, no more
+            return  # it is asked again too early, nothing worse
 
 
 def acquire_repository_lock(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -> RepositoryLock:
-    """Take the lock of a repository, waiting for it; a signal handler that raises ends the wait.
+    """Wait for the lock of a repository and take it; a signal handler that raises ends the wait.
 
     Raises:
-        GitBusy: another attempt has had it for long.
+        GitBusy: another attempt has held it for long.
     """
     began = clock()
     while (fd := try_lock(path)) is None:
-        now, known = clock(), _document(path)
+        now, known = clock(), _read_document(path)
         holder, since = str(known.get("task", "")), known.get("since", began)
         if not 0.0 < since <= now:
             since = began
@@ -89,19 +86,17 @@ def acquire_repository_lock(path: str, task_id: str, clock: Callable[[], float] 
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"task": task_id, "since": clock()}).encode(), 0)
     except OSError:
-        pass  # a full disk: nobody can tell who it is, and since when
+        pass  # disk full: others do not see who holds it
     return RepositoryLock(path, fd, clock)
 
 
-def _document(path: str) -> dict[str, Any]:
-    """A small document; what is none says nothing."""
+def _read_document(path: str) -> dict[str, Any]:
+    """Read a small JSON document; empty if it is not valid."""
     try:
         with open(path, "rb") as file:
-            found = json.loads(file.read(MAX_BYTES))
+            document = json.loads(file.read(MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict) or not all(
-        isinstance(found.get(name, 0), int | float) for name in ("until", "count", "since")
-    ):
-        return {}
-    return found
+    numbers = ("until", "count", "since")
+    valid = isinstance(document, dict) and all(isinstance(document.get(name, 0), int | float) for name in numbers)
+    return document if valid else {}

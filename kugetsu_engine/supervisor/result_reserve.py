@@ -1,4 +1,4 @@
-"""Room on the disk that an attempt keeps for its result, so that a disk which is full by then can take it all the same."""
+"""Reserves disk space for an attempt's result, so that it can be written even if the disk is full by then."""
 
 import os
 
@@ -10,7 +10,7 @@ BYTES = 16 << 10
 
 
 def make_reserve(run_dir: str) -> None:
-    """Take the room.
+    """Reserve the space.
 
     Raises:
         OSError: there is none.
@@ -23,10 +23,10 @@ def make_reserve(run_dir: str) -> None:
 
 
 def use_reserve(run_dir: str, data: bytes) -> bool:
-    """Write the result over it as `exit.json`, which a full disk allows; False while disk or system allow nothing at all.
+    """Write the result into the reserved space as `exit.json`; return False if even that is refused at the moment.
 
     Raises:
-        OSError: for another reason than that, such as that the folder is gone.
+        OSError: another error, such as a missing folder.
     """
     try:
         fd = os.open(RunPaths(run_dir).reserve, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -44,5 +44,5 @@ def use_reserve(run_dir: str, data: bytes) -> bool:
 
 
 def release_reserve(run_dir: str) -> None:
-    """Give the room back."""
+    """Free the space."""
     files.remove(RunPaths(run_dir).reserve)

@@ -329,7 +329,7 @@ class ConsoleScreen(Screen[None]):
             self.say("no line is in sight", "warning")
 
     def line_in_sight(self) -> tuple[str, str] | None:
-        """What of a log may be meant by a copy, and the line; None where no log has the keys."""
+        """The name and the text of a log line to copy; None if no log has the focus."""
         return None
 
     def action_view_story(self) -> None:

@@ -157,9 +157,9 @@ class HomeScreen(ConsoleScreen):
             self._slot = name
         self.set_focus(self.panes[name])
         self._arrange()
-        self._on_pane_focused(name)
+        self._note_focused_pane(name)
 
-    def _on_pane_focused(self, name: str) -> None:
+    def _note_focused_pane(self, name: str) -> None:
         """Note that a pane has the focus. The log belongs to the list whose task it shows, so that list is not left for it."""
         if name in self._lists_by_name and name != self._source:
             before, self._source = self._source, name
@@ -227,7 +227,7 @@ class HomeScreen(ConsoleScreen):
         """Note the focused pane; a click gives the focus, too."""
         pane = self.focused
         if isinstance(pane, Pane):
-            self._on_pane_focused(pane.id or "")
+            self._note_focused_pane(pane.id or "")
             self.refresh_keys()
 
     # what is shown
@@ -345,13 +345,8 @@ class HomeScreen(ConsoleScreen):
         task = state.snapshot.find_task(task_id) if task_id else None
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
-        self.log_pane.show(
-            task_id,
-            attempt,
-            running,
-            format_log_title(task, attempt),
-            task_summary.format_card(state, task) if task else NOTHING,
-        )
+        card = task_summary.format_card(state, task) if task else NOTHING
+        self.log_pane.show(task_id, attempt, running, format_log_title(task, attempt), card)
         self.query_one(MessageBar).describe(self.multi_select.describe() or task_summary.format_summary(state, task_id))
         self.refresh_keys()
 

@@ -76,5 +76,5 @@ def test_a_broken_file_is_left_alone(shell: Shell) -> None:
     shell.state.mkdir(mode=0o700)
     (shell.state / "config.toml").write_text("agent = ")
     done = shell("server", "add", "forge.test", "https://forge.test")
-    assert (done.returncode, "mend it first" in done.stderr) == (64, True)
+    assert (done.returncode, "correct it first" in done.stderr) == (64, True)
     assert (shell.state / "config.toml").read_text() == "agent = "

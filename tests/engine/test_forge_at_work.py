@@ -150,7 +150,7 @@ def test_destroy_refuses_an_open_pull_request_and_takes_a_merged_one(
 def test_the_prompt_of_a_known_agent_has_the_issue_in_its_place(fleet: Fleet, forge: FakeForge) -> None:
     """In the section that the template has for it; a forge that does not answer leaves a word there, no mark."""
     fleet.configure(prompt_template="dev")
-    for ref, wanted in ((REF, "### Broken login\n\nSince monday."), ("forge.test/o/r#8", "(Its text could not be had.)")):
+    for ref, wanted in ((REF, "### Broken login\n\nSince monday."), ("forge.test/o/r#8", "(Its text could not be fetched.)")):
         task_id = fleet.enqueue(ref)
         fleet.start_engine() if not fleet.engines else None
         fleet.wait_for_end([task_id])

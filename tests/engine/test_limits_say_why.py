@@ -57,15 +57,15 @@ def test_a_provider_that_refuses_until_the_time_is_up_is_a_limit_of_the_provider
     attempt = task.attempts[0]
     assert (task.state, attempt.outcome, attempt.failure, task.attempts_before) == ("pending", "timeout", "rate_limit", 1)
     refused = "the provider refused (429), retrying in 60 s: 3 of 10 (rate_limit, status 429)"
-    assert attempt.reason == f"ran longer than 1.5 s; what kept it: {refused}"
+    assert attempt.reason == f"ran longer than 1.5 s; held up by: {refused}"
     assert fleet.notices("engine_rate_limit")
 
 
 @pytest.mark.parametrize(
     ("script", "failure", "words"),
     [
-        ("echo 'API Error: 429 Too Many Requests, retrying in 60s'", "rate_limit", "what kept it: API Error: 429 Too Many"),
-        ("echo 'getaddrinfo ENOTFOUND api.example.com'; echo 'retrying ...'", "network", "what kept it: getaddrinfo ENOTFOUND"),
+        ("echo 'API Error: 429 Too Many Requests, retrying in 60s'", "rate_limit", "held up by: API Error: 429 Too Many"),
+        ("echo 'getaddrinfo ENOTFOUND api.example.com'; echo 'retrying ...'", "network", "held up by: getaddrinfo ENOTFOUND"),
         ("echo '429 Too Many Requests'; seq 5 | sed 's/^/working on file /'", "timeout", "last: working on file 5"),
         ("echo 'running the tests'", "timeout", "last: running the tests"),
         ("true", "timeout", "ran longer than 1.5 s"),
@@ -82,13 +82,13 @@ def test_what_it_says_when_it_is_ended_is_not_what_kept_it(fleet: Fleet) -> None
     """Many programs call their end an error of the network."""
     script = "trap 'echo socket hang up; exit 1' TERM; echo at work; while :; do read -t 1 _ < /dev/zero || :; done"
     attempt = _of_shell(fleet, f"exec bash -c {shlex.quote(script)}", stop_grace="5s").attempts[0]
-    assert (attempt.failure, attempt.reason) == ("timeout", "ran longer than 1.5 s; last: at work")
+    assert (attempt.failure, attempt.reason) == ("timeout", "ran longer than 1.5 s; last activity: at work")
 
 
 def test_the_tool_that_ran_is_named_and_a_refusal_that_was_got_over_is_not(fleet: Fleet) -> None:
     """The class stays `timeout`."""
     attempt = _of_claude(fleet, RETRY, CALL).attempts[0]
-    assert (attempt.failure, attempt.reason) == ("timeout", "ran longer than 1.5 s; last: Bash npm test")
+    assert (attempt.failure, attempt.reason) == ("timeout", "ran longer than 1.5 s; last activity: Bash npm test")
 
 
 def test_an_agent_that_stood_still_as_the_network_was_gone_says_so(fleet: Fleet) -> None:
@@ -96,7 +96,7 @@ def test_an_agent_that_stood_still_as_the_network_was_gone_says_so(fleet: Fleet)
     attempt = _of_claude(fleet, NO_NETWORK, task_timeout="60s", stall_after="1s", stall_kills=1).attempts[0]
     assert (attempt.outcome, attempt.failure) == ("stalled", "network")
     assert "it was stalled: no output" in (attempt.reason or "")
-    assert "what kept it: the provider refused (503)" in (attempt.reason or "")
+    assert "held up by: the provider refused (503)" in (attempt.reason or "")
 
 
 def test_a_time_limit_while_it_is_prepared_says_at_what(fleet: Fleet) -> None:
@@ -107,7 +107,10 @@ def test_a_time_limit_while_it_is_prepared_says_at_what(fleet: Fleet) -> None:
     task_id = fleet.enqueue("local/set#1")
     fleet.start_engine()
     attempt = fleet.wait_for_end([task_id])[0].attempts[0]
-    assert (attempt.outcome, attempt.reason) == ("timeout", "ran longer than 1.5 s; last: its setup commands were running")
+    assert (attempt.outcome, attempt.reason) == (
+        "timeout",
+        "ran longer than 1.5 s; last activity: its setup commands were running",
+    )
 
 
 def test_a_budget_that_is_used_up_says_what_it_was_spent_on_last(fleet: Fleet) -> None:
@@ -115,7 +118,7 @@ def test_a_budget_that_is_used_up_says_what_it_was_spent_on_last(fleet: Fleet) -
     spent = {"type": "result", "subtype": "success", "is_error": False, "result": "x", "session_id": "s", "total_cost_usd": 9}
     attempt = _of_claude(fleet, spent, CALL, task_timeout="60s", budget_per_task=1).attempts[0]
     assert attempt.failure == "budget"
-    assert (attempt.reason or "").endswith("; last: Bash npm test")
+    assert (attempt.reason or "").endswith("; last activity: Bash npm test")
 
 
 def test_an_attempt_that_was_lost_says_what_it_was_at(fleet: Fleet) -> None:
@@ -129,7 +132,7 @@ def test_an_attempt_that_was_lost_says_what_it_was_at(fleet: Fleet) -> None:
     assert record is not None
     os.kill(record.supervisor_pid, signal.SIGKILL)
     attempt = fleet.wait_for_end([task_id])[0].attempts[0]
-    assert (attempt.outcome, attempt.reason) == ("lost", "its supervisor was killed; last: at work")
+    assert (attempt.outcome, attempt.reason) == ("lost", "its supervisor was killed; last activity: at work")
 
 
 def _lines(*events: object) -> list[bytes]:

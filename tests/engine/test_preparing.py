@@ -150,7 +150,7 @@ def test_less_than_expected_is_a_failure(fleet: Fleet, expect: str, how: dict[st
     if state == "error":
         assert task.failure == "nothing_delivered"
         assert task.error is not None
-        assert f"it was to leave {expect}" in task.error
+        assert f"{expect} were expected" in task.error
     assert task.empty_handed == (expect == "anything")
     level = fleet.notices(f"task_{state}", task_id)[-1].level
     assert level == {"anything": "warning", "error": "error"}.get(expect if state == "completed" else state, "good")

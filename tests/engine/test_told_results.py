@@ -49,10 +49,10 @@ def _runs(fleet: Fleet) -> int:
 @pytest.mark.parametrize(
     ("rest", "words", "code"),
     [
-        ("result(); stay()", "told success; its process did not end and was stopped after 0.5s", -15),
+        ("result(); stay()", "reported success; its process did not end and was stopped after 0.5s", -15),
         ("signal.signal(signal.SIGTERM, signal.SIG_IGN); result(); stay()", "was stopped after 0.5s", -9),
         ("signal.signal(signal.SIGTERM, lambda *_: os._exit(143)); result(); stay()", "was stopped after 0.5s", 143),
-        ("result(); os.kill(os.getpid(), signal.SIGSEGV)", "told success; its process was then ended by SIGSEGV", -11),
+        ("result(); os.kill(os.getpid(), signal.SIGSEGV)", "reported success; its process was then ended by SIGSEGV", -11),
     ],
 )
 def test_a_process_that_stays_or_dies_after_its_result_does_not_change_it(
@@ -94,7 +94,7 @@ def test_a_result_counts_at_the_time_limit(fleet: Fleet) -> None:
     """Where the grace is longer than what is left of the time; one that was taken back does not count."""
     task = _run(fleet, "result(); stay()", task_timeout="2s", result_grace="60s")
     assert task.state == "completed"
-    assert task.attempts[0].reason == "told success; its process did not end and was stopped at the time limit"
+    assert task.attempts[0].reason == "reported success; its process did not end and was stopped at the time limit"
 
 
 def test_a_result_that_was_taken_back_does_not_count_at_the_time_limit(fleet: Fleet) -> None:

@@ -1,5 +1,6 @@
 """The classes of failure, the patterns that find them, and the times of resets."""
 
+import ast
 import json
 import re
 import time
@@ -18,6 +19,7 @@ from kugetsu_engine.domain.text.reset_times import LONGEST_S, parse_reset_time
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.supervisor import outcome
 from kugetsu_engine.supervisor.agent_log import LogFile
+from tests.support.fleet import ROOT
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp()
 OPENCODE = (*process_mode.FAILURES, *COMMON)
@@ -240,3 +242,23 @@ def test_any_text_gives_a_time_ahead_or_none(text: str) -> None:
     """Nothing a provider prints raises, or makes a task wait for ever."""
     found = parse_reset_time(text, NOW)
     assert found is None or NOW < found <= NOW + LONGEST_S
+
+
+def _messages(path: Path) -> Iterator[str]:
+    """The texts of a module that are formatted with values, such as the messages of errors; an `X` for each value."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+
+
+def test_no_message_of_ours_is_taken_for_a_failure_of_a_provider() -> None:
+    """They stand in an agent's log too: one about a forge's rate limit would pause the agent's provider."""
+    found = [
+        (path.name, message)
+        for path in (ROOT / "kugetsu_engine").rglob("*.py")
+        for message in _messages(path)
+        for pattern, _ in COMMON
+        if re.search(pattern, message, re.IGNORECASE)
+    ]
+    assert found == []
+    assert any(re.search(pattern, "X has reached its rate limit", re.IGNORECASE) for pattern, _ in COMMON)

@@ -124,8 +124,8 @@ def test_checks_are_added_up(
         (Reply(200, body=b"<html>"), "not answer with JSON"), (Reply(200, body=b"[" * 100_000), "not answer with JSON"),
         (Reply(200, body=b'"text"'), "not answer with"), (Reply(200, body=b"\xff\xfe"), "not answer with JSON"),
         (Reply(200, body=b" " * (client.MAX_BYTES + 1)), "more than 4M"),
-        (Reply(302), "redirected more than 3 times"), (Reply(429, {"Retry-After": "20"}), "has reached its rate limit (429)"),
-        (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(500)}), "has reached its rate limit (403)"),
+        (Reply(302), "redirected more than 3 times"), (Reply(429, {"Retry-After": "20"}), "until its rate limit resets (429)"),
+        (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(500)}), "until its rate limit resets (403)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

@@ -72,10 +72,10 @@ def test_the_operators_own_template_replaces_it(paths: StatePaths) -> None:
     ("text", "told"),
     [
         (b"$task costs $5", "write $$ for a dollar sign"),
-        (b"$task of $issue_reff", "there is no $issue_reff"),
-        (b"do your best", "does not name $task"),
+        (b"$task of $issue_reff", "unknown field $issue_reff"),
+        (b"do your best", "does not contain $task"),
         (b"\xff\xfe$task", "cannot be read"),
-        (b"${task", "does not name $task"),
+        (b"${task", "does not contain $task"),
     ],
 )
 def test_a_template_that_makes_no_sense_is_told_and_the_built_in_one_used(paths: StatePaths, text: bytes, told: str) -> None:

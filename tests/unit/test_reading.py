@@ -113,7 +113,7 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     reads.finish()
     assert reader.lines == [b"id S1", b"two"]
     assert reads.build_result() == {"session_id": "S1", "usage": {"tokens": 20, "cost": 0.2}, "last_text": "two"}
-    assert os.pread(log.fd, 9999, 0).count(b"cannot all be read") == 1
+    assert os.pread(log.fd, 9999, 0).count(b"some events of the agent cannot be read") == 1
     reader.find_failure = lambda exit_code: ("network", "it said so")  # type: ignore[method-assign]
     assert reads.read_failure(0) == ("network", "it said so")
     none = StreamReader({"reader": "no_such_reader"}, log)

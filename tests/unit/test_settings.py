@@ -177,7 +177,7 @@ def test_a_file_that_is_no_toml_keeps_all_of_the_last_good_settings(paths: State
     settings, problems = load_settings(paths, {}, good)
     assert settings == good
     assert len(problems) == 1
-    assert str(problems[0]).endswith("the last good settings hold")
+    assert str(problems[0]).endswith("the last good settings apply")
 
 
 @pytest.mark.parametrize("kind", ["fifo", "directory", "huge", "bytes"])

@@ -42,7 +42,7 @@ WRONG = [
     ("[agents.claude]\nenv = { LIMIT = 5 }", "[agents.claude] env: LIMIT is not text", CLAUDE),
     ('[agents.claude]\nunset = ["A", 1]', "[agents.claude] unset: ", CLAUDE),
     ("[agents.claude]\nmax_tokens = -1", "[agents.claude] max_tokens: -1 is not a number", CLAUDE),
-    ('[agents.claude]\nmode = "serve"', "mode: 'serve' is none of process, server, auto, did you mean server?", CLAUDE),
+    ('[agents.claude]\nmode = "serve"', "mode: 'serve' is not one of process, server, auto, did you mean server?", CLAUDE),
     ('[agents.claude]\nprompt_template = "non"', "[agents.claude] prompt_template: 'non' is not a kind of prompt", CLAUDE),
     ('[agents.claude.failures]\n"(" = "exit"', "[agents.claude] failures: '(' is not a valid regular expression", CLAUDE),
     ("[agents.claude]\nmax_attempts = 1", "[agents.claude] max_attempts: no such setting here", ALL),
@@ -52,12 +52,12 @@ WRONG = [
     ('[agents.mine]\ncomand = ["x"]', "[agents.mine] comand: no such setting, did you mean command?", "mine"),
     ('[agents.mine]\ncommand = "x --y"', "[agents.mine] command is one text; a command is a list of words", "mine"),
     ("[agents.mine]\ncommand = []", "[agents.mine] command does not name a program", "mine"),
-    ('[agents.mine]\nkind = "claud"', "[agents.mine] kind: 'claud' is none of aider, claude", "mine"),
-    ('agent = "claud"', "agent: there is no agent 'claud', did you mean claude?", "claud"),
+    ('[agents.mine]\nkind = "claud"', "[agents.mine] kind: 'claud' is not one of aider, claude", "mine"),
+    ('agent = "claud"', "agent: unknown agent 'claud', did you mean claude?", "claud"),
     ('[servers]\n"github.com" = 5', "[servers] github.com: 5 is not a line of text", "host"),
     ('[repos]\n"github.com/a/b" = 5', "[repos] github.com/a/b: 5 is neither a path nor a table", "repository"),
     ('[repos]\n"github.com/a/b" = "src/b"', "'src/b' is a relative path", "repository"),
-    ('[repos]\n"github.com/a/b" = "/not/there"', "[repos] github.com/a/b: /not/there is not there", "repository"),
+    ('[repos]\n"github.com/a/b" = "/not/there"', "[repos] github.com/a/b: /not/there does not exist", "repository"),
     ('[repos."github.com/a/b"]\nsetpu = ["x"]', '/b"] setpu: no such setting, did you mean setup?', "repository"),
     ('[repos."github.com/a/b"]\nsetup = "npm ci"', "setup is one text; a command is a list of words", "repository"),
     ("[repos]\nbudget_per_day = 3", "[repos] budget_per_day: no such setting here", ALL),
@@ -71,9 +71,9 @@ WRONG = [
     ('"" = 1', "a key without a name: no such setting", ALL),
     ('[agents.claude]\nunset = ["KEY=", "TOKEN"]', "unset: 'KEY=' is not the name of a variable", CLAUDE),
     ('[agents.claude]\nenv = { "A=B" = "x" }', "env: 'A=B' is not the name of a variable", CLAUDE),
-    ('[agents.claude]\nenv = { A = "\\u0000" }', "env has a character NUL, which no program can be given", CLAUDE),
-    ('[agents.claude]\nargs = ["\\u0000"]', "args has a character NUL, which no program can be given", CLAUDE),
-    ('[agents.mine]\ncommand = ["x\\u0000"]', "command has a character NUL, which no program can be given", "mine"),
+    ('[agents.claude]\nenv = { A = "\\u0000" }', "env has a NUL character", CLAUDE),
+    ('[agents.claude]\nargs = ["\\u0000"]', "args has a NUL character", CLAUDE),
+    ('[agents.mine]\ncommand = ["x\\u0000"]', "command has a NUL character", "mine"),
 ]  # fmt: skip
 
 
@@ -154,11 +154,11 @@ HARMLESS = [
     ('cleanup_age = "nver"', "nothing is cleaned up until this is corrected"),
     ('queue_expiry = "nver"', "nothing expires until this is corrected"),
     ("[notify]\nbel = true", "[notify] bel: no such setting, did you mean bell?"),
-    ('[notify]\nquiet_hours = "night"', "[notify] quiet_hours: 'night' is not a span of the day: write it like 22:00-07:00"),
+    ('[notify]\nquiet_hours = "night"', "[notify] quiet_hours: 'night' is not a time range: write it like 22:00-07:00"),
     ("[keys]\nkill = 5", "[keys] kill: 5 is not a line of text"),
     ('[failures]\nfine = "exit"\n"(" = "exit"', "'(' is not a valid regular expression"),
     ('[failures]\noops = "exti"', "'exti' is not a class of failure"),
-    ('[forges]\n"git.test" = "of"', "'of' is none of github, gitea, forgejo, off, did you mean off?; git.test is not asked"),
+    ('[forges]\n"git.test" = "of"', "'of' is not one of github, gitea, forgejo, off, did you mean off?; git.test is not asked"),
     ('[repos]\n"just-a-name" = "/"', "[repos] just-a-name"),
     ("themee = 'dark'", "themee: no such setting, did you mean theme?"),
 ]
@@ -246,7 +246,7 @@ def test_a_file_that_is_no_toml_starts_nothing_unless_one_could_be_read_before(p
     Path(paths.config).write_text("max_attempts = 5\nagent = \n", encoding="utf-8")
     source.refresh()
     assert (source.current.max_attempts, source.current.gaps) == (5, Gaps())
-    assert source.problems == ["config.toml cannot be read (line 2, column 9: invalid value); the last good settings hold"]
+    assert source.problems == ["config.toml cannot be read (line 2, column 9: invalid value); the last good settings apply"]
     fresh = SettingsSource(paths, {})
     assert fresh.current.gaps.everything == "settings: config.toml cannot be read (line 2, column 9: invalid value)"
     assert fresh.problems[0].endswith("until this is corrected nothing starts")

@@ -5,10 +5,9 @@ from typing import Any
 import msgspec
 
 from ..job import Result
-from ..task import Attempt, Task, TaskChange
+from ..task import Attempt, Level, Task, TaskChange
 from ..text.times import iso
-from .attempt_notice import describe_end
-from .scheduling import Timing, decide_next_state
+from .scheduling import NextState, Timing, decide_next_state
 
 
 def make_attempt(task: Task, result: Result, log: str) -> Attempt:
@@ -37,7 +36,7 @@ def make_end_change(task: Task, attempt: Attempt, timing: Timing, now: float, sp
         fields["attempts_before"] = task.attempts_before + 1
     if after.state == "error":
         fields["error"] = after.reason
-    level, reason = describe_end(task, after, attempt)
+    level, reason = _describe_end(task, after, attempt)
     return TaskChange(task, fields, after.state, reason, level, attempt.failure)
 
 
@@ -57,3 +56,15 @@ def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) 
 def attempt_before(task: Task) -> int:
     """The number of the attempt before one that never began; tasks of the bash kugetsu may have none."""
     return max(task.attempt - 1, 0)
+
+
+def _describe_end(task: Task, verdict: NextState, attempt: Attempt) -> tuple[Level | None, str]:
+    """Return the level (None: the usual one) and the text of the notification of an ended attempt."""
+    if verdict.state != "completed":
+        return None, verdict.reason
+    unknown = f"not measured: {attempt.not_measured}" if attempt.not_measured else ""
+    if attempt.delivered is None:
+        return ("warning" if unknown and task.delivers else None), ", ".join(filter(None, (verdict.reason, unknown)))
+    nothing = attempt.delivered.nothing
+    text = str(attempt.delivered) if task.delivers or not nothing else verdict.reason
+    return ("warning" if nothing and task.delivers else None), ", ".join(filter(None, (text, unknown)))
