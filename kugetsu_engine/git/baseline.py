@@ -16,7 +16,7 @@ from .repositories import ask_common_dir
 MAX_REFS = 20_000
 """Refs that are recorded; of a larger repository only a part."""
 MAX_DIRTY = 20_000
-MAX_WALK = 10_000
+MAX_FOLDER_FILES = 10_000
 """Files of one untracked folder that are checked."""
 STATUS = (
     "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=normal", "-z", "--no-renames",
@@ -138,7 +138,7 @@ def _hash_entry(worktree: str, entry: str) -> int:
 
 def _hash_folder(folder: str) -> int:
     """The same for an untracked folder."""
-    combined, folders, left = 0, [folder], MAX_WALK
+    combined, folders, left = 0, [folder], MAX_FOLDER_FILES
     for path in folders:
         try:
             with os.scandir(path) as entries:

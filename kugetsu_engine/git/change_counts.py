@@ -18,7 +18,7 @@ def count_changes(worktree: str) -> tuple[Changes, frozenset[str]]:
     """Compare a worktree with its base, committed or not; return the counts, and the names of at most `MAX_NAMES` files.
 
     Raises:
-        GitError: git cannot tell.
+        GitError: git failed.
     """
     base = read_base_commit(worktree) or "HEAD"
     with open_isolated_view(worktree) as view:

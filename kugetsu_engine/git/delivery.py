@@ -91,12 +91,7 @@ def _find_worktree_fault(baseline: Baseline) -> str | None:
 def _measure_branch(
     baseline: Baseline, checkout: CheckoutState | None, task_began: str | None, refs: Mapping[str, str]
 ) -> dict[str, Any]:  # fmt: skip
-    """The numbers that come from the repository, which has the branch even if the worktree is gone.
-
-    Raises:
-        GitError: git failed.
-        ValueError: git's output is not as expected.
-    """
+    """The numbers that come from the repository, which has the branch even if the worktree is gone."""
     own = f"refs/heads/{baseline.branch}"
     end = refs.get(own)
     numbers: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "elsewhere_on": None, "unpushed": None}
@@ -173,11 +168,7 @@ def _measure_elsewhere(
 
 
 def _read_refs(baseline: Baseline) -> dict[str, str]:
-    """Commits of the issue's branch and of the branches it may be based on; what a merge brings from those is not delivered.
-
-    Raises:
-        GitError: git failed.
-    """
+    """Commits of the issue's branch and of the branches it may be based on; what a merge brings from those is not delivered."""
     names = [baseline.base_branch] if baseline.base_branch else ["HEAD", "main", "master"]
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
     patterns.append(f"refs/heads/{baseline.branch}")

@@ -1,6 +1,6 @@
 """Finds the repository that a folder belongs to.
 
-`enqueue` uses this module, so git is loaded and run only where the files alone do not tell.
+`enqueue` uses this module, so git is loaded and run only if the files alone are not enough.
 """
 
 import os

@@ -52,11 +52,10 @@ class StartPoint(NamedTuple):
 
 
 class _Ref(NamedTuple):
-    """A ref in the local repository."""
+    """A ref in the local repository; `target` is the ref it points to if it is symbolic."""
 
     commit: str
     target: str | None = None
-    """The ref it points to, if it is symbolic."""
     age_s: float | None = None
 
 
@@ -142,11 +141,7 @@ def fetch_start_point(repository: str, base_branch: str | None, branches: Iterab
 
 
 def _update(repository: str, remote: str, name: str | None, branches: Iterable[str]) -> _RemoteRefs:
-    """Ask a remote for its refs, and fetch those that are new.
-
-    Raises:
-        GitError: it did not answer, or changed between the two.
-    """
+    """Ask a remote for its refs, and fetch those that are new."""
     names = sorted(set(branches))
     answer = _ask_remote(repository, remote, name, names)
     _fetch(repository, remote, answer, _choose_refs(answer, name, names), names)
@@ -185,11 +180,7 @@ def _choose_refs(answer: _RemoteRefs, name: str | None, branches: list[str]) -> 
 
 
 def _fetch(repository: str, remote: str, answer: _RemoteRefs, refs: list[str], branches: list[str]) -> None:
-    """Fetch the refs of a remote that the repository lacks; add to the answer what the repository had.
-
-    Raises:
-        GitError: git failed, or the remote has changed.
-    """
+    """Fetch the refs of a remote that the repository lacks; add to the answer what the repository had."""
     tracking = {ref: f"refs/remotes/{remote}/{ref.removeprefix('refs/heads/')}" for ref in refs if ref[:11] == "refs/heads/"}
     head, local = f"refs/remotes/{remote}/HEAD", [f"refs/heads/{branch}" for branch in branches]
     before = _read_refs(repository, [head, *tracking.values(), *local])

@@ -109,11 +109,7 @@ def read_base_commit(worktree: str) -> str | None:
 
 
 def _check_repository(repository: str, worktree: str) -> str | None:
-    """Make sure that a worktree belongs to a repository; return a sentence if its link had to be repaired.
-
-    Raises:
-        RepositoryError: it does not.
-    """
+    """Make sure that a worktree belongs to a repository; return a sentence if its link had to be repaired."""
     note = None
     if not os.path.islink(worktree) and os.path.isdir(worktree) and not os.path.lexists(f"{worktree}/.git"):
         note = _repair_link(repository, worktree)

@@ -30,7 +30,7 @@ def become_subreaper() -> None:
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """In a new child: be killed when the parent dies, and exit if it has. The parent must have only one thread."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -17,7 +17,7 @@ from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import locks
-from ..supervisor.launcher import Handle, Launcher, Waker
+from ..supervisor.launcher import Launcher, SupervisorHandle, Waker
 from .cooldowns import Cooldowns
 from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
@@ -28,7 +28,7 @@ from .session_keeper import SessionKeeper
 class RunningAttempt:
     """An attempt that this engine started or adopted."""
 
-    def __init__(self, task_id: str, handle: Handle | None, pidfd: int | None) -> None:
+    def __init__(self, task_id: str, handle: SupervisorHandle | None, pidfd: int | None) -> None:
         self.task_id = task_id
         self.handle = handle
         self.pidfd = pidfd
@@ -57,7 +57,7 @@ class AttemptTracker:
         self._running: dict[str, RunningAttempt] = {}
         self._session_kept: set[str] = set()
 
-    def track_attempt(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
+    def track_attempt(self, task_id: str, handle: SupervisorHandle | None, pidfd: int | None = None) -> None:
         """Wake the engine when the supervisor of an attempt sends a message or ends."""
         self._running[task_id] = RunningAttempt(task_id, handle, pidfd)
         source = handle.control if handle else pidfd

@@ -163,7 +163,7 @@ class AttemptFinisher:
         """Build the result of an attempt that wrote none, from its last progress."""
         last = runs.read_progress(self._paths, task.id, task.attempt) if started_at else None
         if last is not None and (activity := last.activity or outcome.PHASES.get(last.phase)):
-            reason = f"{reason}; last: {activity}"
+            reason = f"{reason}; last activity: {activity}"
         known: dict[str, Any] = {}
         if last is not None:
             known = {

@@ -17,7 +17,7 @@ from ..domain.supervisor_messages import Received, decode_messages
 from ..process import identity, interpreter, marks
 
 
-class Handle:
+class SupervisorHandle:
     """A supervisor this engine started: its process, and the socket that it sends messages on."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", control: socket.socket) -> None:
@@ -52,7 +52,7 @@ class Launcher:
 
     def __init__(self, log_path: str) -> None:
         self._log_path = log_path
-        self._reserve: Handle | None = None
+        self._reserve: SupervisorHandle | None = None
         self._gone: list[subprocess.Popen[bytes]] = []
 
     def start_reserve(self) -> None:
@@ -65,7 +65,7 @@ class Launcher:
             self._drop_reserve()
             self._reserve = self._start()
 
-    def launch(self, job: Job, locks: Sequence[int]) -> Handle:
+    def launch(self, job: Job, locks: Sequence[int]) -> SupervisorHandle:
         """Give a supervisor its job and the locks; the caller then closes its own descriptors of the locks.
 
         The job holds the agent's environment, so it is passed as an anonymous file and never written to disk.
@@ -86,7 +86,7 @@ class Launcher:
             os.close(fd)
         return handle
 
-    def release(self, handle: Handle) -> None:
+    def release(self, handle: SupervisorHandle) -> None:
         """Close the socket of a supervisor that has ended, and reap the process."""
         handle.control.close()
         self._gone.append(handle.process)
@@ -118,7 +118,7 @@ class Launcher:
         self._drop_reserve()
         self._gone = [process for process in self._gone if process.poll() is None]
 
-    def _start(self) -> Handle:
+    def _start(self) -> SupervisorHandle:
         ours, theirs = socket.socketpair()
         try:
             with theirs, open_log(self._log_path) as log:
@@ -129,7 +129,7 @@ class Launcher:
         except BaseException:
             ours.close()
             raise
-        return Handle(process, ours)
+        return SupervisorHandle(process, ours)
 
     def _drop_reserve(self) -> None:
         if self._reserve is not None:

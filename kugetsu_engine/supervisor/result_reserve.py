@@ -6,7 +6,7 @@ from ..domain.failures import REFUSALS, classify_errno
 from ..paths import RunPaths
 from ..storage import files
 
-BYTES = 16 << 10
+RESERVED_BYTES = 16 << 10
 
 
 def make_reserve(run_dir: str) -> None:
@@ -17,7 +17,7 @@ def make_reserve(run_dir: str) -> None:
     """
     fd = os.open(RunPaths(run_dir).reserve, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        files.write_all(fd, b" " * BYTES)
+        files.write_all(fd, b" " * RESERVED_BYTES)
     finally:
         os.close(fd)
 
@@ -31,7 +31,7 @@ def use_reserve(run_dir: str, data: bytes) -> bool:
     try:
         fd = os.open(RunPaths(run_dir).reserve, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            files.write_all(fd, data.ljust(BYTES))
+            files.write_all(fd, data.ljust(RESERVED_BYTES))
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -35,8 +35,6 @@ from .stall import StallWatch
 from .stream_reader import StreamReader, run_after_step, run_check_step, run_prepare_step
 from .tree_usage import NO_USAGE, TreeUsage
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
-
 
 class Interrupted(BaseException):
     """A stop or the time limit came during preparation, which has no agent to end."""
@@ -183,14 +181,10 @@ class Supervisor:
         return agent
 
     def _watch(self, pid: int, wakeup: socket.socket, wakeup_end: socket.socket) -> int:
-        """Copy the agent's output and enforce its limits until it ends; returns its wait status.
-
-        Args:
-            wakeup: readable after each signal, as Python writes to `wakeup_end` then.
-        """
+        """Copy the agent's output and enforce its limits until it ends; returns its wait status."""
         wakeup.setblocking(False)
         wakeup_end.setblocking(False)
-        signal.set_wakeup_fd(wakeup_end.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(wakeup_end.fileno(), warn_on_full_buffer=False)  # `wakeup` is readable after each signal
         poller = select.poll()
         poller.register(wakeup, select.POLLIN)
         self.pipes.watch(poller)
@@ -400,7 +394,6 @@ def main(argv: list[str] | int) -> None:
     except OSError as error:  # not even the log can be made
         control.send(format_refusal(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return
-    handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
-    for number in SIGNALS:
-        signal.signal(number, handler)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD):
+        signal.signal(number, supervisor.on_signal)
     supervisor.run()

@@ -94,7 +94,7 @@ def make_child_setup(supervisor: int) -> Callable[[], None]:
     """Return what a child does between fork and exec: end with its supervisor, and reset signal handlers."""
 
     def set_up() -> None:
-        tree.die_with(supervisor)
+        tree.die_with_parent(supervisor)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
 

@@ -1,1 +1,1 @@
-"""Worktrees: their inventory, what speaks against removing one, and the removal."""
+"""Lists, prunes and removes worktrees."""

@@ -80,8 +80,10 @@ class IssueResources(msgspec.Struct, frozen=True):
             reasons.append(f"its pull request is open{f': {url}' if url else ''}")
         elif url and pr_state is None:
             reasons.append(f"its pull request may be open, as no forge could be asked: {url}")
-        lost = (Reason.UNCOMMITTED, Reason.ON_NO_BRANCH)
-        return reasons + [f"{it.text}, which would be lost" if it.reason in lost else it.text for it in self.objections]
+        for objection in self.objections:
+            lost = objection.reason in (Reason.UNCOMMITTED, Reason.ON_NO_BRANCH)
+            reasons.append(f"{objection.text}, which would be lost" if lost else objection.text)
+        return reasons
 
 
 def inspect_issue(client: Client, issue_ref: str) -> IssueResources:

@@ -136,17 +136,17 @@ class WorktreeInventory:
 
     def remove_safe(self, dry_run: bool, report: Callable[[Removal], None]) -> list[Removal]:
         """Remove the worktrees that are safe to remove; report each worktree and what was done with it."""
-        removals = []
+        results = []
         if not dry_run:
             self._client.refuse_if_read_only()
             folder_removal.finish_removals(self._paths.worktrees)
         for worktree in self.list_worktrees():
-            removal = Removal(worktree, False, worktree.why)
+            result = Removal(worktree, False, worktree.why)
             if worktree.safe and not dry_run:
-                removal = self._remove(worktree)
-            report(removal)
-            removals.append(removal)
-        return removals
+                result = self._remove(worktree)
+            report(result)
+            results.append(result)
+        return results
 
     def _fetch(self, repository: str, branches: set[str]) -> str | None:
         try:

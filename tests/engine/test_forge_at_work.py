@@ -204,9 +204,9 @@ def test_a_stop_while_the_forge_is_asked_ends_the_helper_too(fleet: Fleet, forge
 def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JSON, another shape, nothing at all."""
     for program, wanted in (
-        ("print('{')", {"error": "the question failed"}),
+        ("print('{')", {"error": "the request failed"}),
         ("print('[]')", {}),
-        ("", {"error": "the question failed"}),
+        ("", {"error": "the request failed"}),
     ):
         monkeypatch.setattr(interpreter, "_BOOT", program)
         question = forge_questions.ForgeQuestion("text")

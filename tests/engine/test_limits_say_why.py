@@ -66,8 +66,8 @@ def test_a_provider_that_refuses_until_the_time_is_up_is_a_limit_of_the_provider
     [
         ("echo 'API Error: 429 Too Many Requests, retrying in 60s'", "rate_limit", "held up by: API Error: 429 Too Many"),
         ("echo 'getaddrinfo ENOTFOUND api.example.com'; echo 'retrying ...'", "network", "held up by: getaddrinfo ENOTFOUND"),
-        ("echo '429 Too Many Requests'; seq 5 | sed 's/^/working on file /'", "timeout", "last: working on file 5"),
-        ("echo 'running the tests'", "timeout", "last: running the tests"),
+        ("echo '429 Too Many Requests'; seq 5 | sed 's/^/working on file /'", "timeout", "last activity: working on file 5"),
+        ("echo 'running the tests'", "timeout", "last activity: running the tests"),
         ("true", "timeout", "ran longer than 1.5 s"),
     ],
 )

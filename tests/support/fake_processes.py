@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from kugetsu_engine.domain.job import Job, RunRecord
 from kugetsu_engine.storage import files
-from kugetsu_engine.supervisor.launcher import Handle, Launcher
+from kugetsu_engine.supervisor.launcher import Launcher, SupervisorHandle
 
 BOOT = "boot of the model"
 
@@ -54,13 +54,13 @@ class ProcessTable:
         """The attempts that hold their locks."""
         return [one for one in self.all if not one.ended]
 
-    def add(self, job: Job, locks: Sequence[int]) -> Handle:
+    def add(self, job: Job, locks: Sequence[int]) -> SupervisorHandle:
         """Take a job and its locks over."""
         self._started(job)
         ours, theirs = socket.socketpair()
         one = Supervised(4_000_000 + len(self.all), job, [os.dup(fd) for fd in locks], theirs)
         self.all.append(one)
-        return Handle(cast("Any", one), ours)
+        return SupervisorHandle(cast("Any", one), ours)
 
     def record(self, one: Supervised) -> None:
         """The supervisor writes that the attempt exists."""
@@ -131,11 +131,11 @@ class FakeLauncher(Launcher):
     def start_reserve(self) -> None:
         """Nothing is started ahead."""
 
-    def launch(self, job: Job, locks: Sequence[int]) -> Handle:
+    def launch(self, job: Job, locks: Sequence[int]) -> SupervisorHandle:
         """Enter the attempt in the table."""
         return self._table.add(job, locks)
 
-    def release(self, handle: Handle) -> None:
+    def release(self, handle: SupervisorHandle) -> None:
         """Let go of one."""
         handle.control.close()
 

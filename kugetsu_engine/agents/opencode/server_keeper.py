@@ -310,7 +310,7 @@ def run_server(argv: list[str]) -> None:
 
     The keeper has threads, so it cannot do this between fork and exec.
     """
-    tree.die_with(int(argv[0]))
+    tree.die_with_parent(int(argv[0]))
     try:
         os.execvp(argv[1], argv[1:])
     except OSError as error:
