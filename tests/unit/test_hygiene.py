@@ -190,7 +190,9 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
         {"index.json", "base.json", "pm-agent.json", ".json", "/sessions", "/sessions/", "/context", "/context/"},
         "files of the bash kugetsu",
     ),
-    "kugetsu_engine/migration/bash_tasks.py": ({"notifications.json", "/notifications.json", ".json"}, "files of the bash kugetsu"),
+    "kugetsu_engine/migration/bash_tasks.py": (
+        {"notifications.json", "/notifications.json", ".json"}, "files of the bash kugetsu",
+    ),
     "kugetsu_engine/agents/demo_agent.py": ({".md", "README.md"}, "files of the repository it works in"),
     "kugetsu_engine/client/demo_setup.py": ({"README.md"}, "a file of its repository"),
     "kugetsu_engine/agents/opencode/session_ids.py": ({"/session-copy.json"}, "for opencode, in a folder for temporary files"),
