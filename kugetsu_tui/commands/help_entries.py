@@ -4,38 +4,21 @@ from typing import NamedTuple
 
 from kugetsu_engine.cli.verbs import describe_verb
 
+from .. import keys
 from ..availability import ActionContext
 from ..formatting import glyphs
-from ..keys import (
-    CONSOLE,
-    DIFF,
-    DIFFS,
-    LISTS,
-    LOG,
-    LOGS,
-    MERGED,
-    MOVING,
-    PANES,
-    QUEUE,
-    REPLAY,
-    SHOWN_WHEN_POSSIBLE,
-    TASK,
-    TEXTS,
-    Action,
-    Registry,
-    format_key,
-)
+from ..keys import Action, Registry, format_key
 from .grammar import VERBS, format_usage
 
 COMMANDS = "Commands, after :"
-ORDER = (TASK, QUEUE, LOG, DIFF, PANES, MOVING, CONSOLE, REPLAY)
+ORDER = (keys.TASK, keys.QUEUE, keys.LOG, keys.DIFF, keys.PANES, keys.MOVING, keys.CONSOLE, keys.REPLAY)
 """The groups of keys, the most used first."""
 PLACES = (
-    (LISTS, "a list"),
-    (LOGS, "a log"),
-    (DIFFS & TEXTS, "the diff"),
-    (DIFFS - TEXTS, "the files of a diff"),
-    (MERGED, "the merged log"),
+    (keys.LISTS, "a list"),
+    (keys.LOGS, "a log"),
+    (keys.DIFFS & keys.TEXTS, "the diff"),
+    (keys.DIFFS - keys.TEXTS, "the files of a diff"),
+    (keys.MERGED, "the merged log"),
 )
 """Names of places, for keys that do not work here."""
 
@@ -129,7 +112,9 @@ def build_sections(registry: Registry, now: ActionContext) -> list[Section]:
     first = [
         action
         for action, refused in registry.list_footer_actions(now)
-        if action.group != CONSOLE and action.id not in NOT_OF_A_PLACE and not (refused and action.id in SHOWN_WHEN_POSSIBLE)
+        if action.group != keys.CONSOLE
+        and action.id not in NOT_OF_A_PLACE
+        and not (refused and action.id in keys.SHOWN_WHEN_POSSIBLE)
     ]
     reachable = [action for action in registry.actions if action.is_reachable(now.pane) and action not in first]
     elsewhere = [action for action in registry.actions if not action.is_reachable(now.pane)]
