@@ -1,4 +1,4 @@
-"""I9: first come, first served. Held by tests alone, as the books do not tell what an operator has moved."""
+"""I9: first come, first served. Held by tests alone, as the state does not record what an operator has moved."""
 
 from collections.abc import Iterable, Mapping
 

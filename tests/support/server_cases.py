@@ -66,7 +66,7 @@ def stop_one(fleet: OpencodeFleet, how: str) -> None:
         fleet.operator.do("kill", mine, **({"now": True} if how == "kill" else {}))
     outcome = {"time limit": "timeout", "client killed": "failed", "supervisor killed": "lost"}.get(how, "cancelled")
     assert _ended(fleet, mine).outcome == outcome
-    assert fleet.tools(mine) == []  # at the very moment at which its end is in the books
+    assert fleet.tools(mine) == []  # at the very moment at which its end is recorded
     assert len(fleet.tools(other)) == 2
     assert fleet.state(other) == "running"
     assert fleet.ready_server()["pid"] == server

@@ -32,14 +32,14 @@ def test_sinks_get_content() -> None:
 
 
 def test_nobody_sleeps_or_starts_processes() -> None:
-    """The console waits for events; what is slow belongs to the engine or to a thread of the link.
+    """The console waits for events; what is slow belongs to the engine or to a thread of the backend.
 
     But where the terminal is handed to a program of the operator's: an editor, a shell, the agent's own screen.
     """
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert "time.sleep" not in text, path
-        assert "import subprocess" not in text or path.name in ("outside.py", "by_hand.py"), path
+        assert "import subprocess" not in text or path.name in ("attach.py", "external_programs.py"), path
 
 
 def test_importing_the_package_loads_no_textual() -> None:

@@ -23,7 +23,7 @@ START = 1_000_000.0
 
 
 class Books:
-    """A ledger with a clock in the test's hands."""
+    """A task store with a clock that the test moves."""
 
     def __init__(self, paths: StatePaths) -> None:
         self.paths = paths
@@ -72,7 +72,7 @@ class Books:
 
 @pytest.fixture
 def books(paths: StatePaths) -> Books:
-    """An empty ledger."""
+    """An empty task store."""
     return Books(paths)
 
 

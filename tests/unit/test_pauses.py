@@ -83,7 +83,7 @@ def test_agents_that_ran_side_by_side_run_into_one_limit(bench: Bench) -> None:
 
 
 def test_an_attempt_that_is_taken_in_again_makes_no_longer_rest(bench: Bench) -> None:
-    """A full disk, or a crash, keeps its task from the books for a while."""
+    """A full disk, or a crash, keeps its task from being recorded for a while."""
     ended = START - 0.1
     for turn in range(10):
         told = bench.pauses.record_limit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0)

@@ -138,7 +138,7 @@ def test_where_nothing_starts_no_task_says_that_it_starts_next(queue: list[Task]
 
 
 class Ground:
-    """A state directory with one engine that really decides, and whose starts are only entered in the books."""
+    """A state directory with one engine that really decides, and whose starts are only recorded."""
 
     def __init__(self, folder: str, limit: int) -> None:
         self.paths = StatePaths(f"{folder}/state")

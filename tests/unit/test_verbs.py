@@ -32,7 +32,7 @@ class Desk:
         self.engine = make(clock=lambda: self.now)
 
     def add(self, number: int, **fields: Any) -> str:
-        """Put a task on disk and into the books."""
+        """Put a task on disk and into the store."""
         task_id = f"q_{number}"
         made = msgspec.convert(
             {

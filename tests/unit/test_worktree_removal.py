@@ -223,7 +223,7 @@ def test_what_speaks_against_it_keeps_it(place: Place, kind: str, words: list[st
 def test_force_destroys_it_all_the_same_and_keeps_the_only_branch(
     place: Place, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is overridden is said before. Of a link only the link goes."""
+    """What is overridden is reported before. Of a link only the link is removed."""
     make, reason = KINDS[kind]
     make(place)
     outside = _files(place.outside)
