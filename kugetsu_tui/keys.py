@@ -57,7 +57,7 @@ class Action:
 
     id: str
     keys: tuple[str, ...]
-    words: str
+    label: str
     """A word or two, for the footer."""
     help: str
     group: str
@@ -85,7 +85,7 @@ class Action:
         """Whether the key means this in a pane."""
         return self.panes is None or pane in self.panes
 
-    def refusal(self, now: ActionContext) -> str | None:
+    def get_refusal(self, now: ActionContext) -> str | None:
         """Why it cannot be done now; None when it can. Of marked tasks, one that allows it is enough."""
         if not (self.many and now.marked):
             return self.why_not(now)
@@ -275,7 +275,7 @@ class Registry:
         plain = [action for action in reachable if action.only_when is None]
         return next(iter([*taking, *plain]), None)
 
-    def footer(self, now: ActionContext) -> list[tuple[Action, str | None]]:
+    def list_footer_actions(self, now: ActionContext) -> list[tuple[Action, str | None]]:
         """The actions for the footer in their order, each with the reason it is not possible, or None.
 
         Left out are keys of a log where there is no log, and keys that would change something during a replay.
@@ -286,7 +286,7 @@ class Registry:
             if a.footer and self.resolve(a.keys[0], now) is a and now.pane in (a.footer_in or {now.pane})
             and (now.has_log or a.group != LOG)
         ]  # fmt: skip
-        with_reasons = [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
+        with_reasons = [(action, action.get_refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
         return [(action, reason) for action, reason in with_reasons if reason != REPLAY_REFUSAL]
 
     def remap(self, keys_by_action: Mapping[str, str]) -> tuple["Registry", list[str]]:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from kugetsu_engine.cli.main import join_error_lines
+from kugetsu_engine.cli.main import report_errors
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
@@ -21,7 +21,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 def launch_console(argv: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    return join_error_lines(lambda: _start(argv))
+    return report_errors(lambda: _start(argv))
 
 
 def _start(argv: list[str]) -> int:
@@ -111,22 +111,22 @@ def _replay(argv: list[str]) -> int:
     """Start a replay in a console that changes nothing and runs no engine."""
     import time
 
-    from kugetsu_engine.cli.commands.replay import parse
+    from kugetsu_engine.cli.commands.replay import parse_arguments
     from kugetsu_engine.domain.text.times import parse_past_moment
     from kugetsu_engine.paths import find_state_dir
 
-    start = " ".join(parse(argv).time)
+    start = " ".join(parse_arguments(argv).time)
     if start:
         parse_past_moment(start, time.time())  # fails before the terminal is set up
     return run_console(find_state_dir(os.environ), read_only=True, replay=start)
 
 
 def _demo(argv: list[str]) -> int:
-    from kugetsu_engine.cli.commands.demo import parser_of
+    from kugetsu_engine.cli.commands.demo import make_demo_parser
     from kugetsu_engine.client import demo_setup
     from kugetsu_engine.client.snapshot_reader import SnapshotReader
 
-    given = parser_of("demo").parse_args(argv)
+    given = make_demo_parser("demo").parse_args(argv)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
     environ = demo_setup.without_settings(os.environ)
     try:

@@ -40,7 +40,7 @@ class ActionProvider(Provider):
             return []
         registry = screen.console.registry
         return [
-            (adapt_text(f"{a.words}: {a.help}".replace("`", "")), a)
+            (adapt_text(f"{a.label}: {a.help}".replace("`", "")), a)
             for a in registry.actions
             if screen.can_perform(a) and a.id != "palette"
         ]
@@ -48,7 +48,7 @@ class ActionProvider(Provider):
     def _why_not(self, action: Action) -> str:
         """Why an action is not possible right now, for the end of its line; empty if it is."""
         screen = self.screen
-        reason = action.refusal(screen.get_context()) if isinstance(screen, ConsoleScreen) else None
+        reason = action.get_refusal(screen.get_context()) if isinstance(screen, ConsoleScreen) else None
         return adapt_text(f"  ({reason})") if reason else ""
 
     def _format(self, text: Content, action: Action) -> Content:

@@ -1,4 +1,4 @@
-"""For one release: where attempts of an engine that was started before an upgrade find their client."""
+"""For one release: attempts of an engine started before an upgrade load the run client from here."""
 
 from .opencode.run_client import main
 

@@ -1,8 +1,8 @@
-"""For one release: where supervisors that were started before an upgrade look for the last step of an attempt."""
+"""For one release: supervisors started before an upgrade load the last step of an attempt from here."""
 
 import sys
 
-if "kugetsu_engine.process.reading" in sys.modules:  # their modules do not go with those of today, and are needed no more
+if "kugetsu_engine.process.reading" in sys.modules:  # the old modules do not work with the new ones, and are no longer needed
     for name in [name for name in sys.modules if name.startswith("kugetsu_engine") and name != __name__]:
         del sys.modules[name]
 

@@ -1,4 +1,4 @@
-"""For one release: where a keeper that was started before an upgrade finds how to start its server again."""
+"""For one release: a keeper started before an upgrade loads from here how to restart its server."""
 
 from .opencode.server_keeper import main
 from .opencode.server_keeper import run_server as become

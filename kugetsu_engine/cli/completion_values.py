@@ -1,4 +1,4 @@
-"""What words of a command line may stand for right now: ids, references, agents. A shell asks at each press of its tab key."""
+"""Values of arguments for completion: ids, references, agents, servers. A shell asks for them at each press of tab."""
 
 import json
 from collections.abc import Callable
@@ -8,41 +8,41 @@ from ..paths import JSON, StatePaths, find_state_dir
 from ..storage.files import list_documents
 
 MOST = 200
-"""Tasks that are offered, the newest of each kind first."""
+"""How many tasks are offered: open ones and ended ones, each the newest first."""
 
 
-def ids(environ: dict[str, str]) -> list[str]:
-    """Numbers of tasks: the open ones, then those that ended lately."""
+def list_ids(environ: dict[str, str]) -> list[str]:
+    """List the numbers of tasks: open ones, then ended ones."""
     paths = StatePaths(find_state_dir(environ))
     return [*_numbers(paths.items), *_numbers(paths.done)]
 
 
-def references(environ: dict[str, str]) -> list[str]:
-    """Issues that tasks are about, and the repositories of `[repos]` that a number would make an issue of."""
+def list_references(environ: dict[str, str]) -> list[str]:
+    """List the issues of tasks, and the repositories of `[repos]` followed by `#`."""
     paths = StatePaths(find_state_dir(environ))
-    found: dict[str, None] = {}
+    known: dict[str, None] = {}
     for folder in (paths.items, paths.done):
         for number in _numbers(folder):
             try:
                 with open(f"{folder}/q_{number}{JSON}", encoding="utf-8") as file:
-                    found[str(json.load(file)["issue_ref"])] = None
+                    known[str(json.load(file)["issue_ref"])] = None
             except (OSError, ValueError, LookupError, TypeError, RecursionError):
                 continue
-    return [*found, *(f"{repository}#" for repository in _table(paths, "repos"))]
+    return [*known, *(f"{repository}#" for repository in _table(paths, "repos"))]
 
 
-def agents(environ: dict[str, str]) -> list[str]:
-    """Every agent that can be asked for."""
+def list_agents(environ: dict[str, str]) -> list[str]:
+    """List every agent."""
     return sorted({*agent_names.KNOWN, *_table(StatePaths(find_state_dir(environ)), "agents")})
 
 
-def servers(environ: dict[str, str]) -> list[str]:
-    """The hosts that clones come from."""
+def list_servers(environ: dict[str, str]) -> list[str]:
+    """List the servers that clones come from."""
     return sorted({"github.com", *_table(StatePaths(find_state_dir(environ)), "servers")})
 
 
 KINDS: dict[str, Callable[[dict[str, str]], list[str]]] = {
-    "ids": ids, "references": references, "agents": agents, "servers": servers,
+    "ids": list_ids, "references": list_references, "agents": list_agents, "servers": list_servers,
 }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def _numbers(folder: str) -> list[str]:
 
 
 def _table(paths: StatePaths, name: str) -> list[str]:
-    """The keys of a table of `config.toml`, read without the checks, which take longer than a person waits for a tab."""
+    """The keys of a table of `config.toml`, read without the checks, which are too slow for completion."""
     import tomllib
 
     try:

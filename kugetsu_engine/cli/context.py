@@ -1,4 +1,4 @@
-"""Where a command works, and the person it tells. Apart from `words`, as the shortest `enqueue` needs no parser."""
+"""What every command needs: a client, paths, standard input, a sign, a note on stderr. Loads no parser, for `enqueue`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_client() -> Client:
-    """A client of this command's state directory, which acts itself where no engine runs."""
+    """Make a client of this command's state directory, which acts itself if no engine runs."""
     from ..client.api import Client
     from ..engine.local import LocalEngine
 
@@ -21,13 +21,13 @@ def make_client() -> Client:
     return Client(root, local_engine=LocalEngine(StatePaths(root), os.environ))
 
 
-def state_paths() -> StatePaths:
-    """The state directory of this command."""
+def make_paths() -> StatePaths:
+    """Make the paths of this command's state directory."""
     return StatePaths(find_state_dir(os.environ))
 
 
-def standard_input() -> str:
-    """What the operator pipes in.
+def read_standard_input() -> str:
+    """Read what is piped in.
 
     Raises:
         UsageError: it is not UTF-8.
@@ -36,7 +36,7 @@ def standard_input() -> str:
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """The text of a file that an operator names, without the mark that some editors put in front."""
+    """Decode a file named by the user, without the byte order mark that some editors write."""
     from ..errors import UsageError
 
     try:
@@ -46,8 +46,8 @@ def decode_text(data: bytes, name: str) -> str:
         raise UsageError(f"{name} is not UTF-8 (line {line})", "save it as UTF-8, or convert it with iconv") from None
 
 
-def glyph(name: str) -> str:
-    """The sign of a state or a level, in ASCII where standard output takes nothing else."""
+def choose_glyph(name: str) -> str:
+    """Choose the sign of a state or a level, in ASCII if standard output is not UTF-8."""
     from ..domain.text import glyph_tables
 
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
@@ -55,7 +55,7 @@ def glyph(name: str) -> str:
 
 
 def print_note(text: str) -> None:
-    """Tell the person at the terminal something that is no result."""
+    """Print a line on stderr that is not a result."""
     from ..domain.text.safe_text import safe_line
 
     sys.stderr.write(f"{safe_line(text)}\n")

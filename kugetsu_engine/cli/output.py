@@ -16,11 +16,11 @@ from ..domain.text.safe_text import safe_line
 from ..domain.text.times import epoch, iso
 
 COLUMNS = "KUGETSU_COLUMNS"
-"""The variable by which the console says how wide it shows what a command prints."""
+"""Set by the console: the width of its window for what a command prints."""
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document, escaped so that a terminal has nothing to obey, and nothing is lost on one without Unicode."""
+    """Print one JSON document, with control characters escaped, and all others that standard output cannot encode."""
     text = msgspec.json.format(msgspec.json.encode(document)).decode().translate(_ESCAPED)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -31,17 +31,19 @@ def print_json(document: object) -> None:
     sys.stdout.write(text + "\n")
 
 
-_OBEYED = (*range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_ESCAPED = {code: f"\\u{code:04x}" for code in _OBEYED}
+_CONTROLS = (*range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: f"\\u{code:04x}" for code in _CONTROLS}
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], flexible: int) -> None:
-    """Print rows in columns; the flexible one is cut so that a line fits into the terminal, or where the console shows it.
+    """Print rows in columns.
 
-    To any other pipe nothing is cut.
+    Args:
+        flexible: number of the column that is cut if a line is wider than the terminal or the console's window; in a pipe it
+            is not cut.
     """
     cleaned = [[safe_line(cell, 1000) for cell in row] for row in rows]
-    widths = [max(width(cell) for cell in column) for column in zip(titles, *cleaned, strict=True)]
+    widths = [max(measure_width(cell) for cell in column) for column in zip(titles, *cleaned, strict=True)]
     if (room := _columns()) is not None:
         spare = room - sum(widths) - 2 * (len(widths) - 1) + widths[flexible]
         widths[flexible] = max(min(widths[flexible], spare), 10)
@@ -51,10 +53,10 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], flexible: 
 
 
 def _columns() -> int | None:
-    """Columns that a line may take; None where nothing is cut."""
-    asked = os.environ.get(COLUMNS, "")
-    if asked.isdecimal():
-        return int(asked)
+    """How many columns a line may take; None for no limit."""
+    columns = os.environ.get(COLUMNS, "")
+    if columns.isdecimal():
+        return int(columns)
     if not sys.stdout.isatty():
         return None
     import shutil
@@ -62,8 +64,8 @@ def _columns() -> int | None:
     return shutil.get_terminal_size().columns
 
 
-def width(text: str) -> int:
-    """Columns a text takes in a terminal: wide characters take two, combining ones none."""
+def measure_width(text: str) -> int:
+    """Count the columns a text takes in a terminal: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -72,20 +74,20 @@ def width(text: str) -> int:
 
 
 def _fit(text: str, room: int) -> str:
-    if width(text) > room:
-        while text and width(text) > room - 1:
+    if measure_width(text) > room:
+        while text and measure_width(text) > room - 1:
             text = text[:-1]
         text += "…"
-    return text + " " * (room - width(text))
+    return text + " " * (room - measure_width(text))
 
 
-def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -> dict[str, Any]:
-    """A task as `--json` shows it: its fields, its place in the queue and why it waits. Without the attempt's secret mark."""
+def build_task_document(task: Task, snapshot: Snapshot, position: int | None = None) -> dict[str, Any]:
+    """Build a task's JSON: its fields, its place in the queue and why it waits, without the attempt's secret token."""
     document: dict[str, Any] = msgspec.to_builtins(task)
     del document["token"]
     why = snapshot.explain_wait(task) if task.state == "pending" else None
     document["failure"] = task.failure
-    document["pull_request"] = pull_document(snapshot, task.issue_ref)
+    document["pull_request"] = build_pull_document(snapshot, task.issue_ref)
     document["empty_handed"] = task.empty_handed
     start = snapshot.estimate_start(task) if why else None
     document["start_estimate"] = iso(start) if start is not None else None
@@ -93,7 +95,7 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
 
 
 def describe_start(task: Task, snapshot: Snapshot) -> str:
-    """About when a waiting task starts, in local time; empty when nobody knows."""
+    """Describe when a waiting task is expected to start, in local time; empty if that is unknown."""
     start = snapshot.estimate_start(task) if task.state == "pending" else None
     if start is None:
         return ""
@@ -101,24 +103,24 @@ def describe_start(task: Task, snapshot: Snapshot) -> str:
 
 
 def describe_since(stamp: str, now: float) -> str:
-    """Since when something is so, for a person: `for 12 min`."""
+    """Describe a duration up to now: `for 12 min`."""
     begun = epoch(stamp)
     return f"for {format_span(now - begun)}" if begun is not None else "for a while"
 
 
-GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
+SAMPLES = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
 
 
 def describe_sample(expected: Expected | None) -> str:
-    """How long it takes, and how that is known."""
+    """Describe how long a task takes, and how many attempts that is based on."""
     if expected is None:
         return "unknown how long"
     runs = format_count(expected.runs, "run")
-    return f"{format_clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
+    return f"{format_clock(expected.seconds)}, by {runs} {SAMPLES[expected.ground]}"
 
 
-def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
-    """What a forge last said about the pull request of an issue; None where it knew of none, or nobody asked."""
+def build_pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
+    """Build the JSON of an issue's pull request as last read from the forge; None if none is known."""
     known = snapshot.pulls.get(key_of(reference))
     if known is None or known.pull is None:
         return None
@@ -127,7 +129,7 @@ def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
 
 
 def describe_pull_request(snapshot: Snapshot, reference: str, age: bool = True) -> str:
-    """The same in words, with the age of the answer and the address."""
+    """Describe an issue's pull request, with the age of the answer and the URL."""
     known = snapshot.pulls.get(key_of(reference))
     if known is None or known.pull is None:
         return ""

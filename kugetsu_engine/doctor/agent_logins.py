@@ -49,7 +49,7 @@ GEMINI = frozenset({"-y", "--yolo", "--approval-mode", "--policy", "--allowed-to
 """Options of each program that say what it may do unasked."""
 
 
-def where_logged_in(kind: str, env: Mapping[str, str], platform: str) -> tuple[str | None, str]:
+def find_login(kind: str, env: Mapping[str, str], platform: str) -> tuple[str | None, str]:
     """Where a login was found, and what to do where it was not.
 
     Args:
@@ -70,12 +70,12 @@ def where_logged_in(kind: str, env: Mapping[str, str], platform: str) -> tuple[s
     return None, LOG_IN.get(kind, "")
 
 
-def may_be_logged_in(kind: str, platform: str) -> bool:
+def may_have_login(kind: str, platform: str) -> bool:
     """Whether there may be a login where none was found: in settings of its own, or in the system's keychain."""
     return kind in ANY_KEY or (kind == "claude" and platform == "darwin")
 
 
-def unattended(kind: str, argv: Sequence[str], env: Mapping[str, str]) -> str:
+def describe_refusals(kind: str, argv: Sequence[str], env: Mapping[str, str]) -> str:
     """What it would not do with nobody there, as far as its command line and settings tell; empty where it would."""
     options = {word.partition("=")[0] for word in argv}
     if kind == "gemini":

@@ -20,7 +20,7 @@ from ..domain.task import Task
 from ..errors import KugetsuError
 from ..jobs import environment
 from ..paths import StatePaths
-from .agent_logins import INSTALL, may_be_logged_in, unattended, where_logged_in
+from .agent_logins import INSTALL, describe_refusals, find_login, may_have_login
 
 Ready = Literal["yes", "no", "unknown"]
 
@@ -75,8 +75,8 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
             told = program_versions.read_version(started, path, env, paths.root, ask=started == "opencode")
             refused = program_versions.describe_refusal(started, told)
         return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
-    login, todo = where_logged_in(kind, env, sys.platform)
-    ready: Ready = "yes" if login else "unknown" if may_be_logged_in(kind, sys.platform) else "no"
+    login, todo = find_login(kind, env, sys.platform)
+    ready: Ready = "yes" if login else "unknown" if may_have_login(kind, sys.platform) else "no"
     told = program_versions.read_version(kind, path, env, paths.root, ask=True)
     if refused := program_versions.describe_refusal(kind, told):
         return Program(name, kind, program, path, told, login, "no", refused)
@@ -84,5 +84,5 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
         ready, todo = "unknown", f"it does not tell its version: look whether `{program} --version` works"
     return Program(
         name, kind, program, path, told, login, ready, "" if ready == "yes" else todo,
-        "; ".join(filter(None, (program_versions.describe_untested(kind, told), unattended(kind, drive.argv, env)))),
+        "; ".join(filter(None, (program_versions.describe_untested(kind, told), describe_refusals(kind, drive.argv, env)))),
     )  # fmt: skip

@@ -109,17 +109,7 @@ def _compose(
     budget = Budget(paths, clock, controls)
     run_times = RunTimesFile(paths)
 
-    learned: set[str] = set()  # tasks whose run time is learned; a write of the task that fails must not teach it twice
-
-    def learn_run_time(finished: FinishedAttempt) -> None:
-        task, seconds = finished.task, finished.attempt.elapsed_s
-        if finished.attempt.outcome == "ok" and seconds is not None and task.id not in learned:
-            run_times.learn(task, task.agent or settings.current.agent, seconds)
-            learned.add(task.id)
-
-    def forget_learned(finished: FinishedAttempt) -> None:
-        learned.discard(finished.task.id)
-
+    learn_run_time, forget_learned = _make_run_time_listeners(run_times, settings)
     finisher = AttemptFinisher(
         context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
         before=(learn_run_time, cooldowns.note_result, sessions.note_result, conversations.note_result),
@@ -148,3 +138,21 @@ def _compose(
         config_alerts=ConfigAlerts(context, env_files=EnvFiles(paths), prompt_file=PromptFile(paths)),
         index=IndexFile(context, store=store), resume=resume,
     )  # fmt: skip
+
+
+def _make_run_time_listeners(
+    run_times: RunTimesFile, settings: SettingsSource
+) -> tuple[Callable[[FinishedAttempt], None], Callable[[FinishedAttempt], None]]:  # fmt: skip
+    """Make the listeners before and after a task changes: if writing it fails and is repeated, it is still learned once."""
+    learned: set[str] = set()
+
+    def learn_run_time(finished: FinishedAttempt) -> None:
+        task, seconds = finished.task, finished.attempt.elapsed_s
+        if finished.attempt.outcome == "ok" and seconds is not None and task.id not in learned:
+            run_times.learn(task, task.agent or settings.current.agent, seconds)
+            learned.add(task.id)
+
+    def forget_learned(finished: FinishedAttempt) -> None:
+        learned.discard(finished.task.id)
+
+    return learn_run_time, forget_learned

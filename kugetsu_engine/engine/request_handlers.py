@@ -165,7 +165,7 @@ class RequestHandlers:
     def _edit_task(self, task: Task, args: dict[str, Any]) -> Answer:
         self._require_pending(task, "edited")
         if not args or not args.keys() <= EDITABLE.keys():
-            raise UsageError(f"nothing to edit in {sorted(args)}", f"one of {', '.join(EDITABLE)}")
+            raise UsageError(f"cannot edit {', '.join(sorted(args)) or 'nothing'}", f"use {', '.join(EDITABLE)}")
         changes = {name: msgspec.convert(value, EDITABLE[name]) for name, value in args.items()}
         self._check_edit(task, changes)
         self._store.update(task, **changes)
@@ -271,7 +271,7 @@ class RequestHandlers:
         if refused is not None:
             raise refused
         if not (paused or stopping):
-            raise Conflict("the queue is paused already, and no agent runs that is not being stopped")
+            raise Conflict("the queue is paused already, and no agent is left to stop")
         waiting = len(self._store.list_pending())
         waits = format_count(waiting, "task waits", "tasks wait") if waiting else "no task waits"
         agents = f"{'killing' if how == 'kill' else 'stopping'} {format_count(stopping, 'agent')}, worktrees are kept"
@@ -280,7 +280,7 @@ class RequestHandlers:
     def _resume_agent(self, agent: str) -> str:
         """End the cooldown of an agent's provider."""
         if not self._backoff.end_cooldown(agent):
-            raise Conflict(f"{agent} has reached no limit", "kugetsu queue list says why a task waits")
+            raise Conflict(f"{agent} is not in a cooldown", "kugetsu queue list says why a task waits")
         return f"the tasks of {agent} go on"
 
     def _clear_ended(self, args: dict[str, Any]) -> str:

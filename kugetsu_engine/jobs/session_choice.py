@@ -19,7 +19,8 @@ def choose_session(paths: StatePaths, task: Task, slug: str, agent: str, kind: s
     """Choose the session of the task's next attempt.
 
     `continue` resumes the issue's session, or starts one if there is none. `fork` copies the base session once, and a later
-    attempt resumes the copy. Otherwise an attempt starts a new session, or resumes its own after an interruption.
+    attempt resumes the copy. `new` always starts one. Otherwise an attempt starts a new session,
+    or resumes that of the one before after an interruption.
 
     Args:
         kind: which known program the agent is.

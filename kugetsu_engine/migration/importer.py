@@ -381,7 +381,7 @@ class BashImporter:
             return None
 
 
-def refuse_twice(paths: StatePaths) -> None:
+def refuse_second_import(paths: StatePaths) -> None:
     """Raise `Conflict` where a directory was taken over to the end already, so that nothing comes twice."""
     there = [name for name in files.list_names(paths.root) if name.startswith("backup-v0.2-")]
     done = [name for name in there if os.path.lexists(f"{paths.root}/{name}/{DONE}")]

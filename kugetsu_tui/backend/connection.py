@@ -71,11 +71,11 @@ class Connection:
         self.poller.close()
         self.requests.close()
 
-    def log_feed(self) -> LogFeed:
+    def make_log_feed(self) -> LogFeed:
         """Make a reader of logs for one pane, which closes it."""
         return LogFeed(self.client.paths, self.client.environ, self.now, lambda: self.replay_moment)
 
-    def merged_feed(self) -> MergedFeed:
+    def make_merged_feed(self) -> MergedFeed:
         """Make a reader of the logs of all running agents for one pane, which closes it."""
 
         def list_running() -> list[tuple[str, int]]:

@@ -83,9 +83,9 @@ class LogFeed:
             if reader is None:
                 return None
             self._limit(reader)
-            came = reader.refresh()
+            grew = reader.refresh()
             dated = self.timed and times is not None and times.refresh()
-            return self._tail(reader) if came or dated else None
+            return self._tail(reader) if grew or dated else None
 
         return await self._work.run(job)
 

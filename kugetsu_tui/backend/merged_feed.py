@@ -62,12 +62,12 @@ class LineFilter(NamedTuple):
     only: str | None = None
     """A task; None for all."""
     without: frozenset[str] = frozenset()
-    words: str = ""
+    text: str = ""
     """A filter, as for lists."""
 
     def compile(self) -> Callable[[MergedLine], bool]:
         """Compile it to a check of one line."""
-        matches = compile_filter(self.words)
+        matches = compile_filter(self.text)
 
         def is_shown(line: MergedLine) -> bool:
             task = line.key[0]
@@ -171,9 +171,9 @@ class MergedFeed:
             self._sources[key] = Source(reader, times, read + len(placed))
             if key not in attempts and not placed:
                 self._close_log(key)
-        came = [line for _, line in sorted(fresh, key=lambda pair: pair[0])]
-        chosen = list(filter(self._is_shown, came))
-        self._lines.extend(came)
+        lines = [line for _, line in sorted(fresh, key=lambda pair: pair[0])]
+        chosen = list(filter(self._is_shown, lines))
+        self._lines.extend(lines)
         self._chosen.extend(chosen)
         return self._part(max(len(self._chosen) - WINDOW, 0)) if chosen or (self.timed and dated) else None
 
@@ -184,12 +184,12 @@ class MergedFeed:
         mask = self._secrets.mask()
         name = fit(format_id(key[0]), GUTTER)
         bar = glyph("gutter")
-        came: list[tuple[float, MergedLine]] = []
+        keyed: list[tuple[float, MergedLine]] = []
         for offset, line in placed:
             merged = MergedLine(key, offset, f"{name}{bar} ", mask_line(line, mask))
             merged.at = times.time_of(offset)
-            came.append((merged.at if merged.at is not None else 0.0 if offset < times.known_to else inf, merged))
-        return came
+            keyed.append((merged.at if merged.at is not None else 0.0 if offset < times.known_to else inf, merged))
+        return keyed
 
     def _close_log(self, key: tuple[str, int]) -> None:
         """Close the log of an attempt that has ended."""

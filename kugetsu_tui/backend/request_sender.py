@@ -53,11 +53,11 @@ class RequestSender:
 
     def send(self, verb: str, task: str | None = None, **args: Any) -> None:
         """Make a request; the answer comes as a message."""
-        self._start(self._send([Request(as_verb(verb), task, args)]))
+        self._start(self._send([Request(check_verb(verb), task, args)]))
 
     def send_all(self, requests: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Make several requests as one act, each a verb, a task and arguments; one answer comes for all."""
-        self._start(self._send([Request(as_verb(verb), task, dict(args)) for verb, task, args in requests]))
+        self._start(self._send([Request(check_verb(verb), task, dict(args)) for verb, task, args in requests]))
 
     def stop_tasks(self, tasks: Sequence[Task], *, now: bool) -> None:
         """Stop the agents of tasks, `now` without time to finish; waiting tasks are cancelled. One answer comes for all."""
@@ -123,7 +123,7 @@ class RequestSender:
         task.add_done_callback(self._tasks.discard)
 
 
-def as_verb(text: str) -> Verb:
+def check_verb(text: str) -> Verb:
     """Check that a word is a verb of the engine."""
     for verb in VERBS:
         if verb == text:

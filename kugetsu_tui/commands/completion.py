@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kugetsu_engine.cli.grammar import Argument
+from kugetsu_engine.cli.arguments import Argument
 
 from .grammar import ALIASES, FIELDS, PARTS, PLACES, VERBS, format_usage, list_arguments
 
@@ -73,7 +73,7 @@ def _values(argument: Argument, known: KnownValues) -> list[str]:
         return list(known.agents)
     if argument.name == "after":
         return _tasks(("pending", "active"), known)
-    return list(argument.settings.get("choices", ()))
+    return list(argument.choices)
 
 
 def _takes_several(arguments: Sequence[Argument]) -> bool:
@@ -82,7 +82,7 @@ def _takes_several(arguments: Sequence[Argument]) -> bool:
 
 def _offered(argument: Argument) -> Sequence[str]:
     """The option's name, or the values of a positional argument."""
-    return argument.names[-1:] if argument.is_option else argument.settings.get("choices", ())
+    return argument.names[-1:] if argument.is_option else argument.choices
 
 
 def _tasks(states: Iterable[str], known: KnownValues) -> list[str]:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kugetsu_engine.cli.commands.edit import changes_of
-from kugetsu_engine.cli.commands.task_requests import place_of
-from kugetsu_engine.cli.grammar import GRAMMAR, Argument, console_parser_of, parts_of
+from kugetsu_engine.cli.arguments import Argument
+from kugetsu_engine.cli.commands.edit import read_changes
+from kugetsu_engine.cli.commands.task_requests import read_place
+from kugetsu_engine.cli.parser import make_console_parser
+from kugetsu_engine.cli.verbs import VERBS as SHELL_VERBS
+from kugetsu_engine.cli.verbs import list_parts
 from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
@@ -33,12 +36,13 @@ ELSEWHERE = {
 """Commands that do not work in a console, and where to run them."""
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PARTS = {
-    "queue": ("list", "stats"), "server": tuple(parts_of("server")), "notify": ("list", "test", "mute", "unmute"),
+    "queue": ("list", "stats"), "server": tuple(list_parts("server")), "notify": ("list", "test", "mute", "unmute"),
 }  # fmt: skip
 """Commands with subcommands, and the subcommands; those missing here are commands of their own."""
 OWN: dict[str, tuple[Argument, ...]] = {
-    "diff": GRAMMAR["show"], "jump": (Argument("id"),), "theme": (Argument("name"),), "sort": (Argument("name", nargs="?"),),
-    "clear": GRAMMAR["queue clear"], "quit": (), "help": (), "undo": (), "engine": (),
+    "diff": SHELL_VERBS["show"].arguments, "jump": (Argument("id"),), "theme": (Argument("name"),),
+    "sort": (Argument("name", nargs="?"),),
+    "clear": SHELL_VERBS["queue clear"].arguments, "quit": (), "help": (), "undo": (), "engine": (),
 }  # fmt: skip
 """Arguments of commands that `kugetsu` lacks or has elsewhere."""
 WRITTEN = {
@@ -61,12 +65,12 @@ class Command:
 
 def list_arguments(verb: str) -> tuple[Argument, ...]:
     """Return the arguments of a command or subcommand in the console."""
-    arguments = OWN[verb] if verb in OWN else GRAMMAR.get(verb, ())
+    arguments = OWN[verb] if verb in OWN else SHELL_VERBS[verb].arguments if verb in SHELL_VERBS else ()
     return tuple(argument for argument in arguments if not argument.shell_only)
 
 
-PLACES = tuple(argument.name for argument in GRAMMAR["move"] if argument.one_of and argument.name != "to")
-FIELDS = tuple(argument.name for argument in GRAMMAR["edit"] if argument.is_option)
+PLACES = tuple(argument.name for argument in SHELL_VERBS["move"].arguments if argument.one_of and argument.name != "to")
+FIELDS = tuple(argument.name for argument in SHELL_VERBS["edit"].arguments if argument.is_option)
 """Fields of a waiting task that can be changed."""
 
 
@@ -127,7 +131,9 @@ def _usage_error(verb: str) -> UsageError:
 
 def _read(verb: str, words: Sequence[str]) -> Namespace:
     """Parse words with the command line's parser."""
-    given: Namespace = console_parser_of(verb, list_arguments(verb), f"write it like: {_format_syntax(verb)}").parse_args(words)
+    given: Namespace = make_console_parser(verb, list_arguments(verb), f"write it like: {_format_syntax(verb)}").parse_args(
+        words
+    )
     return given
 
 
@@ -196,7 +202,7 @@ def _move(verb: str, words: list[str]) -> Command:
     where = [f"--to={place}"] if place.lstrip("-").isdigit() else [f"--{place}"]
     given = _read(verb, [task, *where, *words[2:]])
     given.before = _id(given.before) if given.before is not None else None
-    return Command(verb, (task,), place_of(given))
+    return Command(verb, (task,), read_place(given))
 
 
 def _edit(verb: str, words: list[str]) -> Command:
@@ -212,7 +218,7 @@ def _edit(verb: str, words: list[str]) -> Command:
             continue
         several = (value or "").replace(",", " ").split() or [""]
         argv += [f"--{name}={item}" for item in (several if name in ("tag", "after") else [value])]
-    return Command(verb, (task,), changes_of(vars(_read(verb, [task, *argv]))) | message)
+    return Command(verb, (task,), read_changes(vars(_read(verb, [task, *argv]))) | message)
 
 
 def _fields(words: list[str]) -> list[tuple[str, str | None]]:

@@ -2,40 +2,23 @@
 
 from typing import NamedTuple
 
-from kugetsu_engine.client.verbs import format_short_help
+from kugetsu_engine.cli.verbs import describe_verb
 
+from .. import keys
 from ..availability import ActionContext
 from ..formatting import glyphs
-from ..keys import (
-    CONSOLE,
-    DIFF,
-    DIFFS,
-    LISTS,
-    LOG,
-    LOGS,
-    MERGED,
-    MOVING,
-    PANES,
-    QUEUE,
-    REPLAY,
-    SHOWN_WHEN_POSSIBLE,
-    TASK,
-    TEXTS,
-    Action,
-    Registry,
-    format_key,
-)
+from ..keys import Action, Registry, format_key
 from .grammar import VERBS, format_usage
 
 COMMANDS = "Commands, after :"
-ORDER = (TASK, QUEUE, LOG, DIFF, PANES, MOVING, CONSOLE, REPLAY)
+ORDER = (keys.TASK, keys.QUEUE, keys.LOG, keys.DIFF, keys.PANES, keys.MOVING, keys.CONSOLE, keys.REPLAY)
 """The groups of keys, the most used first."""
 PLACES = (
-    (LISTS, "a list"),
-    (LOGS, "a log"),
-    (DIFFS & TEXTS, "the diff"),
-    (DIFFS - TEXTS, "the files of a diff"),
-    (MERGED, "the merged log"),
+    (keys.LISTS, "a list"),
+    (keys.LOGS, "a log"),
+    (keys.DIFFS & keys.TEXTS, "the diff"),
+    (keys.DIFFS - keys.TEXTS, "the files of a diff"),
+    (keys.MERGED, "the merged log"),
 )
 """Names of places, for keys that do not work here."""
 
@@ -95,7 +78,7 @@ def list_entries() -> list[Entry]:
     """The entries after the keys."""
     commands = []
     for verb in VERBS:
-        written, text = format_usage(verb), _OF_CONSOLE.get(verb) or format_short_help(verb)
+        written, text = format_usage(verb), _OF_CONSOLE.get(verb) or describe_verb(verb)
         commands.append(Entry(COMMANDS, f":{verb}", f"{text}; {written}" if written != verb else text))
     return [
         *commands,
@@ -128,8 +111,10 @@ def build_sections(registry: Registry, now: ActionContext) -> list[Section]:
     """The main keys of this place, its other keys by group, everything else, and keys of other places."""
     first = [
         action
-        for action, refused in registry.footer(now)
-        if action.group != CONSOLE and action.id not in NOT_OF_A_PLACE and not (refused and action.id in SHOWN_WHEN_POSSIBLE)
+        for action, refused in registry.list_footer_actions(now)
+        if action.group != keys.CONSOLE
+        and action.id not in NOT_OF_A_PLACE
+        and not (refused and action.id in keys.SHOWN_WHEN_POSSIBLE)
     ]
     reachable = [action for action in registry.actions if action.is_reachable(now.pane) and action not in first]
     elsewhere = [action for action in registry.actions if not action.is_reachable(now.pane)]
@@ -148,15 +133,15 @@ def _entry(entry: Entry) -> Item:
 
 
 def _here(action: Action, now: ActionContext) -> Item:
-    reason = action.refusal(now)
+    reason = action.get_refusal(now)
     text = f"{_plain(action)}  ({reason})" if reason else _plain(action)
-    return Item(_keys(action), action.words, text, dim=bool(reason), does=action)
+    return Item(_keys(action), action.label, text, dim=bool(reason), does=action)
 
 
 def _elsewhere(action: Action) -> Item:
     panes = action.panes or frozenset()
     places = [word for group, word in PLACES if panes & group]
-    return Item(_keys(action), action.words, f"{_plain(action)}  (in {' and '.join(places[:2])})", dim=True)
+    return Item(_keys(action), action.label, f"{_plain(action)}  (in {' and '.join(places[:2])})", dim=True)
 
 
 def _plain(action: Action) -> str:

@@ -45,7 +45,7 @@ class CommandRunner:
 
     def action_command(self, text: str = "") -> None:
         """Ask for a command."""
-        self._app.push_screen(CommandLine(self._preferences.lines, self._preferences.known(), text), self.run_typed)
+        self._app.push_screen(CommandLine(self._preferences.lines, self._preferences.list_known_values(), text), self.run_typed)
 
     def action_jump(self) -> None:
         """Ask for the number of a task."""

@@ -31,5 +31,5 @@ async def _send_tests(app: Console) -> None:
     app.write(terminal_notifications.build_attention_sequence("a test: this is how you are notified", settings, environ))
     here = [(("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.describe_test(settings, environ)]
     results = await app.connection.requests.run_slow(app.connection.client.send_test_notifications)
-    there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in results]
+    there = [(("engine", "muted"), (clean(result.text, 300), "good" if result.sent else "warning")) for result in results]
     app.push_screen(TaskEventsDialog("Test notifications: which of these reached you?", [*here, *there]))

@@ -41,7 +41,7 @@ class Preferences:
         if choice is not None:
             pane.filter, pane.sort, pane.backwards = choice.filter, choice.sort, choice.backwards
 
-    def keep(self, pane: Pane | None) -> None:
+    def keep_list(self, pane: Pane | None) -> None:
         """Keep how a list is sorted and filtered."""
         if isinstance(pane, RowList) and pane.id in KEPT:
             choice = ListPreference(pane.sort, pane.backwards, pane.filter[:MAX_LENGTH])
@@ -94,11 +94,11 @@ class Preferences:
             return
         pane.set_sort("" if by == first else by, backwards)
         self._app.say(f"{pane.heading.lower()} sorted by {by or first}{', backwards' if backwards else ''}")
-        self.keep(pane)
+        self.keep_list(pane)
 
     # completing
 
-    def known(self) -> KnownValues:
+    def list_known_values(self) -> KnownValues:
         """The values that the command line completes right now."""
         app, state = self._app, self._app.state
         tasks: dict[str, list[str]] = {}

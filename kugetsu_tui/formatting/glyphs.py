@@ -17,7 +17,7 @@ Tone = str
 
 
 class Glyph(NamedTuple):
-    """How a state is shown."""
+    """Glyph, word and tone of a state."""
 
     glyph: str
     word: str
@@ -97,7 +97,7 @@ def get_task_glyph(task: Task) -> Glyph:
 
 
 def get_state_glyph(state: str) -> Glyph:
-    """How a state is shown."""
+    """Glyph, word and tone of a state."""
     word, tone = _STATES.get(state, (state, "text"))
     return Glyph(_glyphs.get(state, "?"), word, tone)
 

@@ -1,10 +1,6 @@
 """Forecast of when tasks start; `+` and `-` try another number of slots."""
 
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.content import Content
-from textual.widgets import Static
 
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
@@ -12,7 +8,7 @@ from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
 from ..viewmodels import forecast as view
 from ..widgets.line_widget import Span
 from ..widgets.wrapping import wrap_text
-from .text_dialog import ScrollingDialog, ScrollingLines
+from .text_dialog import ScrollingLines, TextDialog
 
 MOST_SLOTS = 100
 
@@ -44,9 +40,11 @@ class ForecastLines(ScrollingLines):
         return [*head, [], *view.format_rows(plan, snapshot, more, width)]
 
 
-class ForecastDialog(ScrollingDialog):
+class ForecastDialog(TextDialog):
     """Shows the forecast for one snapshot; escape closes it."""
 
+    NAME = "plan"
+    WIDEST = 110
     HINTS = (
         "+ − try more or fewer slots, ↑ ↓ scroll, esc closes", "+ − slots, esc closes", "esc closes",
     )  # fmt: skip
@@ -58,36 +56,18 @@ class ForecastDialog(ScrollingDialog):
 
     def __init__(self, snapshot: Snapshot, limit: int | None = None) -> None:
         """Create the dialog; `limit` is the number of slots to simulate, by default the current one."""
-        super().__init__()
+        self._forecast = ForecastLines()
+        super().__init__("When tasks start", self._forecast)
         self._snapshot = snapshot
-        self._limit = max(min(limit if limit is not None else snapshot.limit, MOST_SLOTS), 1)
+        self._limit = limit if limit is not None else snapshot.limit
+        self._simulate()
 
-    def compose(self) -> ComposeResult:
-        """Title and lines."""
-        with Vertical(classes="dialog", id="plan"):
-            yield Static(Content("When tasks start"), classes="dialog-title")
-            yield ForecastLines()
-            yield Static(Content(""), classes="dialog-hint")
-
-    def on_mount(self) -> None:
-        """Focus the lines and show the plan."""
-        super().on_mount()
-        self._show()
-
-    def _show(self) -> None:
-        plan = self._snapshot.simulate(self._limit, HORIZON)
-        self.query_one(ForecastLines).show(plan, self._snapshot)
-        self._fit()
-
-    def on_resize(self) -> None:
-        """Fit the height to the lines."""
-        self._fit()
-
-    def _fit(self) -> None:
-        self.fit(110)
-        self.call_after_refresh(self.show_hint)
+    def _simulate(self) -> None:
+        self._limit = max(min(self._limit, MOST_SLOTS), 1)
+        self._forecast.show(self._snapshot.simulate(self._limit, HORIZON), self._snapshot)
 
     def action_slots(self, by: int) -> None:
         """Simulate another number of slots; changes nothing."""
-        self._limit = max(min(self._limit + by, MOST_SLOTS), 1)
-        self._show()
+        self._limit += by
+        self._simulate()
+        self.on_resize()

@@ -40,7 +40,7 @@ class ScrollingLines(Lines, can_focus=True):
         raise NotImplementedError
 
     def scroll_lines(self, by: int) -> None:
-        """Go up or down."""
+        """Scroll by lines."""
         self._first += by
         self.sync()
 
@@ -59,17 +59,19 @@ class ScrollingLines(Lines, can_focus=True):
         return Line(tuple(self._all[index])) if index < len(self._all) else EMPTY
 
     def on_mouse_scroll_down(self) -> None:
-        """Go down."""
+        """Scroll down."""
         self.scroll_lines(3)
 
     def on_mouse_scroll_up(self) -> None:
-        """Go up."""
+        """Scroll up."""
         self.scroll_lines(-3)
 
 
-class ScrollingDialog(ModalScreen[None]):
-    """Shows `ScrollingLines`; escape closes it."""
+class TextDialog(ModalScreen[None]):
+    """A title and lines; escape closes it. `NAME` is the id in the style sheet, whose width is `WIDEST`."""
 
+    NAME = ""
+    WIDEST = 96
     HINTS: ClassVar[tuple[str, ...]] = ("↑ ↓ scroll, esc closes", "esc closes")
     """Hints for the last line, the longest first; the first that fits is shown."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -81,45 +83,6 @@ class ScrollingDialog(ModalScreen[None]):
         Binding("home,g", "scroll(-100000)", show=False),
         Binding("end,G", "scroll(100000)", show=False),
     ]
-
-    def on_mount(self) -> None:
-        """Focus the lines."""
-        self.set_focus(self.query_one(ScrollingLines))
-
-    @on(ScrollingLines.RemainingChanged)
-    def show_hint(self) -> None:
-        """Show the keys and how many lines remain."""
-        lines = self.query_one(ScrollingLines)
-        more = f"{glyph('more')} {lines.remaining} more  " if lines.remaining else ""
-        text = next(
-            (more + hint for hint in self.hints() if measure_width(more + hint) <= lines.size.width), more + self.hints()[-1]
-        )
-        self.query_one(".dialog-hint", Static).update(Content(adapt_text(text)))
-
-    def hints(self) -> Sequence[str]:
-        """The hints to choose from."""
-        return self.HINTS
-
-    def fit(self, width: int) -> None:
-        """Fit the height to the lines, within the screen."""
-        lines = self.query_one(ScrollingLines)
-        lines.styles.height = max(min(len(lines.lay_out(width)), self.app.size.height - 6), 1)
-
-    def action_scroll(self, by: int) -> None:
-        """Go up or down."""
-        self.query_one(ScrollingLines).scroll_lines(by)
-
-    def action_leave(self) -> None:
-        """Go back."""
-        if self.is_current:
-            self.dismiss(None)
-
-
-class TextDialog(ScrollingDialog):
-    """A title and lines; `NAME` is the id in the style sheet, whose width is `WIDEST`."""
-
-    NAME = ""
-    WIDEST = 96
 
     def __init__(self, title: str, lines: ScrollingLines) -> None:
         super().__init__()
@@ -135,12 +98,36 @@ class TextDialog(ScrollingDialog):
 
     def on_mount(self) -> None:
         """Fit the height before the first frame; otherwise the dialog covers the whole screen first."""
-        super().on_mount()
+        self.set_focus(self._lines)
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Fit the height to the lines."""
-        self.fit(compute_text_width(self.app.size.width, self.WIDEST))
+        """Fit the height to the lines, within the screen."""
+        count = len(self._lines.lay_out(compute_text_width(self.app.size.width, self.WIDEST)))
+        self._lines.styles.height = max(min(count, self.app.size.height - FRAME), 1)
+        self.call_after_refresh(self.show_hint)
+
+    @on(ScrollingLines.RemainingChanged)
+    def show_hint(self) -> None:
+        """Show the keys and how many lines remain."""
+        remaining, width = self._lines.remaining, self._lines.size.width
+        more = f"{glyph('more')} {remaining} more  " if remaining else ""
+        hints = [more + hint for hint in self.hints()]
+        text = next((hint for hint in hints if measure_width(hint) <= width), hints[-1])
+        self.query_one(".dialog-hint", Static).update(Content(adapt_text(text)))
+
+    def hints(self) -> Sequence[str]:
+        """The hints to choose from."""
+        return self.HINTS
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self._lines.scroll_lines(by)
+
+    def action_leave(self) -> None:
+        """Close the dialog."""
+        if self.is_current:
+            self.dismiss(None)
 
 
 def compute_text_width(screen: int, widest: int) -> int:

@@ -1,8 +1,6 @@
 """Slot use in the last hours: a timeline, and figures of the ended tasks."""
 
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -13,7 +11,7 @@ from kugetsu_engine.domain.text.times import epoch
 from ..viewmodels import utilization
 from ..viewmodels.utilization import TICK
 from ..widgets.line_widget import Span
-from .text_dialog import ScrollingDialog, ScrollingLines
+from .text_dialog import ScrollingLines, TextDialog
 
 
 class UtilizationLines(ScrollingLines):
@@ -40,9 +38,11 @@ class UtilizationLines(ScrollingLines):
         return [*bars, [], *table, *note]
 
 
-class UtilizationDialog(ScrollingDialog):
+class UtilizationDialog(TextDialog):
     """Shows slot use up to one snapshot; escape closes it."""
 
+    NAME = "history"
+    WIDEST = 110
     HINTS = (
         "+ − longer or shorter span, ↑ ↓ scroll, esc closes",
         "+ − span, esc closes",
@@ -55,35 +55,16 @@ class UtilizationDialog(ScrollingDialog):
     ]
 
     def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__()
-        self._snapshot = snapshot
+        self._utilization = UtilizationLines(snapshot)
+        super().__init__(self._describe(), self._utilization)
 
-    def compose(self) -> ComposeResult:
-        """Title and lines."""
-        with Vertical(classes="dialog", id="history"):
-            yield Static(Content(""), classes="dialog-title", id="history-title")
-            yield UtilizationLines(self._snapshot)
-            yield Static(Content(""), classes="dialog-hint")
-
-    def on_mount(self) -> None:
-        """Focus the lines and show the title."""
-        super().on_mount()
-        self._update_title()
-
-    def on_resize(self) -> None:
-        """Fit the height to the lines."""
-        self.fit(100)
-        self.call_after_refresh(self.show_hint)
-
-    def _update_title(self) -> None:
-        self.fit(100)
-        lines = self.query_one(UtilizationLines)
-        self.query_one("#history-title", Static).update(Content(f"Slot use in the last {format_span(lines.span_s)}"))
-        lines.sync()
+    def _describe(self) -> str:
+        return f"Slot use in the last {format_span(self._utilization.span_s)}"
 
     def action_longer(self, by: int) -> None:
         """Show a longer or a shorter span."""
-        lines = self.query_one(UtilizationLines)
-        index = utilization.SPANS_S.index(lines.span_s) + by
-        lines.span_s = utilization.SPANS_S[max(min(index, len(utilization.SPANS_S) - 1), 0)]
-        self._update_title()
+        index = utilization.SPANS_S.index(self._utilization.span_s) + by
+        self._utilization.span_s = utilization.SPANS_S[max(min(index, len(utilization.SPANS_S) - 1), 0)]
+        self.query_one(".dialog-title", Static).update(Content(self._describe()))
+        self._utilization.sync()
+        self.on_resize()

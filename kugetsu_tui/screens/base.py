@@ -146,7 +146,7 @@ class ConsoleScreen(Screen[None]):
             await wait_for_typed_text(self.focused)
             pane = self.query_one(FilterLine).close(key)
             self.refresh_keys()
-            self.console.preferences.keep(pane)
+            self.console.preferences.keep_list(pane)
             return
         action = self.console.registry.resolve(key, self.get_context())
         if action is None:
@@ -156,13 +156,13 @@ class ConsoleScreen(Screen[None]):
 
     def perform(self, action: Action) -> None:
         """Perform an action if it is possible, else report why not."""
-        reason = action.refusal(self.get_context())
+        reason = action.get_refusal(self.get_context())
         if reason is not None:
             self.say(reason, "warning")
             return
         method = self._find_method(action)
         if method is None:
-            self.say(f"{format_key(action.keys[0])} ({action.words}) does nothing here; ? shows the keys", "warning")
+            self.say(f"{format_key(action.keys[0])} ({action.label}) does nothing here; ? shows the keys", "warning")
             return
         if action.group != MOVING or time.monotonic() - self._message_at > READ_AFTER_S:
             self.clear_failure()
@@ -188,7 +188,7 @@ class ConsoleScreen(Screen[None]):
             self.query_one(KeyBar).show_field(self.query_one(FilterLine).keys)
             return
         now = self.get_context()
-        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can_perform(a)]
+        keys = [(a, why) for a, why in self.console.registry.list_footer_actions(now) if self.can_perform(a)]
         keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
         shown = [(a, why, self._footer_word(a, now)) for a, why in keys if a.id not in SHOWN_WHEN_POSSIBLE or why is None]
         self.query_one(KeyBar).show(shown)
@@ -196,7 +196,7 @@ class ConsoleScreen(Screen[None]):
     def _footer_word(self, action: Action, now: ActionContext) -> str:
         if action.many and now.marked > 1:
             alike = {self._footer_word(action, replace(kind, marked=0)) for kind in now.kinds}
-            return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
+            return f"{alike.pop() if len(alike) == 1 else action.label} {glyph('times')}{now.marked}"
         if action.many and now.marked == 1 and now.kinds:  # the marked task, not the one at the cursor
             return f"{self._footer_word(action, replace(now.kinds[0], marked=0))} {format_id(now.kinds[0].task or '')}"
         if action.id == "task.hold" and now.held:
@@ -205,7 +205,7 @@ class ConsoleScreen(Screen[None]):
             return "cancel"
         if action.id == "queue.pause" and self.state is not None and self._flow() == "resume":
             return "resume"
-        return "search" if action.id == "filter" and now.pane in TEXTS else action.words
+        return "search" if action.id == "filter" and now.pane in TEXTS else action.label
 
     # moving and finding
 
@@ -320,7 +320,7 @@ class ConsoleScreen(Screen[None]):
 
     def action_view_copy(self) -> None:
         """Copy something about the selected task, or a line of the log in sight."""
-        task, line = self.get_selected_task(), self.line_in_sight()
+        task, line = self.get_selected_task(), self.get_line_in_sight()
         if task is not None:
             self.console.run_worker(clipboard.open_menu(self.console, self.state, task, line), exit_on_error=False)
         elif line is not None:
@@ -328,7 +328,7 @@ class ConsoleScreen(Screen[None]):
         else:
             self.say("no line is in sight", "warning")
 
-    def line_in_sight(self) -> tuple[str, str] | None:
+    def get_line_in_sight(self) -> tuple[str, str] | None:
         """The name and the text of a log line to copy; None if no log has the focus."""
         return None
 

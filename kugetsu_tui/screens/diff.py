@@ -72,15 +72,15 @@ class DiffScreen(ConsoleScreen):
 
     def _arrange(self) -> None:
         width, height = self.size
-        one = width < TWO_PANES[0] or height < TWO_PANES[1]
-        beside = width >= SIDE_BY_SIDE and not one
+        one_pane = width < TWO_PANES[0] or height < TWO_PANES[1]
+        beside = width >= SIDE_BY_SIDE and not one_pane
         self.set_class(beside, "-wide")
         self.set_class(height < 16, "-low")
         for pane in (self.files, self.view):
-            pane.set_class(not beside and (one or height < 28), "-open")
-            pane.set_class(one and pane is not self.focused_pane, "-off")
+            pane.set_class(not beside and (one_pane or height < 28), "-open")
+            pane.set_class(one_pane and pane is not self.focused_pane, "-off")
         edge = 2 if self.files.framed else 1
-        self.files.styles.height = "1fr" if one or beside else min(max(self.files.length, 1), max(height // 4, 3)) + edge
+        self.files.styles.height = "1fr" if one_pane or beside else min(max(self.files.length, 1), max(height // 4, 3)) + edge
         self.files.styles.width = min(max(width // 3, 34), 56) if beside else "1fr"
 
     @property

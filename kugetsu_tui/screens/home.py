@@ -74,7 +74,7 @@ class HomeScreen(ConsoleScreen):
 
     def compose(self) -> ComposeResult:
         """The panes between the status strip and the keys."""
-        self.log_view = LogView(self.console.connection.log_feed(), "3", pane_id="log")
+        self.log_view = LogView(self.console.connection.make_log_feed(), "3", pane_id="log")
         yield StatusStrip()
         yield Banner()
         yield PaneTabs(self.go)
@@ -185,7 +185,7 @@ class HomeScreen(ConsoleScreen):
             if not pane.select(task_id):
                 pane.set_filter("")
                 pane.select(task_id)
-                self.console.preferences.keep(pane)
+                self.console.preferences.keep_list(pane)
             self.go(name)
             return
 
@@ -213,7 +213,7 @@ class HomeScreen(ConsoleScreen):
             pane.clear_search()
         elif isinstance(pane, RowList) and pane.filter:
             pane.set_filter("")
-            self.console.preferences.keep(pane)
+            self.console.preferences.keep_list(pane)
         elif self.multi_select:
             self.drop_marks()
         elif self._zoomed:
@@ -314,12 +314,12 @@ class HomeScreen(ConsoleScreen):
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
         self._mark_read_soon()
-        if (event.pane.id == self._source or event.pane is self.focused_pane) and self.selected_id() != self._shown_task:
+        if (event.pane.id == self._source or event.pane is self.focused_pane) and self.get_selected_id() != self._shown_task:
             self.show_selection()
 
     def refresh_after_action(self) -> None:
         """Show another selection at once; by the message of its list it would come a frame later."""
-        if self.selected_id() != self._shown_task:
+        if self.get_selected_id() != self._shown_task:
             self.show_selection()
         else:
             super().refresh_after_action()
@@ -328,7 +328,7 @@ class HomeScreen(ConsoleScreen):
     def _opened(self) -> None:
         self.action_task_open()
 
-    def selected_id(self) -> str | None:
+    def get_selected_id(self) -> str | None:
         """The task selected in the list that was used last; while the log has the focus, the task of the log."""
         if self.focused_pane is self.log_pane and self._task_of(self._shown_task) is not None:
             return self._shown_task
@@ -339,18 +339,18 @@ class HomeScreen(ConsoleScreen):
         state = self.state
         if state is None or not self.is_ready:
             return
-        task_id = self.selected_id()
+        task_id = self.get_selected_id()
         if task_id != self._shown_task:
             self._shown_task, self._attempt = task_id, None
         task = state.snapshot.find_task(task_id) if task_id else None
-        attempt = self.attempt_of(task)
+        attempt = self.get_attempt(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         card = task_summary.format_card(state, task) if task else NOTHING
         self.log_pane.show(task_id, attempt, running, format_log_title(task, attempt), card)
         self.query_one(MessageBar).describe(self.multi_select.describe() or task_summary.format_summary(state, task_id))
         self.refresh_keys()
 
-    def attempt_of(self, task: Task | None) -> int:
+    def get_attempt(self, task: Task | None) -> int:
         """The attempt whose log is shown."""
         if task is None:
             return 0
@@ -360,19 +360,19 @@ class HomeScreen(ConsoleScreen):
         """Show the log of another attempt."""
         task = self.get_selected_task()
         if task is not None:
-            self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
+            self._attempt = max(min(self.get_attempt(task) + by, task.attempt), 1)
             self.show_selection()
 
     def get_context(self) -> ActionContext:
         """What decides which actions are possible."""
         pane = self.focused_pane
         now = make_context(
-            self.state, self.console.connection.client.read_only, pane.id or "agents", self.selected_id(),
-            self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
+            self.state, self.console.connection.client.read_only, pane.id or "agents", self.get_selected_id(),
+            self.get_attempt(self._task_of(self.get_selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
         return self.multi_select.add_context(self.add_console_context(add_log_context(now, self.log_pane)))
 
-    def line_in_sight(self) -> tuple[str, str] | None:
+    def get_line_in_sight(self) -> tuple[str, str] | None:
         """The name and the text of a line of the log, to copy, while the log has the focus."""
         return self.log_pane.line_to_copy() if self.focused_pane is self.log_pane else None
 
@@ -381,7 +381,7 @@ class HomeScreen(ConsoleScreen):
 
     def list_target_tasks(self) -> list[Task]:
         """The marked tasks, else the selected one."""
-        return self.multi_select.tasks() if self.multi_select and self.state is not None else super().list_target_tasks()
+        return self.multi_select.list_tasks() if self.multi_select and self.state is not None else super().list_target_tasks()
 
     def drop_marks(self) -> None:
         """Remove all marks."""
@@ -389,7 +389,7 @@ class HomeScreen(ConsoleScreen):
 
     def action_task_open(self) -> None:
         """Open the screen of the selected task."""
-        task_id = self.selected_id()
+        task_id = self.get_selected_id()
         if task_id is not None:
             self.console.navigator.open_task(task_id, self._attempt)
 

@@ -61,7 +61,7 @@ class LogScreen(ConsoleScreen):
         """The log is the only one."""
         return self.log_pane
 
-    def line_in_sight(self) -> tuple[str, str] | None:
+    def get_line_in_sight(self) -> tuple[str, str] | None:
         """The name and the text of a line of the log, to copy."""
         return self.log_pane.line_to_copy()
 

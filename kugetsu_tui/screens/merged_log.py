@@ -57,7 +57,7 @@ class MergedScreen(LogScreen):
 
     def make_log(self) -> LogView:
         """Make the pane with all logs."""
-        return MergedView(self.console.connection.merged_feed())
+        return MergedView(self.console.connection.make_merged_feed())
 
     def on_mount(self) -> None:
         """Show the running agents at once."""
@@ -84,10 +84,10 @@ class MergedScreen(LogScreen):
     def _describe_choice(self) -> str:
         """Describe which lines are shown, for the title."""
         choice = self.view.choice
-        words = f"of {format_id(choice.only)} only" if choice.only is not None else "of all agents"
+        agents = f"of {format_id(choice.only)} only" if choice.only is not None else "of all agents"
         if choice.only is None and choice.without:
-            words += f" but {' '.join(format_id(task) for task in sorted(choice.without))}"
-        return f"{words}, with {clean(choice.words, 40)}" if choice.words else words
+            agents += f" but {' '.join(format_id(task) for task in sorted(choice.without))}"
+        return f"{agents}, with {clean(choice.text, 40)}" if choice.text else agents
 
     def _choose(self, choice: LineFilter) -> None:
         self.run_worker(self._show(choice), group="whose", exclusive=True, exit_on_error=False)
@@ -126,7 +126,7 @@ class MergedScreen(LogScreen):
         hint = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
         keys = (("enter", "keep"), ("esc", "leave"))
         self.query_one(FilterLine).open(
-            self.view, hint, keys, choice.words, lambda text: self._choose(self.view.choice._replace(words=text.strip()))
+            self.view, hint, keys, choice.text, lambda text: self._choose(self.view.choice._replace(text=text.strip()))
         )
 
     def get_context(self) -> ActionContext:

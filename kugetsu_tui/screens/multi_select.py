@@ -85,7 +85,7 @@ class MultiSelect:
         if self._marks.ids:
             self._marks.keep_known(task.id for task in list_tasks(state.snapshot))
 
-    def tasks(self) -> list[Task]:
+    def list_tasks(self) -> list[Task]:
         """The marked tasks in their order."""
         state = self._screen.state
         if state is None or not self:
@@ -99,9 +99,9 @@ class MultiSelect:
         """Add the marks to a context."""
         if not self:
             return now
-        tasks = self.tasks()
+        tasks = self.list_tasks()
         return replace(now, marked=len(tasks), kinds=make_kinds(tasks, now.read_only, now.in_replay))
 
     def describe(self) -> list[Cell]:
         """Describe the marked tasks in one line; empty when there are none."""
-        return format_marked(self.tasks()) if self else []
+        return format_marked(self.list_tasks()) if self else []

@@ -23,7 +23,7 @@ class TaskScreen(LogScreen):
 
     def make_log(self) -> LogView:
         """Make the pane with the log of an attempt."""
-        return LogView(self.console.connection.log_feed(), pane_id="log")
+        return LogView(self.console.connection.make_log_feed(), pane_id="log")
 
     def make_header(self) -> tuple[Header]:
         """Make the summary."""

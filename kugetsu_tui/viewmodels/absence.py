@@ -10,13 +10,13 @@ AWAY_S = 10 * 60.0
 """Shorter absences are not reported."""
 
 
-def format_absence(picture: ConsoleState, last_seen: float | None) -> Cell | None:
+def format_absence(console: ConsoleState, last_seen: float | None) -> Cell | None:
     """`since 22:10: 7 done, 2 failed, 1 needs you`; None when nothing happened, or too little time has passed.
 
     Args:
         last_seen: when the operator was last here, in seconds since 1970.
     """
-    snapshot = picture.snapshot
+    snapshot = console.snapshot
     if last_seen is None or snapshot.taken_at - last_seen < AWAY_S:
         return None
     ended = [task for task in snapshot.done if (epoch(task.completed_at) or 0.0) > last_seen]

@@ -42,22 +42,22 @@ PHASES = {
 class AgentsView:
     """Active agents in the order of their starts."""
 
-    def __init__(self, picture: ConsoleState) -> None:
-        self._picture = picture
-        self._active = picture.snapshot.active
-        self._manual = picture.snapshot.by_hand
+    def __init__(self, console: ConsoleState) -> None:
+        self._console = console
+        self._active = console.snapshot.active
+        self._manual = console.snapshot.by_hand
         tasks = [agent.task for agent in self._active]
         references = [*(task.issue_ref for task in tasks), *(session.issue_ref for session in self._manual)]
         has_activity = any(agent.progress is not None and agent.progress.activity for agent in self._active)
-        counted = picture.snapshot.engine.changes
+        counted = console.snapshot.engine.changes
         self.columns = fit_task_columns(
             COLUMNS, [*(task.shown for task in tasks), *(session.shown for session in self._manual)], references,
             map(self._title, self._active),
             time=measure_widest(map(self._time, self._active), 7, 14),
             phase=DOING if has_activity else PHASE,
-            lines=measure_widest((format_changed_lines(picture, agent)[0] for agent in self._active), 11, 14) if counted else 0,
-            files=measure_widest((format_changed_files(picture, agent)[0] for agent in self._active), 10, 12) if counted else 0,
-            auto=4 if any(picture.approves(task) for task in tasks) else 0,
+            lines=measure_widest((format_changed_lines(console, agent)[0] for agent in self._active), 11, 14) if counted else 0,
+            files=measure_widest((format_changed_files(console, agent)[0] for agent in self._active), 10, 12) if counted else 0,
+            auto=4 if any(console.approves(task) for task in tasks) else 0,
         )  # fmt: skip
         self.keys = (*(agent.task.id for agent in self._active), *(f"by hand {session.task_id}" for session in self._manual))
 
@@ -70,9 +70,9 @@ class AgentsView:
         glyph, *cells = format_task_cells(task)
         if agent.stalled is not None:
             glyph = (glyphs.glyph("attention"), "danger")
-        elif self._picture.snapshot.find_overlap(task.id) is not None:
+        elif self._console.snapshot.find_overlap(task.id) is not None:
             glyph = (glyphs.glyph("warning"), "warning")
-        history = self._picture.cpu.get(task.id, ())
+        history = self._console.cpu.get(task.id, ())
         return Row(
             task.id,
             (
@@ -80,20 +80,20 @@ class AgentsView:
                 *cells,
                 (self._time(agent), choose_time_tone(agent)),
                 format_phase(agent),
-                ("auto" if self._picture.approves(task) else "", "warning"),
+                ("auto" if self._console.approves(task) else "", "warning"),
                 (glyphs.draw_curve(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (format_size(progress.rss_bytes) if progress else "", "muted"),
-                format_changed_lines(self._picture, agent),
-                format_changed_files(self._picture, agent),
+                format_changed_lines(self._console, agent),
+                format_changed_files(self._console, agent),
             ),
             self._tail(agent),
         )
 
     def _manual_row(self, index: int) -> Row:
         session = self._manual[index - len(self._active)]
-        task, started = self._picture.snapshot.find_task(session.task_id), epoch(session.since)
-        since = format_span(self._picture.snapshot.taken_at - started) if started is not None else ""
+        task, started = self._console.snapshot.find_task(session.task_id), epoch(session.since)
+        since = format_span(self._console.snapshot.taken_at - started) if started is not None else ""
         cells: dict[str, Cell] = {
             "state": (glyphs.glyph("mark"), "accent"), "id": (clean(session.shown, 40), "muted"),
             "issue": (clean(shorten_reference(session.issue_ref), 200), "accent"),
@@ -104,7 +104,7 @@ class AgentsView:
 
     def _tail(self, agent: Active) -> tuple[Cell, ...]:
         """Parts behind the title: attempt number, and tasks that change the same files."""
-        overlap = self._picture.snapshot.find_overlap(agent.task.id)
+        overlap = self._console.snapshot.find_overlap(agent.task.id)
         others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
@@ -173,15 +173,15 @@ def format_phase(agent: Active) -> Cell:
     return (clean(PHASES.get(agent.phase, agent.phase), 40), "text" if agent.phase == "agent" else "muted")
 
 
-def format_changed_lines(picture: ConsoleState, agent: Active) -> Cell:
+def format_changed_lines(console: ConsoleState, agent: Active) -> Cell:
     """Lines added and removed so far; empty if not counted."""
-    changes = picture.snapshot.changes_of(agent.task.id)
+    changes = console.snapshot.changes_of(agent.task.id)
     return (changes.lines, "text") if changes and changes.files else (str(changes or ""), "muted")
 
 
-def format_changed_files(picture: ConsoleState, agent: Active) -> Cell:
+def format_changed_files(console: ConsoleState, agent: Active) -> Cell:
     """Number of changed files."""
-    changes = picture.snapshot.changes_of(agent.task.id)
+    changes = console.snapshot.changes_of(agent.task.id)
     return (changes.where if changes and changes.files else "", "muted")
 
 

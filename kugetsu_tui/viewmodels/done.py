@@ -27,9 +27,9 @@ COLUMNS = (
 class DoneView:
     """Ended tasks; failed ones can be retried from here."""
 
-    def __init__(self, picture: ConsoleState) -> None:
-        self._snapshot = picture.snapshot
-        self._done = picture.snapshot.done
+    def __init__(self, console: ConsoleState) -> None:
+        self._snapshot = console.snapshot
+        self._done = console.snapshot.done
         self.columns = fit_task_columns(
             COLUMNS, (task.shown for task in self._done), (task.issue_ref for task in self._done),
             (task.title for task in self._done),

@@ -20,17 +20,17 @@ Sentence = tuple[Cell, Cell]
 COVERED_BY_ATTEMPTS = frozenset({"task_started", "task_dequeued", "task_queued", "task_retry"})
 
 
-def describe_events(picture: ConsoleState, task: Task) -> list[Sentence]:
+def describe_events(console: ConsoleState, task: Task) -> list[Sentence]:
     """All events, and the current state at the end."""
-    now = picture.snapshot.taken_at
+    now = console.snapshot.taken_at
     requested_at = next(
-        (notice.time for notice in picture.snapshot.notices if notice.id == task.id and notice.type == "task_queued"), None
+        (notice.time for notice in console.snapshot.notices if notice.id == task.id and notice.type == "task_queued"), None
     )
     # A requested retry and a release restart the waiting, so `pending_since` may be later than the request.
     requested_at = requested_at or (task.pending_since if not task.attempts else None)
     dated = [(epoch(requested_at), _describe_request(task, requested_at, now))]
     dated += [one for attempt in task.attempts for one in _describe_attempt(attempt, now)]
-    dated += [(epoch(notice.time), _describe_notice(notice, now)) for notice in _other_notices(picture, task)]
+    dated += [(epoch(notice.time), _describe_notice(notice, now)) for notice in _other_notices(console, task)]
     # An event without a time stays behind the one before it.
     latest = 0.0
     sortable: list[tuple[float, Sentence]] = []
@@ -38,7 +38,7 @@ def describe_events(picture: ConsoleState, task: Task) -> list[Sentence]:
         latest = when if when is not None else latest
         sortable.append((latest, sentence))
     lines = [sentence for _, sentence in sorted(sortable, key=lambda pair: pair[0])]
-    return [*lines, *(_describe_now(picture, task))]
+    return [*lines, *(_describe_now(console, task))]
 
 
 def _build_sentence(stamp: str | float | None, now: float, text: str, tone: str = "text") -> Sentence:
@@ -82,12 +82,12 @@ def _describe_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, 
     return lines
 
 
-def _other_notices(picture: ConsoleState, task: Task) -> list[Notice]:
+def _other_notices(console: ConsoleState, task: Task) -> list[Notice]:
     """Notifications about the task that say more than its attempts."""
     covered_ends = {"task_completed", "task_error"} if task.attempts else set()
     return [
         notice
-        for notice in picture.snapshot.notices
+        for notice in console.snapshot.notices
         if notice.id == task.id and notice.type not in COVERED_BY_ATTEMPTS and notice.type not in covered_ends
     ]
 
@@ -99,13 +99,13 @@ def _describe_notice(notice: Notice, now: float) -> Sentence:
     return _build_sentence(notice.time, now, f"{text[:1].upper()}{text[1:]}.", glyphs.get_level_glyph(notice.level).tone)
 
 
-def _describe_now(picture: ConsoleState, task: Task) -> list[Sentence]:
-    now = picture.snapshot.taken_at
-    active = find_active(picture, task.id)
+def _describe_now(console: ConsoleState, task: Task) -> list[Sentence]:
+    now = console.snapshot.taken_at
+    active = find_active(console, task.id)
     label: Cell = ("now", "accent")
     if active is not None:
         limit = format_limit(active.timeout_s)
-        text = f"Attempt {task.attempt} of {count_allowed_attempts(picture, task)}"
+        text = f"Attempt {task.attempt} of {count_allowed_attempts(console, task)}"
         text += f" has been running since {format_moment(task.notified_at, now)}, with a limit of {limit};"
         text += f" it is {PHASES.get(active.phase, active.phase)}."
         if active.progress is not None and active.progress.base is not None:
@@ -115,12 +115,12 @@ def _describe_now(picture: ConsoleState, task: Task) -> list[Sentence]:
             return [(label, (clean(f"{text} It needs you: {evidence}.", 600), "danger"))]
         return [(label, (clean(text, 600), "text"))]
     if task.state == "pending":
-        why = picture.snapshot.explain_wait(task)
+        why = console.snapshot.explain_wait(task)
         text = f"It is waiting: {format_reason(why, now)}"
-        place = picture.snapshot.places.get(task.id)
+        place = console.snapshot.places.get(task.id)
         if place is not None:
-            text = f"{text}; number {place} of {len(picture.snapshot.pending)} in the queue"
-            start = estimate_start(task, why, picture.snapshot)
+            text = f"{text}; number {place} of {len(console.snapshot.pending)} in the queue"
+            start = estimate_start(task, why, console.snapshot)
             text += f", starts about {format_moment(start, now)}" if start is not None else ""
         return [(label, (clean(f"{text}.", 600), "text"))]
     shown = glyphs.get_task_glyph(task)

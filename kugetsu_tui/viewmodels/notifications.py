@@ -17,9 +17,9 @@ QUIET = frozenset({"task_dequeued"})
 class NoticesView:
     """Notifications; a row's key is made of time, type and task, as they have no number."""
 
-    def __init__(self, picture: ConsoleState, read_until: str) -> None:
-        self._now = picture.snapshot.taken_at
-        notices = list_shown(picture)
+    def __init__(self, console: ConsoleState, read_until: str) -> None:
+        self._now = console.snapshot.taken_at
+        notices = list_shown(console)
         places = sorted(range(len(notices)), key=lambda place: (is_urgent(notices[place], read_until), place), reverse=True)
         self._notices = [notices[place] for place in places]
         self.urgent = sum(is_urgent(notice, read_until) for notice in notices)
@@ -62,9 +62,9 @@ class NoticesView:
         return self._notices[index].id
 
 
-def list_shown(picture: ConsoleState) -> list[Notice]:
+def list_shown(console: ConsoleState) -> list[Notice]:
     """The notifications to list; leaving the queue is left out, as the start says it too."""
-    return [notice for notice in picture.snapshot.notices if notice.type not in QUIET]
+    return [notice for notice in console.snapshot.notices if notice.type not in QUIET]
 
 
 def is_urgent(notice: Notice, read_until: str) -> bool:

@@ -35,12 +35,12 @@ FLOW = frozenset({"paused", "budget", "draining"})
 class QueueView:
     """Pending tasks; rows are made when visible, so 10,000 cost as much as 20."""
 
-    def __init__(self, picture: ConsoleState) -> None:
-        self._snapshot = picture.snapshot
-        self._pending = picture.snapshot.pending
-        self._shared = scheduling.find_queue_reason(picture.snapshot.facts)
+    def __init__(self, console: ConsoleState) -> None:
+        self._snapshot = console.snapshot
+        self._pending = console.snapshot.pending
+        self._shared = scheduling.find_queue_reason(console.snapshot.facts)
         """The reason that applies to all; shown once, in the title."""
-        self._starting = picture.starting
+        self._starting = console.starting
         first = self._pending[:60]
         self.columns = fit_task_columns(
             COLUMNS, (task.shown for task in self._pending[-300:]), (task.issue_ref for task in self._pending),

@@ -12,13 +12,13 @@ JUST_S = 60.0
 """The start of an engine is reported for this long; the notifications keep it."""
 
 
-def format_fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
+def format_fleet(console: ConsoleState, key: str = "!") -> list[list[Cell]]:
     """The left part in groups, the most important first: attention, agents, queue, done, machine.
 
     Args:
         key: the key that goes to what needs a person.
     """
-    snapshot = picture.snapshot
+    snapshot = console.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
     needing = snapshot.needs_count
     groups: list[list[Cell]] = [[(f"{key} {needing} {choose_form(needing, 'needs', 'need')} you", "danger")]] if needing else []
@@ -27,23 +27,23 @@ def format_fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
         [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],
     ]
     groups.append([("done ", "muted"), (str(snapshot.done_count), "text")])
-    if picture.load is not None:
-        groups.append([("load ", "muted"), (f"{picture.load:.1f}", "text")])
-    if picture.free_bytes is not None:
-        groups.append([(format_size(picture.free_bytes), "text"), (" free", "muted")])
+    if console.load is not None:
+        groups.append([("load ", "muted"), (f"{console.load:.1f}", "text")])
+    if console.free_bytes is not None:
+        groups.append([(format_size(console.free_bytes), "text"), (" free", "muted")])
     return groups
 
 
-def format_engine(picture: ConsoleState) -> list[Cell]:
+def format_engine(console: ConsoleState) -> list[Cell]:
     """The right part: who runs the engine, and whether tasks may start."""
-    view = picture.snapshot.engine
+    view = console.snapshot.engine
     run, stop = glyphs.glyph("running"), glyphs.glyph("held")
     if not view.running:
-        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("not running", "danger")]
+        spans: list[Cell] = [("starting", "muted")] if console.starting else [("not running", "danger")]
         return [("engine ", "muted"), *spans, *([(f"  {stop} paused", "warning")] if view.paused else [])]
-    if picture.replaying is not None and view.pid is None:
+    if console.replaying is not None and view.pid is None:
         return [("engine ", "muted"), ("not recorded", "faint"), *([(f"  {stop} paused", "warning")] if view.paused else [])]
-    where = "here" if picture.here else f"pid {view.pid}"
+    where = "here" if console.here else f"pid {view.pid}"
     state: Cell = (f"{run} running", "good")
     if view.stale:
         state = (f"{glyphs.glyph('quiet')} not answering for {format_span(view.heartbeat_age_s or 0)}", "danger")
@@ -51,7 +51,7 @@ def format_engine(picture: ConsoleState) -> list[Cell]:
         state = (f"{stop} draining", "warning")
     elif view.paused:
         state = (f"{stop} paused", "warning")
-    mark: list[Cell] = [("read-only  ", "accent")] if picture.read_only else []
+    mark: list[Cell] = [("read-only  ", "accent")] if console.read_only else []
     return [*mark, ("engine ", "muted"), (where, "text"), ("  ", "text"), state]
 
 
@@ -77,22 +77,22 @@ def format_replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
     return (f"REPLAY {then.clock} {dot} {then.speed}{glyphs.glyph('times')} {flow} {dot} esc: {way}", "key")
 
 
-def format_banner(picture: ConsoleState, at_home: bool = True) -> Cell | None:
+def format_banner(console: ConsoleState, at_home: bool = True) -> Cell | None:
     """The banner for problems and unusual states; None if all is well."""
-    snapshot = picture.snapshot
+    snapshot = console.snapshot
     view = snapshot.engine
-    if picture.replaying is not None:
-        return format_replay_banner(picture.replaying, at_home)
-    if picture.fault is not None:
-        return (clean(f"! the engine failed and is being restarted: {picture.fault}", 400), "danger")
+    if console.replaying is not None:
+        return format_replay_banner(console.replaying, at_home)
+    if console.fault is not None:
+        return (clean(f"! the engine failed and is being restarted: {console.fault}", 400), "danger")
     if snapshot.alerts:
         more = f"  (+{len(snapshot.alerts) - 1} more)" if len(snapshot.alerts) > 1 else ""
         return (clean(f"! {snapshot.alerts[0].text}{more}", 400), "danger")
-    if view.running and not picture.here and view.pid is not None:
+    if view.running and not console.here and view.pid is not None:
         since = f", since {format_moment(view.since, snapshot.taken_at)}" if view.since else ""
         return (f"viewing: the engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
-    if view.stopped and not (view.running or picture.starting or picture.here or picture.read_only):
+    if view.stopped and not (view.running or console.starting or console.here or console.read_only):
         return ("the engine was stopped: nothing starts; :engine runs one here", "warning")
-    if picture.read_only and not view.running:
+    if console.read_only and not view.running:
         return ("no engine is running; this console is read-only and starts none", "muted")
     return None

@@ -17,62 +17,62 @@ from .rows import Cell
 Spans = list[Cell]
 
 
-def format_summary(picture: ConsoleState, task_id: str | None) -> Spans:
+def format_summary(console: ConsoleState, task_id: str | None) -> Spans:
     """The selected task in one line."""
-    task = picture.snapshot.find_task(task_id) if task_id else None
+    task = console.snapshot.find_task(task_id) if task_id else None
     if task is None:
         return []
     head: Spans = [(f"{task.shown} {clean(shorten_reference(task.issue_ref), 120)}", "text"), ("  ", "text")]
-    return [*head, *format_state(picture, task)]
+    return [*head, *format_state(console, task)]
 
 
-def format_state(picture: ConsoleState, task: Task) -> Spans:
+def format_state(console: ConsoleState, task: Task) -> Spans:
     """State and reason."""
     shown = glyphs.get_task_glyph(task)
     spans: Spans = [(f"{shown.glyph} {shown.word}", shown.tone)]
-    active = find_active(picture, task.id)
+    active = find_active(console, task.id)
     if active is not None:
-        spans += [(f"  attempt {task.attempt} of {count_allowed_attempts(picture, task)}", "muted")]
+        spans += [(f"  attempt {task.attempt} of {count_allowed_attempts(console, task)}", "muted")]
         spans += [
             ("  ", "text"),
             format_phase(active),
-            *_format_changes(picture, task),
+            *_format_changes(console, task),
             *_format_stall(active),
-            *_format_overlap(picture, task),
+            *_format_overlap(console, task),
         ]
     elif task.state == "pending":
-        why = picture.snapshot.explain_wait(task)
-        spans.append((f"  {clean(format_reason(why, picture.snapshot.taken_at), 300)}", "text"))
-        place = picture.snapshot.places.get(task.id)
+        why = console.snapshot.explain_wait(task)
+        spans.append((f"  {clean(format_reason(why, console.snapshot.taken_at), 300)}", "text"))
+        place = console.snapshot.places.get(task.id)
         if place is not None:
-            spans.append((f"  number {place} of {len(picture.snapshot.pending)}", "muted"))
-            start = estimate_start(task, why, picture.snapshot)
+            spans.append((f"  number {place} of {len(console.snapshot.pending)}", "muted"))
+            start = estimate_start(task, why, console.snapshot)
             if start is not None:
                 spans.append((f", starts about {format_moment(start)}", "muted"))
         if task.attempt and task.reason:
             spans.append((f"  {clean(task.reason, 400)}", "muted"))
     else:
-        spans.append((f" {format_moment(task.completed_at, picture.snapshot.taken_at)}", "muted"))
+        spans.append((f" {format_moment(task.completed_at, console.snapshot.taken_at)}", "muted"))
         reason = task.error or task.reason
         if reason:
             spans.append((f"  {clean(reason, 500)}", "text" if task.state == "error" else "muted"))
     return spans
 
 
-def count_allowed_attempts(picture: ConsoleState, task: Task) -> int:
+def count_allowed_attempts(console: ConsoleState, task: Task) -> int:
     """Number of the last attempt that the engine makes by itself."""
-    return task.attempts_before + picture.max_attempts
+    return task.attempts_before + console.max_attempts
 
 
-def find_active(picture: ConsoleState, task_id: str) -> Active | None:
+def find_active(console: ConsoleState, task_id: str) -> Active | None:
     """The running attempt of a task."""
-    return next((agent for agent in picture.snapshot.active if agent.task.id == task_id), None)
+    return next((agent for agent in console.snapshot.active if agent.task.id == task_id), None)
 
 
-def format_header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
+def format_header(console: ConsoleState, task: Task, attempt: int) -> list[Spans]:
     """The header of a task's screen."""
     shown = glyphs.get_task_glyph(task)
-    active = find_active(picture, task.id)
+    active = find_active(console, task.id)
     lines: list[Spans] = []
     first: Spans = [(f"{task.shown}  ", "title"), (clean(task.issue_ref, 200), "accent"), ("  ", "text")]
     first += [(f"{shown.glyph} {shown.word}", shown.tone)]
@@ -81,17 +81,17 @@ def format_header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans
         first += [(f"  {format_clock(active.elapsed_s)}/{format_limit(active.timeout_s)}", "text")]
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
-    lines.append(_format_reason_line(picture, task))
-    lines.append(_format_facts(picture, task))
-    lines += [spans for spans in (_format_activity(picture, task, active), _format_place(picture, task, active)) if spans]
+    lines.append(_format_reason_line(console, task))
+    lines.append(_format_facts(console, task))
+    lines += [spans for spans in (_format_activity(console, task, active), _format_place(console, task, active)) if spans]
     lines += _format_attempts(task, attempt)
     return lines
 
 
-def _format_reason_line(picture: ConsoleState, task: Task) -> Spans:
+def _format_reason_line(console: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
-        why = picture.snapshot.explain_wait(task)
-        spans: Spans = [("waiting ", "muted"), (clean(format_reason(why, picture.snapshot.taken_at), 300), "text")]
+        why = console.snapshot.explain_wait(task)
+        spans: Spans = [("waits   ", "muted"), (clean(format_reason(why, console.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     reason = task.error or task.reason
     if not reason:
@@ -104,12 +104,12 @@ def _format_since(task: Task) -> str:
     return format_moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
 
 
-def _format_facts(picture: ConsoleState, task: Task) -> Spans:
-    spans: Spans = [("agent   ", "muted"), (clean(task.agent or picture.snapshot.default_agent or "the default", 60), "text")]
-    if picture.approves(task) is not None and not task.ended:
-        spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
+def _format_facts(console: ConsoleState, task: Task) -> Spans:
+    spans: Spans = [("agent   ", "muted"), (clean(task.agent or console.snapshot.default_agent or "the default", 60), "text")]
+    if console.approves(task) is not None and not task.ended:
+        spans.append((f" approves everything by itself ({clean(console.approves(task) or '', 60)})", "warning"))
     spans += [("  priority ", "muted"), (str(task.priority), "text")]
-    spans += [("  queued ", "muted"), (format_moment(task.pending_since, picture.snapshot.taken_at), "text")]
+    spans += [("  queued ", "muted"), (format_moment(task.pending_since, console.snapshot.taken_at), "text")]
     if task.tags:
         spans += [("  ", "text"), (clean(format_tags(task), 120), "info")]
     if task.after:
@@ -117,7 +117,7 @@ def _format_facts(picture: ConsoleState, task: Task) -> Spans:
     return spans
 
 
-def _format_activity(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
+def _format_activity(console: ConsoleState, task: Task, active: Active | None) -> Spans:
     """What its agent does, and the resources it uses."""
     spans: Spans = []
     if active is None:
@@ -134,16 +134,16 @@ def _format_activity(picture: ConsoleState, task: Task, active: Active | None) -
             spans += [("  used ", "muted"), (format_usage(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
-    spans += _format_changes(picture, task) + _format_stall(active) + _format_overlap(picture, task)
+    spans += _format_changes(console, task) + _format_stall(active) + _format_overlap(console, task)
     return [("now   ", "muted"), *spans] if spans else []
 
 
-def _format_place(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
+def _format_place(console: ConsoleState, task: Task, active: Active | None) -> Spans:
     """Its worktree, the base of that, and its pull request."""
     spans: Spans = []
     if active is not None and active.record is not None and active.record.worktree:
         spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "text")]
-    spans += _format_base(task, active) + _format_pull(picture, task)
+    spans += _format_base(task, active) + _format_pull(console, task)
     return [("work  ", "muted"), *spans] if spans else []
 
 
@@ -154,25 +154,25 @@ def _format_base(task: Task, active: Active | None) -> Spans:
     return [("  from ", "muted"), (clean(str(base), 200), "muted")] if base is not None else []
 
 
-def _format_pull(picture: ConsoleState, task: Task) -> Spans:
+def _format_pull(console: ConsoleState, task: Task) -> Spans:
     """The pull request, as the forge last reported it."""
-    known = picture.snapshot.pulls.get(task.issue_key)
+    known = console.snapshot.pulls.get(task.issue_key)
     if known is None or known.pull is None:
         return []
     bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"
-    words = f"{known.pull} {format_moment(known.asked_at, picture.snapshot.taken_at)}"
+    words = f"{known.pull} {format_moment(known.asked_at, console.snapshot.taken_at)}"
     return [("  ", "muted"), (clean(words, 120), "warning" if bad else "info"), (f"  {clean(known.pull.url, 200)}", "muted")]
 
 
-def _format_changes(picture: ConsoleState, task: Task) -> Spans:
+def _format_changes(console: ConsoleState, task: Task) -> Spans:
     """What its agent has changed so far."""
-    changes = picture.snapshot.changes_of(task.id)
+    changes = console.snapshot.changes_of(task.id)
     return [("  changed ", "muted"), (str(changes), "text" if changes.files else "muted")] if changes is not None else []
 
 
-def _format_overlap(picture: ConsoleState, task: Task) -> Spans:
+def _format_overlap(console: ConsoleState, task: Task) -> Spans:
     """Another running task that changes the same files."""
-    overlap = picture.snapshot.find_overlap(task.id)
+    overlap = console.snapshot.find_overlap(task.id)
     if overlap is None:
         return []
     other = format_id(overlap.other(task.id))
@@ -227,19 +227,19 @@ def format_attempt(ended: Attempt, delivers: bool = True) -> Spans:
     return spans
 
 
-def format_card(picture: ConsoleState, task: Task) -> list[Spans]:
+def format_card(console: ConsoleState, task: Task) -> list[Spans]:
     """The card of a task that never ran: what it should do, and when."""
     lines: list[Spans] = [
         [(clean(task.issue_ref, 300), "accent")],
-        _format_reason_line(picture, task),
+        _format_reason_line(console, task),
     ]
-    place = picture.snapshot.places.get(task.id)
+    place = console.snapshot.places.get(task.id)
     if place is not None:
-        start = estimate_start(task, picture.snapshot.explain_wait(task), picture.snapshot)
+        start = estimate_start(task, console.snapshot.explain_wait(task), console.snapshot)
         about = f", starts about {format_moment(start)}" if start is not None else ""
-        lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
-    lines.append(_format_facts(picture, task))
-    lines += [spans for spans in (_format_place(picture, task, None),) if spans]
+        lines.append([("place   ", "muted"), (f"{place} of {len(console.snapshot.pending)}{about}", "text")])
+    lines.append(_format_facts(console, task))
+    lines += [spans for spans in (_format_place(console, task, None),) if spans]
     if task.timeout_s or task.repo:
         more: Spans = [("limit   ", "muted"), (format_limit(task.timeout_s), "text")] if task.timeout_s else []
         lines.append([*more, *([("  repo ", "muted"), (clean(task.repo, 200), "text")] if task.repo else [])])

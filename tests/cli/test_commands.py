@@ -249,7 +249,7 @@ class TestWithAnEngine:
         crash()
         assert shell("queue-daemon", "start", "--resume").returncode == 0
         assert shell.json("status")["engine"]["paused"] is False
-        assert "the queue goes on, as you asked" in shell("notify", "list").stdout
+        assert "the queue continues, as you asked" in shell("notify", "list").stdout
 
     def test_kill_ends_the_agent_and_the_worktree_stays(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
         """A running task is stopped, and says by whom."""
@@ -291,7 +291,7 @@ class TestWithAnEngine:
         os.close(output)
         assert engine.returncode == 0, engine.stderr
         assert engine.stderr.count("\n") == 1
-        assert "nothing is printed any more" in engine.stderr
+        assert "cannot print any more" in engine.stderr
         tasks = [shell.json("show", task) for task in ids]
         assert [(task["state"], task["attempt"]) for task in tasks] == [("completed", 1)] * 3
 
@@ -352,9 +352,9 @@ def test_a_terminal_without_unicode_shows_ascii_and_json_loses_nothing(shell: Sh
 
 def test_every_verb_has_help(shell: Shell) -> None:
     """`--help` of each verb ends with 0 and prints its words."""
-    from kugetsu_engine.cli.main import GROUPS
+    from kugetsu_engine.cli.verbs import MODULES
 
-    for verb in GROUPS:
+    for verb in MODULES:
         done = shell(verb, "--help")
         assert done.returncode == 0, (verb, done.stderr)
         assert verb.lstrip("-") in done.stdout
@@ -365,12 +365,12 @@ def test_every_verb_has_help(shell: Shell) -> None:
 def test_completions_offer_what_the_parsers_of_the_verbs_take() -> None:
     """Each verb its own options and words; nothing is run to find them out."""
     from kugetsu_engine.cli.commands import completion
-    from kugetsu_engine.cli.main import GROUPS
+    from kugetsu_engine.cli.verbs import MODULES
 
-    whole = completion.build_completion_parser()
+    whole = completion.make_completion_parser()
     verbs = next(action.choices for action in whole._actions if action.dest == "verb")
     assert isinstance(verbs, dict)
-    assert verbs.keys() == GROUPS.keys() - {"--headless"}
+    assert verbs.keys() == MODULES.keys() - {"--headless"}
     options = {verb: {*parser._option_string_actions} for verb, parser in verbs.items()}
     assert {"--repo", "--agent", "--hold"} <= options["enqueue"]
     assert "--now" in options["kill"]
@@ -452,5 +452,5 @@ def test_stop_all_is_a_verb_of_the_shell(shell: Shell) -> None:
     assert (done.returncode, done.stdout) == (0, "the queue is paused, 1 task waits; no agent runs\n")
     again = shell("stop-all", "--now")
     assert (again.returncode, again.stdout) == (3, "")
-    assert again.stderr == "kugetsu: the queue is paused already, and no agent runs that is not being stopped\n"
+    assert again.stderr == "kugetsu: the queue is paused already, and no agent is left to stop\n"
     assert shell("stop-all", "41").returncode == 64

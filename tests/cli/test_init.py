@@ -101,7 +101,7 @@ def test_files_are_made_once_and_private(shell: Shell) -> None:
     (shell.state / "env/dev.env").write_text("A=1\n")
     shell.environ["KUGETSU_AGENT"] = "demo"
     done = shell("init")
-    assert (done.returncode, done.stdout) == (0, "demo keeps no sessions, so there is nothing else to make\n")
+    assert (done.returncode, done.stdout) == (0, "demo has no sessions, so nothing else is created\n")
     assert (shell.state / "env/dev.env").read_text() == "A=1\n"
     assert shell("status").returncode == 0
 
@@ -119,10 +119,10 @@ def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
     config.write_text(f'[agents.opencode]\nprogram = "{program}"\n')
     assert init._offer_screen(operator) == 0
     sessions.save_session(operator.paths, Session("base", BASE, "opencode", "ses_1", str(tmp_path)))
-    monkeypatch.setattr(init, "confirmed", lambda _question: False)
+    monkeypatch.setattr(init, "confirm", lambda _question: False)
     assert init._offer_screen(operator) == 0
     assert capfd.readouterr().out == ""
-    monkeypatch.setattr(init, "confirmed", lambda _question: True)
+    monkeypatch.setattr(init, "confirm", lambda _question: True)
     assert init._offer_screen(operator) == 0
     assert capfd.readouterr().out == f"-s ses_1\n{tmp_path}\n{tmp_path}\n"
     config.write_text('[agents.opencode]\nprogram = "/not/there"\n')

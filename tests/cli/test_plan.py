@@ -34,5 +34,5 @@ def test_a_plan_of_a_queue_for_people_and_programs(shell: Shell, quick_agents: C
 
 def test_without_anything_there_is_nothing_to_plan(shell: Shell) -> None:
     """Said in a line."""
-    assert shell("plan").stdout == "Nothing runs and nothing waits.\n"
+    assert shell("plan").stdout == "No task is running or waiting.\n"
     assert "nothing is known" in shell("plan", "--agents").stdout

@@ -34,7 +34,7 @@ def test_a_past_moment_and_what_happened(shell: Shell) -> None:
 
     told = shell("replay", held["time"]).stdout
     assert told.startswith("REPLAY   20")
-    assert "engine   none ran" in told
+    assert "engine   not running" in told
     assert "held by you" in told
     plain = shell("replay", "--events", "--since", held["time"], "--until", held["time"]).stdout
     assert plain.rstrip().endswith("you: holding #2")

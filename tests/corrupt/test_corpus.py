@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from kugetsu_engine.cli.commands.status import document
+from kugetsu_engine.cli.commands.status import build_document
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.prompt_template import PromptFile
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
@@ -130,7 +130,7 @@ def _world() -> Iterator[World]:
 
 def _status(world: World) -> dict[str, Any]:
     """What `status --json` prints; it must always be a document."""
-    shown = document(SnapshotReader(world.paths, {}, clock=lambda: world.now).read())
+    shown = build_document(SnapshotReader(world.paths, {}, clock=lambda: world.now).read())
     json.dumps(msgspec.to_builtins(shown))
     return shown
 

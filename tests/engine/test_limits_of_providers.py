@@ -258,7 +258,7 @@ def test_the_status_names_the_failure_before(fleet: Fleet) -> None:
     assert record is not None
     kill_hard(record.supervisor_pid)
     fleet.wait_for_started(task_id, attempt=2)
-    (shown,) = status.document(picture(fleet))["active"]
+    (shown,) = status.build_document(picture(fleet))["active"]
     assert (shown["attempt"], shown["failure"], shown["stalled"]) == (2, "lost", None)
     fleet.operator.do("kill", task_id)
     fleet.wait_for_end([task_id])

@@ -31,7 +31,7 @@ def test_a_silent_agent_is_shown_with_the_evidence_and_left_alone(fleet: Fleet) 
     line = fleet.wait_for_started(task_id)
     wait_until(lambda: fleet.notices("task_stalled", task_id), 10, "the warning")
     wait_until(lambda: any(alert.code == "stalled" for alert in picture(fleet).alerts), 5, "the alert")
-    (shown,) = status.document(picture(fleet))["active"]
+    (shown,) = status.build_document(picture(fleet))["active"]
     assert shown["phase"] == "stalled"
     assert shown["stalled"].startswith("no output, ")
     assert shown["stalled"].endswith(" s CPU, no file changed")

@@ -16,7 +16,7 @@ from unittest import mock
 import msgspec
 
 from kugetsu_engine.cli import main
-from kugetsu_engine.cli.commands.status import document
+from kugetsu_engine.cli.commands.status import build_document
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.domain import refs, task_document
@@ -135,7 +135,7 @@ def _batch(world: World, count: int, chance: random.Random) -> int:
     files.replace(world.paths.notifications_read, mutated(b"2026-11-21T09:00:00.000Z", chance), durable=False)
     for seconds in (6.0, 3.0, 6.0):
         world.turn(seconds)
-    shown = document(SnapshotReader(world.paths, {}, clock=lambda: world.now).read())
+    shown = build_document(SnapshotReader(world.paths, {}, clock=lambda: world.now).read())
     json.dumps(msgspec.to_builtins(shown))
     assert not world.faults, world.faults
     live = [other for other in world.table.live if other.job.task_id == good]

@@ -71,7 +71,9 @@ def test_s19_so_many_tasks_may_be_open_and_not_one_more(fleet: Fleet, monkeypatc
     with pytest.raises(QueueFull) as refused:
         enqueue.main("enqueue", ["--file", str(fleet.folder / "tasks.jsonl")])
     assert refused.value.exit_code == 2
-    assert str(refused.value) == "line 6: there are 5 open tasks, which is the limit: 5 were enqueued before it, q_1 to q_5"
+    assert (
+        str(refused.value) == "line 6: there are 5 open tasks, which is the limit: 5 tasks before it were enqueued, q_1 to q_5"
+    )
     with pytest.raises(QueueFull, match="there are 5 open tasks, which is the limit"):
         fleet.enqueue()
     assert sorted(os.listdir(fleet.paths.items)) == [f"q_{number}.json" for number in range(1, 6)]
@@ -107,7 +109,7 @@ def test_s19_a_file_of_too_many_tasks_is_refused_before_the_first(
     monkeypatch.setattr(enqueue, "MAX_LINES", 3)
     line = json.dumps({"issue_ref": "local/work#1", "message": "x"}) + "\n"
     (tmp_path / "four").write_text(line * 4, encoding="utf-8")
-    with pytest.raises(UsageError, match="has 4 tasks, at most 3 are taken at once: split it"):
+    with pytest.raises(UsageError, match="has 4 tasks, the maximum is 3: split it"):
         enqueue.main("enqueue", ["--file", str(tmp_path / "four")])
     assert os.listdir(paths.items) == []
     (tmp_path / "three").write_text(line * 3, encoding="utf-8")

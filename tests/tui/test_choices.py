@@ -94,7 +94,7 @@ async def test_a_filter_is_remembered_and_a_jump_takes_it_away(console: Opener, 
         await here.press("#")
         await here.until(lambda: isinstance(here.app.screen, CommandLine))
         await here.press("2", "enter")
-        await here.until(lambda: home(here).selected_id() == "q_2")
+        await here.until(lambda: home(here).get_selected_id() == "q_2")
         assert home(here).queue.filter == ""
         await here.until(lambda: "rtlmt" not in str(kept(root)))
         await here.press(":", *"99", "enter")
@@ -110,7 +110,7 @@ async def test_a_jump_finds_ended_tasks_and_opens_a_task_from_elsewhere(
     async with console() as here:
         await here.until(lambda: here.app.state is not None and here.app.state.snapshot.done)
         await here.press(":", *"1", "enter")
-        await here.until(lambda: home(here).focused_pane is home(here).done and home(here).selected_id() == "q_1")
+        await here.until(lambda: home(here).focused_pane is home(here).done and home(here).get_selected_id() == "q_1")
         await here.press("enter")
         await here.until(lambda: not isinstance(here.app.active_screen, HomeScreen))
         await here.press(":", *"#2", "enter")

@@ -305,14 +305,14 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("j")
-    assert tour.home.selected_id() == "q_2"
+    assert tour.home.get_selected_id() == "q_2"
 
 
 @pilot("move.up")
 async def _(tour: Tour) -> None:
     await tour.in_queue("q_2")
     await tour.press("k")
-    assert tour.home.selected_id() == "q_1"
+    assert tour.home.get_selected_id() == "q_1"
 
 
 @pilot("move.page_down")
@@ -334,7 +334,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue("q_3")
     await tour.press("g")
-    assert tour.home.selected_id() == "q_1"
+    assert tour.home.get_selected_id() == "q_1"
 
 
 @pilot("move.bottom")
@@ -365,7 +365,7 @@ async def _(tour: Tour) -> None:
     await tour.press("number_sign")
     await tour.opens(CommandLine)
     await tour.press("3", "enter")
-    await tour.until(lambda: tour.home.selected_id() == "q_3")
+    await tour.until(lambda: tour.home.get_selected_id() == "q_3")
 
 
 @pilot("jump.need")
@@ -376,7 +376,7 @@ async def _(tour: Tour) -> None:
     )
     await tour.until(lambda: tour.here.lines[0].startswith(" kugetsu  ! 1 needs you"))
     await tour.press("!")
-    await tour.until(lambda: tour.home.selected_id() == ENDED)
+    await tour.until(lambda: tour.home.get_selected_id() == ENDED)
 
 
 # panes

@@ -4,7 +4,7 @@ import pytest
 from textual.widgets import Input
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.verbs import format_short_help
+from kugetsu_engine.cli.verbs import describe_verb
 from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.commands.grammar import VERBS
 from kugetsu_tui.commands.help_entries import build_sections, list_entries
@@ -50,13 +50,13 @@ def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.
     """In the same words."""
     with pytest.raises(SystemExit):
         run([*(["queue"] if verb == "clear" else []), verb, "--help"])
-    assert format_short_help(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
+    assert describe_verb(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
     [words] = [entry.text for entry in list_entries() if entry.name == f":{verb}"]
-    assert words.startswith(format_short_help(verb))
+    assert words.startswith(describe_verb(verb))
 
 
 def test_a_first_sentence_is_a_part_of_another() -> None:
-    assert format_short_help("clear") == "remove ended tasks with their logs"
+    assert describe_verb("clear") == "remove ended tasks and their logs from the list"
 
 
 @pytest.mark.parametrize(("pane", "first"), [("queue", "p"), ("log", "[ "), ("diff", "]"), ("done", "i"), ("merged", "e")])

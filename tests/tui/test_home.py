@@ -366,13 +366,13 @@ async def test_the_log_that_is_read_stays_when_its_task_leaves_the_list(
         enqueue(f"local/web#{number}")
     async with console() as here:
         await here.press("2", "j", "3")
-        assert home(here).selected_id() == "q_2"
+        assert home(here).get_selected_id() == "q_2"
         operator.send_request("cancel", "q_2")
         await here.until(lambda: home(here).queue.length == 2)
-        assert home(here).selected_id() == "q_2"
+        assert home(here).get_selected_id() == "q_2"
         await here.shows("Log #2")
         await here.press("2")
-        assert home(here).selected_id() != "q_2"
+        assert home(here).get_selected_id() != "q_2"
 
 
 async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue: Put, operator: Client) -> None:
@@ -392,10 +392,10 @@ async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue
             notifications.append_notification(operator.paths, notice)
         await here.shows("! 2 need you")
         await here.press("3", "!")
-        assert (home(here).selected_id(), home(here).focused_pane.id) == ("q_3", "queue")
+        assert (home(here).get_selected_id(), home(here).focused_pane.id) == ("q_3", "queue")
         assert here.said == "1 of 2: #3 web#3 failed: no"
         await here.press("!")
-        assert (home(here).selected_id(), home(here).focused_pane.id) == ("q_2", "done")
+        assert (home(here).get_selected_id(), home(here).focused_pane.id) == ("q_2", "done")
         await here.press("enter")
         await here.until(lambda: isinstance(here.app.screen, TaskScreen))
         for task_id in ("q_3", "q_2"):

@@ -25,7 +25,7 @@ def test_keys_that_belong_to_others_stay_free() -> None:
 def test_ids_and_words_are_there() -> None:
     """Each action has what help, palette and footer need."""
     assert len({action.id for action in ACTIONS}) == len(ACTIONS)
-    assert all(action.words and action.help and action.keys and action.group for action in ACTIONS)
+    assert all(action.label and action.help and action.keys and action.group for action in ACTIONS)
 
 
 @pytest.mark.parametrize("pane", PANES)

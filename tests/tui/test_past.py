@@ -202,7 +202,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         assert here.said == "this is the past: esc goes back to now"
         assert "this is the past" in str(
             {
-                action.refusal(ActionContext("queue", task="q_2", state="pending", in_replay=True))
+                action.get_refusal(ActionContext("queue", task="q_2", state="pending", in_replay=True))
                 for action in ACTIONS
                 if action.id == "task.hold"
             }

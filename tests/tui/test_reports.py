@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from kugetsu_engine.cli.main import GROUPS
+from kugetsu_engine.cli.verbs import MODULES
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
@@ -28,7 +28,7 @@ async def type_line(here: Console, line: str) -> None:
     await here.press("colon", *line, "enter")
 
 
-@pytest.mark.parametrize("verb", sorted(GROUPS.keys() - {"--headless"}))
+@pytest.mark.parametrize("verb", sorted(MODULES.keys() - {"--headless"}))
 def test_every_verb_of_the_command_line_has_an_answer(verb: str) -> None:
     """It is a command here too, or it is said where it belongs."""
     assert (ALIASES.get(verb, verb) in VERBS) != (verb in ELSEWHERE)

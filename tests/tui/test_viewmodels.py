@@ -262,9 +262,9 @@ def test_keys_about_a_log_are_not_offered_where_there_is_none() -> None:
     for pane in ("task", "log"):
         waits, ran = (ActionContext(pane=pane, task="q_1", state="pending", attempt=attempt) for attempt in (0, 1))
         for name in ("log.error", "log.error_before", "log.wrap", "log.follow", "log.raw"):
-            assert registry[name].refusal(waits) == "#1 has no log yet: its first attempt writes one"
-            assert registry[name].refusal(ran) is None
-    assert registry["log.error"].refusal(ActionContext(pane="merged")) is None
+            assert registry[name].get_refusal(waits) == "#1 has no log yet: its first attempt writes one"
+            assert registry[name].get_refusal(ran) is None
+    assert registry["log.error"].get_refusal(ActionContext(pane="merged")) is None
 
 
 def test_the_story_names_every_attempt() -> None:

@@ -129,14 +129,14 @@ def test_a_version_is_asked_for_without_a_terminal_and_without_a_network(tmp_pat
 )
 def test_a_login_is_found_by_name_and_never_read(kind: str, env: dict[str, str], login: str | None, todo: str) -> None:
     """An empty variable is none; "perhaps" where a program could do without."""
-    where, what = agent_logins.where_logged_in(kind, {"HOME": "/nowhere", **env}, "linux")
+    where, what = agent_logins.find_login(kind, {"HOME": "/nowhere", **env}, "linux")
     assert where == login
     assert todo in what
 
 
 def test_the_keychain_of_a_mac_may_hold_claudes_login() -> None:
     """So it is not called missing there."""
-    assert agent_logins.where_logged_in("claude", {"HOME": "/nowhere"}, "darwin")[1].startswith("perhaps")
+    assert agent_logins.find_login("claude", {"HOME": "/nowhere"}, "darwin")[1].startswith("perhaps")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_keychain_of_a_mac_may_hold_claudes_login() -> None:
 )
 def test_what_an_agent_would_not_do_unattended_is_told(kind: str, argv: list[str], env: dict[str, str], words: str) -> None:
     """From its command line and its variables alone."""
-    told = agent_logins.unattended(kind, argv, {"HOME": "/nowhere", **env})
+    told = agent_logins.describe_refusals(kind, argv, {"HOME": "/nowhere", **env})
     assert words in told
     assert bool(words) == bool(told)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.cli.main import GROUPS, run
+from kugetsu_engine.cli.main import run
+from kugetsu_engine.cli.verbs import MODULES
 from kugetsu_engine.config.loader import OLD_NAMES
 from kugetsu_engine.domain.text import shell_assignments
 from kugetsu_engine.migration.importer import NO_COUNTERPART
@@ -27,7 +28,7 @@ def rows(title: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("verb", UPSTREAM)
 def test_every_command_of_old_is_there_and_on_the_page(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It tells what it takes."""
-    assert verb in GROUPS
+    assert verb in MODULES
     assert any(old.startswith(f"`kugetsu {verb}") for old, _ in rows("Commands"))
     try:
         code = run([verb, "--help"])
@@ -41,7 +42,7 @@ def test_every_command_the_page_names_is_one_of_ours() -> None:
     """No row promises what is not there."""
     for _, now in rows("Commands"):
         for name in re.findall(r"`([a-z-]+)", now):
-            assert name in GROUPS or name.startswith("--"), now
+            assert name in MODULES or name.startswith("--"), now
 
 
 def test_every_variable_of_old_has_a_row() -> None:

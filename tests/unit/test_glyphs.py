@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from kugetsu_engine.cli.context import glyph
+from kugetsu_engine.cli.context import choose_glyph
 from kugetsu_engine.domain.states import ALL
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text import glyph_tables
@@ -45,10 +45,10 @@ def test_states_that_can_stand_in_one_list_look_different(table: dict[str, str])
 )  # fmt: skip
 def test_command_line_and_console_show_a_task_alike(task: Task) -> None:
     """Pending was `·` in the one and `○` in the other."""
-    assert glyph(task.glyph_name) == states.get_task_glyph(task).glyph
+    assert choose_glyph(task.glyph_name) == states.get_task_glyph(task).glyph
 
 
 def test_where_standard_output_is_no_utf8_the_command_line_writes_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
     """It wrote `?` for each of them."""
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "iso-8859-1"))
-    assert [glyph(name) for name in ("running", "completed", "error")] == [">", "+", "x"]
+    assert [choose_glyph(name) for name in ("running", "completed", "error")] == [">", "+", "x"]

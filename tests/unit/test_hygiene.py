@@ -362,7 +362,6 @@ SAME_SUBJECT: dict[str, str] = {
     "diff.py": "the diff of a worktree: read from git, as rows, as a screen",
     "edit.py": "editing a waiting task: the command, and what the client does for it",
     "forecast.py": "when tasks will start: the simulation, as rows, as a dialog",
-    "grammar.py": "what can be typed: after `kugetsu`, and after the console's `:`",
     "main.py": "where a program begins: without and with the console",
     "notifications.py": "notifications: on disk, as rows",
     "queue.py": "the waiting tasks: the command that lists them, as rows",

@@ -106,7 +106,7 @@ def test_a_login_may_be_there_whatever_the_advice_says(monkeypatch: pytest.Monke
     """The two agents that can do without one, and claude where there is a keychain."""
     monkeypatch.setattr(agent_logins, "LOG_IN", dict.fromkeys(agent_logins.LOG_IN, "reworded"))
     systems = {
-        kind: [agent_logins.may_be_logged_in(kind, system) for system in ("linux", "darwin")] for kind in agent_logins.INSTALL
+        kind: [agent_logins.may_have_login(kind, system) for system in ("linux", "darwin")] for kind in agent_logins.INSTALL
     }
     assert systems == {
         "aider": [True, True], "claude": [False, True], "codex": [False, False], "gemini": [False, False],

@@ -229,7 +229,7 @@ def test_force_destroys_it_all_the_same_and_keeps_the_only_branch(
     outside = _files(place.outside)
     code, said = _said(DESTROY_FORCE, capsys)
     assert (code, os.path.lexists(place.worktree)) == (0, False), said
-    assert "in spite of: " in said
+    assert "overridden: " in said
     assert reason in said
     assert _files(place.outside) == outside
     if kind == "unpushed":

@@ -1,4 +1,4 @@
-"""`kugetsu completion bash|zsh|fish|…`: prints a script for the shell, made from the very parsers of the verbs."""
+"""`kugetsu completion bash|zsh|fish|…`: prints a script for the shell, made from the table of verbs."""
 
 import argparse
 import os
@@ -6,10 +6,10 @@ from typing import Any
 
 import shtab
 
-from ...client.verbs import VERB_HELP
-from .. import completion_values, grammar
-from ..main import GROUPS
-from ..parser import VerbParser
+from .. import completion_values
+from ..arguments import add_arguments
+from ..parser import VerbParser, make_parser
+from ..verbs import MODULES, VERBS, describe_verb, list_parts
 
 DYNAMIC = {
     **dict.fromkeys(("id", "before", "after", "what"), "ids"),
@@ -17,63 +17,58 @@ DYNAMIC = {
     "agent": "agents",
     "name": "servers",
 }
-"""Arguments whose values depend on the state directory, and what `kugetsu completion` prints for them."""
+"""Arguments whose values depend on the state directory: `kugetsu completion KIND` prints them."""
 SHTABS_EVAL = "$zsh_eval_context[-1] == eval"
-"""How shtab's script asks whether it is loaded by hand; `source`, unlike `eval`, it takes for a call."""
+"""shtab's script recognizes `eval` by this, but not `source`."""
 FILES = {"file": shtab.FILE, "folder": shtab.DIRECTORY, "repo": shtab.DIRECTORY}
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Print completions, or what is known of one kind of word for such a script to offer."""
-    if words[:1] and words[0] in completion_values.KINDS:
-        print("\n".join(completion_values.KINDS[words[0]](dict(os.environ))))
+def main(verb: str, argv: list[str]) -> int:
+    """Print a completion script, or the values of one kind for such a script to offer."""
+    if argv[:1] and argv[0] in completion_values.KINDS:
+        print("\n".join(completion_values.KINDS[argv[0]](dict(os.environ))))
         return 0
-    parser = VerbParser(verb, VERB_HELP[verb])
-    _add_arguments(parser, verb)
-    shell = parser.parse_args(words).shell
-    print(shtab.complete(build_completion_parser(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
+    shell = make_parser(verb).parse_args(argv).shell
+    print(shtab.complete(make_completion_parser(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
     return 0
 
 
-def build_completion_parser() -> VerbParser:
-    """One parser of all verbs, each with the options, and the words, of its own."""
+def make_completion_parser() -> VerbParser:
+    """Make one parser of all verbs, for shtab."""
     parser = VerbParser("", "")
     parser.prog = "kugetsu"
     _add_arguments(parser, "--headless")
     parser.add_argument("--headless", action="store_true", help="the engine without a screen")
     parser.add_argument("--read-only", action="store_true", help="a console that changes nothing")
     verbs = parser.add_subparsers(dest="verb", parser_class=argparse.ArgumentParser)
-    for verb in sorted(GROUPS.keys() - {"--headless"}):
-        if not (words := grammar.parts_of(verb)):
+    for verb in sorted(MODULES.keys() - {"--headless"}):
+        if not (parts := list_parts(verb)):
             _add(verbs, verb, verb)
             continue
-        parts = verbs.add_parser(verb, help=", ".join(words)).add_subparsers(dest="part")
-        for part in words:
-            _add(parts, part, f"{verb} {part}")
+        subparsers = verbs.add_parser(verb, help=", ".join(parts)).add_subparsers(dest="part")
+        for part in parts:
+            _add(subparsers, part, f"{verb} {part}")
     return parser
 
 
 def _add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: str) -> None:
-    about = VERB_HELP[verb].partition(". ")[0].removesuffix(".")
-    _add_arguments(verbs.add_parser(name, help=about), verb)
+    _add_arguments(verbs.add_parser(name, help=describe_verb(verb)), verb)
 
 
 def _add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    """Add what a verb takes, and how a shell asks for what it may be."""
-    grammar.add_arguments(parser, grammar.GRAMMAR[verb])
+    """Add the arguments of a verb, and how a shell asks for their values."""
+    add_arguments(parser, VERBS[verb].arguments)
     for action in parser._actions:
         if (kind := DYNAMIC.get(action.dest)) is not None and action.nargs != 0 and not action.choices:
-            action.complete = _asked_for(kind)  # type: ignore[attr-defined]
-        elif action.dest == "shell":
-            action.choices = shtab.SUPPORTED_SHELLS
+            action.complete = _complete_by_command(kind)  # type: ignore[attr-defined]
         elif action.dest in FILES:
             action.complete = FILES[action.dest]  # type: ignore[attr-defined]
 
 
-def _asked_for(kind: str) -> dict[str, Any]:
-    """How each shell asks for the words of one kind."""
+def _complete_by_command(kind: str) -> dict[str, Any]:
+    """How each shell asks for the values of one kind."""
     command = f"kugetsu completion {kind} 2>/dev/null"
-    found: dict[str, Any] = shtab.cmd(command)
-    # zsh would take the # of a reference for a pattern.
-    asking = f'_kugetsu_{kind}() {{ compadd -- ${{(f)"$({command})"}} }}'
-    return found | {"zsh": f"_kugetsu_{kind}", "preamble": found["preamble"] | {"zsh": asking}}
+    completer: dict[str, Any] = shtab.cmd(command)
+    # zsh would read the # of a reference as a pattern.
+    zsh = f'_kugetsu_{kind}() {{ compadd -- ${{(f)"$({command})"}} }}'
+    return completer | {"zsh": f"_kugetsu_{kind}", "preamble": completer["preamble"] | {"zsh": zsh}}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ...config.loader import SettingsSource
 from ...domain.engine_state import EngineState
-from ...errors import BadFile, Conflict, EngineHeld, KugetsuError, UsageError
+from ...errors import BadFile, Conflict, EngineHeld, KugetsuError
 from ...paths import StatePaths
 from ...process import identity
 from ...process.interpreter import build_cli_command
@@ -17,30 +17,21 @@ from ...state.log_reader import LogReader
 from ...storage import files, json_files
 from ...storage.engine_lock import read_holder
 from ...storage.locks import is_held
-from ..context import print_note, state_paths
-from ..grammar import parser_of
-from ..parser import VerbParser
+from ..context import make_paths, print_note
+from ..parser import make_parser, split_part
 
 WAIT_S = 10.0
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Start, stop or look after the engine in the background."""
-    actions = {**RESUMING, "stop": _stop, "status": _status, "logs": _logs}
-    if words[:1] in (["-h"], ["--help"]):
-        VerbParser(verb, "start, stop, restart, status or logs of the headless engine in the background.").print_help()
-        return 0
-    action = words[0] if words else ""
-    if action not in actions:
-        raise UsageError(
-            "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
-        )
-    given = parser_of(f"{verb} {action}").parse_args(words[1:])
-    here = state_paths()
+def main(verb: str, argv: list[str]) -> int:
+    """Start, stop or check the engine in the background."""
+    part, rest = split_part(verb, argv)
+    args = make_parser(f"{verb} {part}").parse_args(rest)
+    here = make_paths()
     files.create_folders(here.folders())
-    if action in RESUMING:
-        return RESUMING[action](here, given.resume)
-    return actions[action](here)
+    if part in ("start", "restart"):
+        return (_start if part == "start" else _restart)(here, args.resume)
+    return {"stop": _stop, "status": _status, "logs": _logs}[part](here)
 
 
 def _start(here: StatePaths, resume: bool = False) -> int:
@@ -54,12 +45,12 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
     """Start a headless engine in the background; returns its pid once it holds the lock.
 
     Args:
-        resume: go on even if the machine was restarted while there was work.
-        drain: start nothing new, not even before a request could say so, and end with the last agent.
+        resume: start tasks even if the machine was restarted while agents were running.
+        drain: start no tasks from the first moment on, and end with the last agent.
 
     Raises:
-        AlreadySo: an engine runs.
-        KugetsuError: it did not come up.
+        Conflict: an engine is running.
+        KugetsuError: it did not start.
     """
     if is_held(here.engine_lock):
         raise Conflict(f"an engine runs already: {read_holder(here)}")
@@ -79,21 +70,21 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
             raise KugetsuError(f"the engine ended at once with exit code {process.returncode}", f"see {here.daemon_log}")
         pause(0.02)
     process.terminate()
-    raise KugetsuError(f"the engine did not answer within {WAIT_S:g} s", f"see {here.daemon_log}")
+    raise KugetsuError(f"the engine did not start within {WAIT_S:g} s", f"see {here.daemon_log}")
 
 
 def _stop(here: StatePaths) -> int:
     state = _state(here)
     if not is_held(here.engine_lock):
-        raise Conflict("no engine runs")
+        raise Conflict("no engine runs", "kugetsu queue-daemon start")
     if state is None or state.mode != "headless":
-        raise EngineHeld(f"the engine is not one of the background: {read_holder(here)}", "quit it where it runs")
+        raise EngineHeld(f"the engine does not run in the background: {read_holder(here)}", "quit it where it was started")
     if not identity.signal_process(state.pid, state.start_ticks, state.boot_id, signal.SIGTERM):
-        raise KugetsuError(f"the engine could not be told: {read_holder(here)}")
+        raise KugetsuError(f"the engine could not be signalled: {read_holder(here)}")
     wait_for_exit([state.pid], WAIT_S)
     if is_held(here.engine_lock) and identity.is_alive(state.pid, state.start_ticks, state.boot_id):
-        raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {read_holder(here)}")
-    print("stopped; agents go on, the next engine adopts them")
+        raise KugetsuError(f"the engine did not stop within {WAIT_S:g} s: {read_holder(here)}")
+    print("stopped; agents continue, and the next engine adopts them")
     return 0
 
 
@@ -126,7 +117,3 @@ def _state(here: StatePaths) -> EngineState | None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-
-RESUMING = {"start": _start, "restart": _restart}
-"""What begins an engine."""

@@ -9,30 +9,30 @@ from typing import Any
 from ...client.edit import TextKept, describe_kept_text, find_editor, run_editor
 from ...domain import task_document
 from ...errors import Conflict, KugetsuError, NoAnswer, UsageError
-from ..context import make_client, standard_input
-from ..grammar import parser_of
+from ..context import make_client, read_standard_input
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
+def main(verb: str, argv: list[str]) -> int:
     """Change a waiting task."""
-    given = parser_of(verb).parse_args(words)
-    if given.message == "-":
-        given.message = standard_input()
-    changes = changes_of(vars(given))
+    args = make_parser(verb).parse_args(argv)
+    if args.message == "-":
+        args.message = read_standard_input()
+    changes = read_changes(vars(args))
     if not changes:
-        return _by_hand(given.id)
-    print(make_client().do("edit", given.id, **changes))
+        return _by_hand(args.id)
+    print(make_client().do("edit", args.id, **changes))
     return 0
 
 
-def changes_of(given: dict[str, Any]) -> dict[str, Any]:
-    """What an engine is asked to change, by the options that were given.
+def read_changes(args: dict[str, Any]) -> dict[str, Any]:
+    """Read what the options change, as arguments of the request.
 
     Raises:
-        UsageError: a value makes no sense.
+        UsageError: a value is not valid.
     """
     changes: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in args.items():
         if value is None or name == "id":
             continue
         text = " ".join(value) if isinstance(value, list) else str(value)
@@ -46,12 +46,10 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_hand(task: str) -> int:
-    """Open the task in the operator's editor, again and again until the text makes sense and the engine takes it."""
+    """Open the task in the user's editor, again and again until the text is valid and the engine accepts it."""
     editor = find_editor(os.environ)
     if editor is None or not sys.stdin.isatty():
-        raise UsageError(
-            "nothing to change is given", "use --message, --priority ..., or set $EDITOR and call it in a terminal"
-        )
+        raise UsageError("no change was given", "use --message, --priority ..., or set $EDITOR and run it on a terminal")
 
     def run(path: str) -> int:
         try:
@@ -59,17 +57,17 @@ def _by_hand(task: str) -> int:
         except OSError as error:
             raise KugetsuError(f"the editor {editor[0]} cannot run: {error.strerror}", "set $VISUAL or $EDITOR") from None
 
-    asking = make_client()
-    edit = asking.start_edit(task)
+    client = make_client()
+    edit = client.start_edit(task)
     finished = False
     try:
         while changes := run_editor(edit, run):
             try:
-                print(asking.do("edit", edit.task.id, **changes))
+                print(client.do("edit", edit.task.id, **changes))
                 break
             except (Conflict, NoAnswer):
                 raise
-            except KugetsuError as error:  # an agent that is not known, a loop of tasks
+            except KugetsuError as error:  # an unknown agent, a cycle of tasks
                 edit.add_complaint(str(error))
         else:
             print("nothing was changed")

@@ -1,4 +1,4 @@
-"""`kugetsu import`: taking over the directory of a bash kugetsu (v0.2)."""
+"""`kugetsu import`: imports the state directory of a bash kugetsu (v0.2)."""
 
 import os
 import time
@@ -10,33 +10,33 @@ from ...migration import importer
 from ...storage import files
 from ...storage.engine_lock import EngineLock
 from ..context import make_client
-from ..grammar import parser_of
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Take it over, and say line by line what becomes what."""
-    given = parser_of(verb).parse_args(words)
-    acting = make_client()
-    work = importer.BashImporter(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
+def main(verb: str, argv: list[str]) -> int:
+    """Import it, and print each thing that is converted."""
+    args = make_parser(verb).parse_args(argv)
+    client = make_client()
+    work = importer.BashImporter(args.folder or client.paths.root, client.paths, time.time(), args.dry_run)
     work.check()
-    importer.refuse_twice(acting.paths)
-    if given.dry_run:
+    importer.refuse_second_import(client.paths)
+    if args.dry_run:
         for line in work.steps():
             print(safe_line(line))
-        print("Nothing was changed. To take it over: the same without --dry-run")
+        print("Nothing was changed. To import it, run the same without --dry-run")
         return 0
-    os.makedirs(acting.paths.root, 0o700, exist_ok=True)
-    files.create_folders(acting.paths.folders())
-    lock = EngineLock(acting.paths)
+    os.makedirs(client.paths.root, 0o700, exist_ok=True)
+    files.create_folders(client.paths.folders())
+    lock = EngineLock(client.paths)
     lock.acquire()
     try:
         for line in work.steps():
             print(safe_line(line), flush=True)
-        for path in state_setup.create_files(acting):
+        for path in state_setup.create_files(client):
             print(safe_line(f"made {path}"))
     finally:
         lock.release()
-    for text in fix_findings(acting.paths, os.environ, run_checks(gather_evidence(acting.paths, acting.settings))):
+    for text in fix_findings(client.paths, os.environ, run_checks(gather_evidence(client.paths, client.settings))):
         print(safe_line(text))
     print("Done. Next: kugetsu doctor, then kugetsu")
     return 0

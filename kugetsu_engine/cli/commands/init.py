@@ -1,4 +1,4 @@
-"""`kugetsu init`: settings, env files, and the sessions of the base and the project manager."""
+"""`kugetsu init`: creates settings, env files, and the base session and the project manager's."""
 
 import os
 import subprocess
@@ -15,52 +15,52 @@ from ...process.waiting import pause
 from ...state import sessions
 from ...worktrees import destroy
 from ..context import make_client, print_note
-from ..grammar import parser_of
-from .issues import confirmed
+from ..parser import make_parser
+from .issues import confirm
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Make what is missing."""
-    given = parser_of(verb).parse_args(words)
-    acting = make_client()
-    for path in state_setup.create_files(acting):
+def main(verb: str, argv: list[str]) -> int:
+    """Create what is missing."""
+    args = make_parser(verb).parse_args(argv)
+    client = make_client()
+    for path in state_setup.create_files(client):
         print(safe_line(f"made {path}"))
-    if given.files:
+    if args.files:
         return 0
-    if not state_setup.can_keep_sessions(acting):
-        print(safe_line(f"{acting.settings.agent} keeps no sessions, so there is nothing else to make"))
+    if not state_setup.can_keep_sessions(client):
+        print(safe_line(f"{client.settings.agent} has no sessions, so nothing else is created"))
         return 0
-    there = [ref for ref in (BASE, PM_AGENT) if _session(acting, ref) is not None]
-    if len(there) == 2 and not given.force:
-        raise Conflict("base and project manager have their sessions already", "--force destroys them and makes new ones")
-    for ref in there if given.force else ():
-        for done in destroy.destroy_issue(acting, destroy.inspect_issue(acting, ref), force=True):
-            print(safe_line(done))
+    existing = [ref for ref in (BASE, PM_AGENT) if _session(client, ref) is not None]
+    if len(existing) == 2 and not args.force:
+        raise Conflict("both sessions exist already", "--force destroys them and creates new ones")
+    for ref in existing if args.force else ():
+        for line in destroy.destroy_issue(client, destroy.inspect_issue(client, ref), force=True):
+            print(safe_line(line))
     for ref in (BASE, PM_AGENT):
-        if _session(acting, ref) is None:
-            print(safe_line(f"{SESSIONS[ref]}: asking {acting.settings.agent} ..."), file=sys.stderr, flush=True)
-            print(safe_line(f"{SESSIONS[ref]} session {state_setup.create_session(acting, ref, pause)}"), flush=True)
+        if _session(client, ref) is None:
+            print(safe_line(f"{SESSIONS[ref]}: asking {client.settings.agent} ..."), file=sys.stderr, flush=True)
+            print(safe_line(f"{SESSIONS[ref]} session {state_setup.create_session(client, ref, pause)}"), flush=True)
     if sys.stdin.isatty():
-        return _offer_screen(acting)
+        return _offer_screen(client)
     return 0
 
 
-def _session(acting: Client, issue_ref: str) -> str | None:
-    session = sessions.load_session(acting.paths, SESSIONS[issue_ref])
+def _session(client: Client, issue_ref: str) -> str | None:
+    session = sessions.load_session(client.paths, SESSIONS[issue_ref])
     return session.session_id if session else None
 
 
-def _offer_screen(acting: Client) -> int:
-    """Offer the agent's own screen on the base session: what is said there every later agent knows."""
-    session = sessions.load_session(acting.paths, SESSIONS[BASE])
+def _offer_screen(client: Client) -> int:
+    """Offer the agent's own screen on the base session: every later session is a copy of it."""
+    session = sessions.load_session(client.paths, SESSIONS[BASE])
     if session is None or not session.session_id or not session.worktree or not os.path.isdir(session.worktree):
         return 0
-    agent, settings = session.agent or "opencode", acting.settings
+    agent, settings = session.agent or "opencode", client.settings
     try:
-        argv = registry.build_screen_command(agent, settings, session.session_id, acting.paths.root)
+        argv = registry.build_screen_command(agent, settings, session.session_id, client.paths.root)
     except ConfigError:
-        return 0  # it has none
-    if not confirmed(f"Open {agent}'s own screen, to tell the base session more?"):
+        return 0  # the agent has no screen
+    if not confirm(f"Open {agent}'s own screen, to add to the base session?"):
         return 0
     env = {**os.environ, **settings.agents.get(agent, AgentSettings()).env, "PWD": session.worktree}
     try:

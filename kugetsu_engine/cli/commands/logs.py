@@ -12,38 +12,38 @@ from ...process.waiting import pause
 from ...state import tasks
 from ...state.log_reader import LogReader, choose_log, mask_line
 from ...state.log_times import LogTimes
-from ..context import make_client, state_paths
-from ..grammar import parser_of
+from ..context import make_client, make_paths
+from ..parser import make_parser
 
-LOOK_S = 0.1
+POLL_S = 0.1
 PATIENCE_S = 3.0
-"""How long a line that is followed waits for its time, which comes a second later."""
+"""How long a new line waits for its time, which is written a second later."""
 BLOCK = 500
 CODES = {"grey": 90, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "bold": 1}
-"""Of a colour the number by which a terminal is asked for it."""
+"""The terminal's code of each colour."""
 TIME = "%Y-%m-%d %H:%M:%S "
 NO_TIME = " " * len("2026-11-21 14:02:11 ")
 
 
-def main(verb: str, words: list[str]) -> int:
+def main(verb: str, argv: list[str]) -> int:
     """Print a log, and follow it."""
-    given = parser_of(verb).parse_args(words)
-    here = state_paths()
-    if given.id is None:
-        if given.times:
-            raise UsageError("the lines of the engine's own log tell their times", f"kugetsu {verb}")
-        return print_log(LogReader(here.engine_log), given.raw, given.lines)
-    task = tasks.find_task(here, make_client().resolve_task(given.id, "logs"))
-    attempt = given.attempt or task.attempt
-    if not given.follow:
-        path = choose_log(here, task.id, attempt, given.raw)
+    args = make_parser(verb).parse_args(argv)
+    here = make_paths()
+    if args.id is None:
+        if args.times:
+            raise UsageError("the engine's own log has times in its lines", f"kugetsu {verb}")
+        return print_log(LogReader(here.engine_log), args.raw, args.lines)
+    task = tasks.find_task(here, make_client().resolve_task(args.id, "logs"))
+    attempt = args.attempt or task.attempt
+    if not args.follow:
+        path = choose_log(here, task.id, attempt, args.raw)
         if not os.path.exists(path):
             raise KugetsuError(
                 f"{task.shown} has no log of attempt {attempt}" if attempt else f"{task.shown} has not started yet"
             )
-        times = LogTimes.load(here, task.id, attempt, given.raw) if given.times else None
-        return print_log(LogReader(path), given.raw, given.lines, times)
-    return _follow(task.id, given.attempt, given.raw, given.times, given.lines)
+        times = LogTimes.load(here, task.id, attempt, args.raw) if args.times else None
+        return print_log(LogReader(path), args.raw, args.lines, times)
+    return _follow(task.id, args.attempt, args.raw, args.times, args.lines)
 
 
 def print_log(reader: LogReader, raw: bool, last: int | None, times: LogTimes | None = None) -> int:
@@ -55,39 +55,39 @@ def print_log(reader: LogReader, raw: bool, last: int | None, times: LogTimes | 
 
 
 def _follow(task_id: str, only: int | None, raw: bool, timed: bool, last: int | None) -> int:
-    """Print what is there, or its last lines, and what comes until the task has ended; later attempts follow by themselves."""
-    here, secrets = state_paths(), _secrets()
+    """Print the log, or its last lines, and what is added until the task has ended, later attempts included."""
+    here, secrets = make_paths(), _secrets()
     number, printed = only or max(tasks.find_task(here, task_id).attempt, 1), 0
-    reader, times = _opened(task_id, number, raw, timed)
-    news = time.monotonic()
+    reader, times = _open(task_id, number, raw, timed)
+    last_change = time.monotonic()
     while True:
         task = tasks.find_task(here, task_id)  # before the log, so that its last lines are not missed
         if not printed and choose_log(here, task_id, number, raw) != reader.path:
             _close(reader, times)
-            reader, times = _opened(task_id, number, raw, timed)
+            reader, times = _open(task_id, number, raw, timed)
         reader.refresh()
-        over = task.ended or task.attempt > number or any(attempt.number == number for attempt in task.attempts)
-        # A line that is still being written waits for its end.
-        whole = reader.line_count if over else reader.complete_lines
+        ended = task.ended or task.attempt > number or any(attempt.number == number for attempt in task.attempts)
+        # Do not print a line that is still being written.
+        whole = reader.line_count if ended else reader.complete_lines
         if last is not None:
             printed, last = max(whole - last, 0), None
         if times is not None and (times.refresh() or printed >= whole):
-            news = time.monotonic()
-        waits = not over and time.monotonic() - news < PATIENCE_S
+            last_change = time.monotonic()
+        waits = not ended and time.monotonic() - last_change < PATIENCE_S
         printed = _write(reader, min(printed, whole), whole, None if raw else secrets.mask(), times, waits)
-        if over and only is None and task.attempt > number:
+        if ended and only is None and task.attempt > number:
             number, printed = number + 1, 0
             _close(reader, times)
-            reader, times = _opened(task_id, number, raw, timed)
-        elif over and (only is not None or task.ended):
+            reader, times = _open(task_id, number, raw, timed)
+        elif ended and (only is not None or task.ended):
             return 0
         else:
-            pause(LOOK_S)
+            pause(POLL_S)
 
 
-def _opened(task_id: str, number: int, raw: bool, timed: bool) -> tuple[LogReader, LogTimes | None]:
-    """The log of an attempt, and its times if they are asked for."""
-    here = state_paths()
+def _open(task_id: str, number: int, raw: bool, timed: bool) -> tuple[LogReader, LogTimes | None]:
+    """Open the log of an attempt, and its times if asked for."""
+    here = make_paths()
     return LogReader(choose_log(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
 
 
@@ -98,17 +98,17 @@ def _close(reader: LogReader, times: LogTimes | None) -> None:
 
 
 def _secrets() -> Secrets:
-    return Secrets(state_paths(), os.environ)
+    return Secrets(make_paths(), os.environ)
 
 
 def _write(
     reader: LogReader, start: int, end: int, mask: Mask | None, times: LogTimes | None = None, waits: bool = False
 ) -> int:
-    """Print lines from `start` up to `end`, as they are without a mask; returns the number of the next one.
+    """Print lines from `start` up to `end`, unchanged if there is no mask; returns the number of the next one.
 
     Args:
-        times: when they were written, printed before each.
-        waits: stop at a line whose time is still to come.
+        times: when each line was written, printed before it.
+        waits: stop at a line whose time is not known yet.
     """
     while start < end:
         lines = reader.read_with_offsets(start, min(BLOCK, end - start))
@@ -128,7 +128,7 @@ def _write(
 
 
 def _has_colours() -> bool:
-    """Whether the colours of a log are for the eyes of a person."""
+    """Whether to print colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -137,7 +137,7 @@ def _plain(line: ShownLine) -> str:
 
 
 def _coloured(line: ShownLine) -> str:
-    """A line with its colours, written by ourselves: none of its own sequences reaches the terminal."""
+    """A line with its colours. They are written anew: no sequence of the log itself reaches the terminal."""
     parts, place = list[str](), 0
     for start, end, name in line.colours:
         parts += [line.text[place:start], f"\x1b[{CODES[name]}m{line.text[start:end]}\x1b[0m"]
@@ -146,5 +146,5 @@ def _coloured(line: ShownLine) -> str:
 
 
 def _stamp(at: float | None) -> str:
-    """A time before a line; as wide where it is not known."""
+    """The time before a line, or as many spaces if it is not known."""
     return time.strftime(TIME, time.localtime(at)) if at is not None else NO_TIME

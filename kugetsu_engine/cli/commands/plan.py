@@ -1,4 +1,4 @@
-"""`kugetsu plan`: who starts when, if all goes as it mostly did; also with another number of slots."""
+"""`kugetsu plan`: when each task will start if all goes as usual, also with another number of slots."""
 
 import os
 from collections.abc import Collection
@@ -15,29 +15,29 @@ from ...domain.new_task import format_id
 from ...domain.text.quantities import format_clock, format_count, format_upcoming
 from ...domain.text.times import iso
 from ...errors import UsageError
-from ..context import glyph, state_paths
-from ..grammar import parser_of
+from ..context import choose_glyph, make_paths
 from ..output import describe_sample, describe_since, print_json, print_table
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
+def main(verb: str, argv: list[str]) -> int:
     """Print the plan."""
-    given = parser_of(verb).parse_args(words)
-    if given.limit is not None and not 1 <= given.limit <= 1000:
-        raise UsageError("--limit takes a number from 1 to 1000")
-    snapshot = SnapshotReader(state_paths(), os.environ).read()
-    plan = snapshot.simulate(given.limit)
-    if given.json:
-        print_json(document(plan, snapshot))
-    elif given.agents:
+    args = make_parser(verb).parse_args(argv)
+    if args.limit is not None and not 1 <= args.limit <= 1000:
+        raise UsageError("--limit must be from 1 to 1000")
+    snapshot = SnapshotReader(make_paths(), os.environ).read()
+    plan = snapshot.simulate(args.limit)
+    if args.json:
+        print_json(build_document(plan, snapshot))
+    elif args.agents:
         _print_run_times(snapshot.run_times)
     else:
         _print(plan, snapshot)
     return 0
 
 
-def document(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
-    """The plan as `--json` shows it."""
+def build_document(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
+    """Build the plan's JSON."""
     return {
         "now": iso(plan.now), "limit": plan.limit, "limit_now": snapshot.limit,
         "blocked": {"code": plan.blocked.code, "text": plan.blocked.text} if plan.blocked else None,
@@ -69,50 +69,57 @@ def _stamp(epoch_s: float | None) -> str | None:
 
 def _print(plan: Plan, snapshot: Snapshot) -> None:
     if not plan.busy and not snapshot.by_hand and not plan.starts and not plan.others:
-        print("Nothing runs and nothing waits.")
+        print("No task is running or waiting.")
         return
-    for line in headline(plan, snapshot.limit, snapshot.stalled):
+    for line in describe_plan(plan, snapshot.limit, snapshot.stalled):
         print(line)
     rows = []
     for busy in plan.busy:
         task = snapshot.find_task(busy.task_id)
         sign, title = (task.glyph_name, task.title) if task else ("running", "")
         shown = format_id(busy.task_id)
-        rows.append([glyph(sign), "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
+        rows.append([choose_glyph(sign), "runs", format_estimate(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
     for hand in snapshot.by_hand:
         rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", describe_since(hand.since, plan.now)])
     for one in (*plan.starts, *plan.others):
         if (task := snapshot.find_task(one.task_id)) is not None:
-            start = "now" if one.start == plan.now else about(one.start, plan.now)
+            start = "now" if one.start == plan.now else format_estimate(one.start, plan.now)
             why = "" if plan.waits_for_a_slot(one) else one.why.text
-            row = [glyph(task.glyph_name), start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]
+            row = [
+                choose_glyph(task.glyph_name),
+                start,
+                format_estimate(one.end, plan.now),
+                task.shown,
+                task.issue_ref,
+                task.title,
+            ]
             rows.append([*row, why or describe_sample(one.expected)])
-    print_table(["", "starts", "ends", "id", "issue", "message", "why, or what the time is learned from"], rows, flexible=5)
+    print_table(["", "starts", "ends", "id", "issue", "message", "why, or how the time is known"], rows, flexible=5)
 
 
-def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[str]:
-    """The plan in a sentence, and what keeps it from coming true."""
+def describe_plan(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[str]:
+    """Describe the plan in a line, and what could delay it in further ones."""
     slots = format_count(plan.limit, "slot")
     if plan.limit != limit_now:
         slots = f"with {slots} in place of {limit_now}"
     waiting = len(plan.starts) + len(plan.others)
     stuck = len(plan.others)
-    hands = len(plan.facts.by_hand)
-    parts = [slots, f"{len(plan.busy)} running", *([f"{hands} by hand"] if hands else []), f"{waiting} waiting"]
+    by_hand = len(plan.facts.by_hand)
+    parts = [slots, f"{len(plan.busy)} running", *([f"{by_hand} by hand"] if by_hand else []), f"{waiting} waiting"]
     if plan.ends_at is not None and (plan.starts or plan.busy):
         parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {format_upcoming(plan.ends_at, plan.now)}")
     elif plan.unknown or plan.ends_at is None:
-        parts.append("no agent has ended well yet, so nobody knows how long they take")
+        parts.append("no attempt has succeeded yet, so times are unknown")
     lines = [", ".join(parts)]
     if plan.blocked is not None:
-        lines.append(f"{plan.blocked.text}: nothing starts. This is the plan if that were over now")
+        lines.append(f"{plan.blocked.text}: nothing starts. This is the plan as if that ended now")
     if stalled:
         lines.append(silence.format_caveat(stalled))
     return lines
 
 
-def about(epoch_s: float | None, now: float) -> str:
-    """A point in time nobody is sure of."""
+def format_estimate(epoch_s: float | None, now: float) -> str:
+    """Format an estimated time."""
     return f"~{format_upcoming(epoch_s, now)}" if epoch_s is not None else "?"
 
 
@@ -126,4 +133,4 @@ def _print_run_times(known: RunTimes) -> None:
     if rows:
         print_table(["repository", "agent", "runs", "median", "shortest", "longest"], rows, flexible=0)
     else:
-        print("No agent has ended well yet, so nothing is known of how long they take.")
+        print("No attempt has succeeded yet, so nothing is known of how long they take.")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ...errors import UsageError
-from ..context import glyph, make_client, state_paths
-from ..grammar import parser_of
-from ..parser import VerbParser
+from ..context import choose_glyph, make_client, make_paths
+from ..parser import make_parser, split_part
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -17,49 +15,43 @@ if TYPE_CHECKING:
     from ...domain.task import Task
 
 
-def main(verb: str, words: list[str]) -> int:
+def main(verb: str, argv: list[str]) -> int:
     """Show or clear the queue."""
-    actions = {"list": _list, "stats": _stats, "clear": _clear}
-    action = words[0] if words else "list"
-    if action == "enqueue":
+    part, rest = split_part(verb, argv, "list")
+    if part == "enqueue":
         from . import enqueue
 
-        return enqueue.main("queue enqueue", words[1:])
-    if action in ("-h", "--help"):
-        VerbParser(verb, "list (--all), stats, clear (--older-than D), or enqueue.").print_help()
-        return 0
-    if action not in actions:
-        raise UsageError(f"kugetsu queue has no {action!r}", "list, stats, clear or enqueue")
-    return actions[action](f"queue {action}", words[1:])
+        return enqueue.main("queue enqueue", rest)
+    return {"list": _list, "stats": _stats, "clear": _clear}[part](f"queue {part}", rest)
 
 
-def _list(verb: str, words: list[str]) -> int:
+def _list(verb: str, argv: list[str]) -> int:
     from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
-    given = parser_of(verb).parse_args(words)
-    reader = SnapshotReader(state_paths(), os.environ, done_kept=ALL_DONE if given.all else 100)
+    args = make_parser(verb).parse_args(argv)
+    reader = SnapshotReader(make_paths(), os.environ, done_kept=ALL_DONE if args.all else 100)
     snapshot = reader.read()
-    if given.json:
-        print_json(task_documents(snapshot, given.all))
+    if args.json:
+        print_json(build_task_documents(snapshot, args.all))
     else:
-        print_tasks(snapshot, given.all)
+        print_tasks(snapshot, args.all)
     return 0
 
 
-def task_documents(snapshot: Snapshot, ended: bool) -> list[dict[str, Any]]:
-    """The tasks of a picture as `queue list --json` shows them."""
-    from ..output import task_document
+def build_task_documents(snapshot: Snapshot, ended: bool) -> list[dict[str, Any]]:
+    """Build the JSON of `queue list`."""
+    from ..output import build_task_document
 
-    return [task_document(task, snapshot, snapshot.places.get(task.id)) for task in _shown(snapshot, ended)]
+    return [build_task_document(task, snapshot, snapshot.places.get(task.id)) for task in _shown(snapshot, ended)]
 
 
 def _shown(snapshot: Snapshot, ended: bool) -> list[Task]:
-    return [*(one.task for one in snapshot.active), *snapshot.pending, *(snapshot.done if ended else ())]
+    return [*(active.task for active in snapshot.active), *snapshot.pending, *(snapshot.done if ended else ())]
 
 
 def print_tasks(snapshot: Snapshot, ended: bool) -> None:
-    """Print the tasks of a picture as `queue list` does."""
+    """Print tasks as `queue list` does."""
     from ..output import describe_start, print_table
 
     rows = []
@@ -67,27 +59,29 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
         place = snapshot.places.get(task.id)
         why = snapshot.explain_wait(task).text if place else task.reason or ""
         start = describe_start(task, snapshot)
-        rows.append([glyph(task.glyph_name), task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start])
+        rows.append(
+            [choose_glyph(task.glyph_name), task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start]
+        )
     if rows:
         print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
     else:
         print("The queue is empty.")
 
 
-def _stats(verb: str, words: list[str]) -> int:
+def _stats(verb: str, argv: list[str]) -> int:
     from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
-    given = parser_of(verb).parse_args(words)
-    snapshot = SnapshotReader(state_paths(), os.environ, done_kept=ALL_DONE).read()
-    if given.json:
+    args = make_parser(verb).parse_args(argv)
+    snapshot = SnapshotReader(make_paths(), os.environ, done_kept=ALL_DONE).read()
+    if args.json:
         print_json(dict(snapshot.counts))
     else:
         for state, count in snapshot.counts.items():
-            print(f"{glyph(state)} {state:10}{count:6}")
+            print(f"{choose_glyph(state)} {state:10}{count:6}")
     return 0
 
 
-def _clear(verb: str, words: list[str]) -> int:
-    print(make_client().do("clear", older_than_s=parser_of(verb).parse_args(words).older_than_s))
+def _clear(verb: str, argv: list[str]) -> int:
+    print(make_client().do("clear", older_than_s=make_parser(verb).parse_args(argv).older_than_s))
     return 0

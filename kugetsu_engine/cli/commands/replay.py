@@ -1,4 +1,4 @@
-"""`kugetsu replay [TIME]`: the state of everything at a past moment; in a terminal the console shows it."""
+"""`kugetsu replay [TIME]`: the state at a past time; on a terminal the console shows it."""
 
 import argparse
 import os
@@ -10,39 +10,39 @@ from ...client.replay import Replay
 from ...client.snapshot import EngineView
 from ...domain.text.safe_text import safe_line
 from ...domain.text.times import epoch, format_local, iso, parse_past_moment
-from ..context import glyph, state_paths
-from ..grammar import parser_of
+from ..context import choose_glyph, make_paths
 from ..output import print_json
+from ..parser import make_parser
 from . import queue, status
 
 
-def parse(words: list[str], verb: str = "replay") -> argparse.Namespace:
-    """Understand the words of the command; `-2h` is a time."""
-    times = [word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words]
-    given: argparse.Namespace = parser_of(verb).parse_args(times)
-    return given
+def parse_arguments(argv: list[str], verb: str = "replay") -> argparse.Namespace:
+    """Parse the arguments; `-2h` is a time, not an option."""
+    times = [word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in argv]
+    args: argparse.Namespace = make_parser(verb).parse_args(times)
+    return args
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Print a past moment, or what happened."""
-    given = parse(words, verb)
+def main(verb: str, argv: list[str]) -> int:
+    """Print the state at a past time, or what happened."""
+    args = parse_arguments(argv, verb)
     now = time.time()
-    wanted = parse_past_moment(" ".join(given.time), now) if given.time else None
-    replay = Replay(state_paths(), os.environ)
-    if given.events or given.since or given.until:
-        since = parse_past_moment(given.since, now) if given.since else wanted or 0.0
-        _events(replay, since, parse_past_moment(given.until, now) if given.until else inf, given.json)
+    moment = parse_past_moment(" ".join(args.time), now) if args.time else None
+    replay = Replay(make_paths(), os.environ)
+    if args.events or args.since or args.until:
+        since = parse_past_moment(args.since, now) if args.since else moment or 0.0
+        _events(replay, since, parse_past_moment(args.until, now) if args.until else inf, args.json)
         return 0
-    when = replay.check_time(wanted) if wanted is not None else replay.default_start()
+    when = replay.check_time(moment) if moment is not None else replay.default_start()
     snapshot = replay.snapshot_at(when)
     missing = replay.describe_gaps(when)
-    if given.json:
+    if args.json:
         print_json(
             {
                 "at": iso(when),
                 "missing": missing or None,
-                **status.render_picture(snapshot),
-                "tasks": queue.task_documents(snapshot, False),
+                **status.build_picture(snapshot),
+                "tasks": queue.build_task_documents(snapshot, False),
             }
         )
         return 0
@@ -59,7 +59,7 @@ def _engine(engine: EngineView) -> str:
     if engine.paused:
         flow = f", paused: {safe_line(engine.pause_reason)}" if engine.pause_reason else ", paused"
     if not engine.running:
-        return f"none ran{flow}"
+        return f"not running{flow}"
     if engine.pid is None:
         return f"not recorded{flow}"
     return f"pid {engine.pid}, {engine.mode}, since {format_local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}"
@@ -70,12 +70,18 @@ def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
     if as_json:
         print_json(
             [
-                {"time": iso(one.time), "level": one.level, "text": one.text, "task": one.task, "by_operator": one.by_operator}
-                for one in events
+                {
+                    "time": iso(event.time),
+                    "level": event.level,
+                    "text": event.text,
+                    "task": event.task,
+                    "by_operator": event.by_operator,
+                }
+                for event in events
             ]
         )
         return
-    for one in events:
-        sys.stdout.write(f"{format_local(one.time).replace('T', ' ')} {glyph(one.level)} {safe_line(one.text)}\n")
+    for event in events:
+        sys.stdout.write(f"{format_local(event.time).replace('T', ' ')} {choose_glyph(event.level)} {safe_line(event.text)}\n")
     if not events:
-        print("Nothing is recorded of that time.")
+        print("No events were recorded in that time.")

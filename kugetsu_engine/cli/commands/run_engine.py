@@ -14,17 +14,17 @@ from ...domain.text.safe_text import safe_line
 from ...engine.thread import EngineThread
 from ...errors import EngineHeld, KugetsuError
 from ...paths import StatePaths
-from ..context import glyph, print_note, state_paths
-from ..grammar import parser_of
+from ..context import choose_glyph, make_paths, print_note
+from ..parser import make_parser
 
 STATES = {event: state for state, event in states.EVENTS.items()} | {states.RETRY_EVENT: "retry"}
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Run the engine until a signal, the end of a drain, or with `--until-idle` the end of all work."""
-    given = parser_of(verb).parse_args(words)
-    as_json = given.log_format == "json"
-    return run(state_paths(), until_idle=given.until_idle, as_json=as_json, resume=given.resume, drain=given.drain)
+def main(verb: str, argv: list[str]) -> int:
+    """Run the engine until a signal, the end of a drain, or with `--until-idle` until nothing runs or will start."""
+    args = make_parser(verb).parse_args(argv)
+    as_json = args.log_format == "json"
+    return run(make_paths(), until_idle=args.until_idle, as_json=as_json, resume=args.resume, drain=args.drain)
 
 
 def run(
@@ -34,32 +34,32 @@ def run(
     """Run the engine of a state directory in this process.
 
     Raises:
-        EngineHeld: another process does.
-        KugetsuError: it could not be started.
+        EngineHeld: another process runs it.
+        KugetsuError: it could not start.
     """
 
-    def tell(notice: Notice) -> None:
+    def print_notice(notice: Notice) -> None:
         line = json.dumps(_document(notice)) if as_json else _line(notice)
         try:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
-        except OSError as error:  # whoever read it has gone, or its disk is full: the work goes on without
-            _print_no_more(error)
+        except OSError as error:  # its reader has exited, or the disk is full: the engine runs on
+            _stop_printing(error)
 
     engine = EngineThread(
         here,
         environ,
         "headless",
-        on_notice=tell,
-        on_fault=lambda words: print_note(f"kugetsu: engine: {words}"),
+        on_notice=print_notice,
+        on_fault=lambda text: print_note(f"kugetsu: engine: {text}"),
         until_idle=until_idle,
         resume=resume,
         drain=drain,
     )
-    got: list[int] = []
+    signals: list[int] = []
 
     def end(number: int, _frame: FrameType | None) -> None:
-        got.append(number)
+        signals.append(number)
         engine.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -69,24 +69,24 @@ def run(
         continue
     if engine.held_by is not None:
         raise EngineHeld(engine.held_by)
-    if engine.fault is not None and not got:
+    if engine.fault is not None and not signals:
         raise KugetsuError(engine.fault)
     if engine.blocked_by_settings:
-        raise KugetsuError(engine.blocked_by_settings, "correct that, then start again")
+        raise KugetsuError(engine.blocked_by_settings, "correct it, then start again")
     return 0
 
 
-def _print_no_more(error: OSError) -> None:
-    """Send what is printed from now on nowhere; the notifications and the engine's log have it all the same."""
-    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _stop_printing(error: OSError) -> None:
+    """Discard all further output; the notifications and the engine's log have it anyway."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
     with contextlib.suppress(OSError):
-        print_note(f"kugetsu: nothing is printed any more ({error.strerror}); the engine goes on, see logs/engine.log")
+        print_note(f"kugetsu: cannot print any more ({error.strerror}); the engine runs on, see logs/engine.log")
 
 
 def _line(notice: Notice) -> str:
-    return safe_line(f"{notice.time[11:19]} {glyph(STATES.get(notice.type, ''))} {notice.text}")
+    return safe_line(f"{notice.time[11:19]} {choose_glyph(STATES.get(notice.type, ''))} {notice.text}")
 
 
 def _document(notice: Notice) -> dict[str, str | None]:

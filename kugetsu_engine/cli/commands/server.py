@@ -1,4 +1,4 @@
-"""`kugetsu server list|add|remove|default|get`: the forges that clones come from, in `config.toml`."""
+"""`kugetsu server list|add|remove|default|get`: where repositories are cloned from, in `config.toml`."""
 
 import os
 import re
@@ -12,39 +12,31 @@ from ...domain.text.safe_text import safe_line
 from ...errors import Conflict, KugetsuError, UsageError
 from ...paths import StatePaths
 from ...storage import files
-from ..context import state_paths
-from ..grammar import parser_of, parts_of
-from ..parser import VerbParser
+from ..context import make_paths
+from ..parser import make_parser, split_part
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _URL = re.compile(r"(https?|ssh|git)://[^\s'\"]+|[\w.-]+@[\w.-]+:[^\s'\"]*|[~/][^\s'\"]*")
 
 
-def main(verb: str, words: list[str]) -> int:
+def main(verb: str, argv: list[str]) -> int:
     """Show or change the servers."""
-    action = words[0] if words else "list"
-    if action in ("-h", "--help"):
-        VerbParser(verb, "list, add NAME URL, remove NAME, default [NAME] or get [NAME].").print_help()
-        return 0
-    if action not in parts_of(verb):
-        raise UsageError(f"kugetsu server has no {action[:40]!r}", "list, add, remove, default or get")
-    given = parser_of(f"server {action}").parse_args(words[1:])
-    here = state_paths()
+    part, rest = split_part(verb, argv, "list")
+    args = make_parser(f"server {part}").parse_args(rest)
+    here = make_paths()
     known = loader.load_settings(here, os.environ)[0]
-    if action == "list":
-        return _list(known, given.json)
-    if action == "add":
-        return _add(here, known, refs.parse_host(given.name), given.url)
-    name = refs.parse_host(given.name) if given.name else None
+    if part == "list":
+        return _list(known, args.json)
+    if part == "add":
+        return _add(here, known, refs.parse_host(args.name), args.url)
+    name = refs.parse_host(args.name) if args.name else None
     if name is not None and name not in known.servers:
-        raise KugetsuError(
-            f"no server {name!r} is known", "kugetsu server list shows them, kugetsu server add NAME URL adds one"
-        )
-    if action == "remove":
+        raise KugetsuError(f"unknown server {name!r}", "kugetsu server add NAME URL adds it; kugetsu server list lists all")
+    if part == "remove":
         return _remove(here, known, str(name))
-    if action == "get" or name is None:
+    if part == "get" or name is None:
         chosen = name or known.default_server
-        print(safe_line(known.servers.get(chosen, "") if action == "get" else chosen))
+        print(safe_line(known.servers.get(chosen, "") if part == "get" else chosen))
         return 0
     return _set_default(here, known, name)
 
@@ -62,11 +54,11 @@ def _list(known: Settings, as_json: bool) -> int:
 
 def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
     if not _NAME.fullmatch(name) or name == "local":
-        raise UsageError(f"{name[:60]!r} is no name of a server", "write its host, as in git.example.org")
+        raise UsageError(f"{name[:60]!r} is not a valid server name", "write its host, as in git.example.org")
     if not _URL.fullmatch(url):
-        raise UsageError(f"{url[:100]!r} is no address", "write https://git.example.org, ssh://git@host or a folder")
+        raise UsageError(f"{url[:100]!r} is not a valid address", "write https://git.example.org, ssh://git@host or a folder")
     if re.search(r"://[^/@]*:[^/@]*@", url):
-        raise UsageError("the address holds a password", "keep it in env/default.env or in git's credential helper")
+        raise UsageError("the address contains a password", "keep it in env/default.env or in git's credential helper")
     if known.servers.get(name) == url:
         raise Conflict(f"{name} has that address already")
     _edit(here, lambda document, set_in: _set_address(document, set_in, name, url))
@@ -76,11 +68,11 @@ def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
 
 def _remove(here: StatePaths, known: Settings, name: str) -> int:
     if name == known.default_server:
-        raise Conflict(f"{name} is the default server", "choose another one first: kugetsu server default NAME")
+        raise Conflict(f"{name} is the default server", "set another one first: kugetsu server default NAME")
     if name in Settings().servers and known.servers[name] == Settings().servers[name]:
-        raise Conflict(f"{name} is built in", "it does no harm; kugetsu server add gives it another address")
+        raise Conflict(f"{name} is built in and cannot be removed", "kugetsu server add changes its address")
     _edit(here, lambda document, set_in: _set_address(document, set_in, name, None))
-    print(safe_line(f"{name} is forgotten; clones in repositories/ stay"))
+    print(safe_line(f"removed {name}; clones in repositories/ are kept"))
     return 0
 
 
@@ -92,19 +84,19 @@ def _set_default(here: StatePaths, known: Settings, name: str) -> int:
         document["default_server"] = name
 
     _edit(here, change)
-    print(safe_line(f"owner/repo#N is one of {name} now"))
+    print(safe_line(f"owner/repo#N is now on {name}"))
     return 0
 
 
 def _set_address(document: dict[str, Any], set_in: Callable[..., None], name: str, url: str | None) -> None:
-    """Write an address, or with None remove it, whatever spelling of the host the file has."""
-    for key in [key for key in document.get("servers", {}) if _is(key, name)]:
+    """Write an address, or with None remove it, however the file spells the host."""
+    for key in [key for key in document.get("servers", {}) if _is_host(key, name)]:
         set_in(document, "servers", key, None)
     if url is not None:
         set_in(document, "servers", name, url)
 
 
-def _is(key: str, name: str) -> bool:
+def _is_host(key: str, name: str) -> bool:
     try:
         return refs.parse_host(key) == name
     except UsageError:

@@ -12,28 +12,28 @@ from ...domain.text.times import format_stored
 from ...domain.usage_sums import format_usage, sum_usage
 from ...state import tasks
 from ...state.issue_names import name_of
-from ..context import glyph, make_client, state_paths
-from ..grammar import parser_of
-from ..output import describe_pull_request, describe_sample, describe_start, print_json, task_document
+from ..context import choose_glyph, make_client, make_paths
+from ..output import build_task_document, describe_pull_request, describe_sample, describe_start, print_json
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Show issues, or one task."""
+def main(verb: str, argv: list[str]) -> int:
+    """Print issues, or one task."""
     if verb == "list":
         from . import list_issues
 
-        return list_issues.main(words)
-    return _show(words)
+        return list_issues.main(argv)
+    return _show(argv)
 
 
-def _show(words: list[str]) -> int:
-    given = parser_of("show").parse_args(words)
-    here = state_paths()
-    task = tasks.find_task(here, make_client().resolve_task(given.id, "show"))
+def _show(argv: list[str]) -> int:
+    args = make_parser("show").parse_args(argv)
+    here = make_paths()
+    task = tasks.find_task(here, make_client().resolve_task(args.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
-    if given.json:
-        print_json(task_document(task, snapshot, position))
+    if args.json:
+        print_json(build_task_document(task, snapshot, position))
     else:
         _describe(task, snapshot, position, here.worktree(name_of(here, task.issue_ref)))
     return 0
@@ -42,7 +42,7 @@ def _show(words: list[str]) -> int:
 def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
     lines = [
         ("task", f"{task.shown}  {task.issue_ref}"),
-        ("state", f"{glyph(task.glyph_name)} {task.state}"),
+        ("state", f"{choose_glyph(task.glyph_name)} {task.state}"),
     ]
     if position is not None:
         lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.explain_wait(task).text}"))
@@ -71,13 +71,13 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     for name, text in lines:
         print(f"{name:14}{safe_line(text)}")
     for attempt in task.attempts:
-        print(f"{f'attempt {attempt.number}':14}{safe_line(_told(attempt))}")
+        print(f"{f'attempt {attempt.number}':14}{safe_line(_describe_attempt(attempt))}")
         if attempt.base is not None:
             print(f"{'':14}started from {safe_line(str(attempt.base))}")
     print(f"\n{safe_text(task.message).rstrip()}")
 
 
-def _told(attempt: Attempt) -> str:
+def _describe_attempt(attempt: Attempt) -> str:
     failure = failures.describe_failure(attempt.failure)
     how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]

@@ -1,4 +1,4 @@
-"""`kugetsu start`, `continue` and `delegate`: work that begins at once, and work for whom it concerns."""
+"""`kugetsu start`, `continue` and `delegate`: start an agent at once, or enqueue for the issues of a message."""
 
 import os
 import re
@@ -10,50 +10,50 @@ from ...domain.text.times import parse_duration
 from ...errors import Conflict, KugetsuError
 from ...process.waiting import pause
 from ...storage.locks import is_held
-from ..context import make_client, print_note, standard_input
-from ..grammar import parser_of
+from ..context import make_client, print_note, read_standard_input
+from ..parser import make_parser
 
 _PULL = re.compile(r"https?://\S+/(pulls?|merge_requests)/[0-9]+/?")
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Begin."""
-    given = parser_of(verb).parse_args(words)
-    if verb == "start" and given.pr is None and len(given.message) == 2 and _PULL.fullmatch(given.message[1]):
-        given.pr = given.message.pop()  # REF MESSAGE PR_URL, as the bash kugetsu took it
-    message = " ".join(given.message)
-    message = standard_input() if message == "-" else message
+def main(verb: str, argv: list[str]) -> int:
+    """Run the verb."""
+    args = make_parser(verb).parse_args(argv)
+    if verb == "start" and args.pr is None and len(args.message) == 2 and _PULL.fullmatch(args.message[1]):
+        args.pr = args.message.pop()  # REF MESSAGE PR_URL, as in the bash kugetsu
+    message = " ".join(args.message)
+    message = read_standard_input() if message == "-" else message
     if verb == "delegate":
         return _delegate(message)
-    acting, folder = make_client(), os.getcwd()
+    client, folder = make_client(), os.getcwd()
     if verb == "continue":
-        task_id = start.continue_session(acting, given.issue_ref, message if given.message else None, folder)
+        task_id = start.continue_session(client, args.issue_ref, message if args.message else None, folder)
     else:
-        _note_pull_request(acting, given.issue_ref, given.pr)
+        _record_pull_request(client, args.issue_ref, args.pr)
         task_id = start.start_issue(
-            acting, given.issue_ref, message, folder, repo=given.repo, agent=given.agent, timeout=given.timeout
+            client, args.issue_ref, message, folder, repo=args.repo, agent=args.agent, timeout=args.timeout
         )
-    return _tell(acting, task_id, parse_duration(given.wait) if given.wait else None)
+    return _print_start(client, task_id, parse_duration(args.wait) if args.wait else None)
 
 
-def _note_pull_request(acting: Client, reference: str, url: str | None) -> None:
-    """Remember it before the agent starts, which is told."""
+def _record_pull_request(client: Client, reference: str, url: str | None) -> None:
+    """Record it before the agent starts, which gets it in its prompt."""
     if url is not None:
         try:
-            acting.do("set_pr", issue_ref=acting.resolve_reference(reference), url=url)
+            client.do("set_pr", issue_ref=client.resolve_reference(reference), url=url)
         except Conflict:
             return
 
 
-def _tell(acting: Client, task_id: str, limit_s: float | None) -> int:
-    task = start.wait_for_agent(acting, task_id, pause, limit_s)
+def _print_start(client: Client, task_id: str, limit_s: float | None) -> int:
+    task = start.wait_for_agent(client, task_id, pause, limit_s)
     if task.ended and task.state != "completed":
         raise KugetsuError(f"{task.shown} {task.issue_ref} {task.state}: {task.reason or task.error or ''}")
     if task.attempts and task.started_at is None:
-        raise KugetsuError(f"{task.shown} {task.issue_ref}: {task.reason}", "the engine tries again")
+        raise KugetsuError(f"{task.shown} {task.issue_ref}: {task.reason}", "the engine will try again")
     print(f"Started: {task.id}")
-    if not is_held(acting.paths.engine_lock):
-        print_note("no engine runs: the agent goes on, and the next engine enters how it ends (kugetsu queue-daemon start)")
+    if not is_held(client.paths.engine_lock):
+        print_note("no engine runs: the agent runs on, and the next engine records its result (kugetsu queue-daemon start)")
     return 0
 
 

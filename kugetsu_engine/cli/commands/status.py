@@ -1,4 +1,4 @@
-"""`kugetsu status`: who runs the engine, slots, counts, what runs, what is wrong."""
+"""`kugetsu status`: the engine, slots, counts, running agents, alerts."""
 
 import os
 from collections.abc import Sequence
@@ -17,37 +17,37 @@ from ...domain.text.quantities import format_clock, format_count, format_size, f
 from ...domain.text.safe_text import safe_line
 from ...domain.text.times import format_stored
 from ...state import notifications, sessions
-from ..context import glyph, state_paths
-from ..grammar import parser_of
+from ..context import choose_glyph, make_paths
 from ..output import describe_since, print_json, print_table
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Show how everything stands."""
-    words = words[1:] if words[:1] == ["check"] else words  # `status check`, as the bash kugetsu said
-    given = parser_of(verb).parse_args(words)
-    snapshot = SnapshotReader(state_paths(), os.environ).read(with_history=not given.tmux)
-    if given.tmux:
-        print(draw_bar(snapshot, notifications.read_newest_notifications(state_paths())))
-    elif given.json:
-        print_json(document(snapshot))
+def main(verb: str, argv: list[str]) -> int:
+    """Print the state of everything."""
+    argv = argv[1:] if argv[:1] == ["check"] else argv  # `status check`, as in the bash kugetsu
+    args = make_parser(verb).parse_args(argv)
+    snapshot = SnapshotReader(make_paths(), os.environ).read(with_history=not args.tmux)
+    if args.tmux:
+        print(draw_bar(snapshot, notifications.read_newest_notifications(make_paths())))
+    elif args.json:
+        print_json(build_document(snapshot))
     else:
         _print(snapshot)
     return 0
 
 
-def document(snapshot: Snapshot) -> dict[str, Any]:
-    """The picture as `status --json` shows it."""
+def build_document(snapshot: Snapshot) -> dict[str, Any]:
+    """Build the JSON of `status`."""
     return {
-        **render_picture(snapshot),
+        **build_picture(snapshot),
         "sessions": _reserved(),
         "opencode_server": _opencode_server(),
         "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
     }
 
 
-def render_picture(snapshot: Snapshot) -> dict[str, Any]:
-    """What of it the picture itself holds, also one of the past."""
+def build_picture(snapshot: Snapshot) -> dict[str, Any]:
+    """Build the part of it that a snapshot holds, also one of a past time."""
     return {
         "engine": msgspec.to_builtins(snapshot.engine),
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
@@ -60,36 +60,36 @@ def render_picture(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _opencode_server() -> dict[str, Any] | None:
-    if not os.path.exists(state_paths().server):
-        return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
+    if not os.path.exists(make_paths().server):
+        return None  # no server runs; the import below would load sockets and more
     from ...agents.opencode import keeper_protocol
 
-    return keeper_protocol.read_public_status(state_paths().root)
+    return keeper_protocol.read_public_status(make_paths().root)
 
 
-def draw_bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
-    """How the fleet stands, for tmux: running and limit, what waits, what needs a person; in tmux's own marks of colour.
+def draw_bar(snapshot: Snapshot, notices: Sequence[Notice]) -> str:
+    """Draw the fleet's state for the status bar of tmux, in its colour codes: running, limit, waiting, needing a person.
 
     Args:
-        snapshot: a picture, which need not hold what has ended.
-        told: the newest notifications.
+        snapshot: ended tasks may be missing.
+        notices: the newest notifications.
     """
     engine = snapshot.engine
     idle = not (snapshot.pending or snapshot.active)
     off = "off" if idle else "#[fg=red]off"
     held = engine.paused or engine.draining
-    flow = f"#[fg=yellow]{glyph('held')}" if held else f"#[fg=green]{glyph('running')}"
-    needing = len(notification_rules.list_needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
+    flow = f"#[fg=yellow]{choose_glyph('held')}" if held else f"#[fg=green]{choose_glyph('running')}"
+    needing = len(notification_rules.list_needs(notices, snapshot.read_until, snapshot.stalled, snapshot.alerts))
     parts = [f"{flow if engine.running else off}#[default] {snapshot.used}/{snapshot.limit}"]
-    parts += [f"{glyph('pending')} {len(snapshot.pending)}"] if snapshot.pending else []
-    parts += [f"#[fg=red,bold]{glyph('attention')} {needing}#[default]"] if needing else []
+    parts += [f"{choose_glyph('pending')} {len(snapshot.pending)}"] if snapshot.pending else []
+    parts += [f"#[fg=red,bold]{choose_glyph('attention')} {needing}#[default]"] if needing else []
     return "  ".join(parts)
 
 
 def _reserved() -> dict[str, str | None]:
-    """The sessions that `kugetsu init` makes."""
-    found = {slug: sessions.load_session(state_paths(), slug) for slug in SESSIONS.values()}
-    return {slug.replace("-", "_"): session.session_id if session else None for slug, session in found.items()}
+    """The sessions that `kugetsu init` creates."""
+    by_slug = {slug: sessions.load_session(make_paths(), slug) for slug in SESSIONS.values()}
+    return {slug.replace("-", "_"): session.session_id if session else None for slug, session in by_slug.items()}
 
 
 def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
@@ -115,9 +115,9 @@ def _print(snapshot: Snapshot) -> None:
     if (server := _opencode_server()) is not None:
         print(f"server   opencode {server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, "
               f"{format_count(server['attempts'], 'attempt')}, {format_count(server['restarts'], 'restart')}")  # fmt: skip
-    made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
-    if made:
-        print(safe_line(f"sessions {', '.join(made)}"))
+    names = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
+    if names:
+        print(safe_line(f"sessions {', '.join(names)}"))
     print_picture(snapshot)
 
 
@@ -129,17 +129,17 @@ def _print_engine(snapshot: Snapshot) -> None:
         if engine.recovered:
             print(f"start    {safe_line(engine.recovered)}")
     else:
-        print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
+        print("engine   not running: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
         if engine.paused:
             print("queue    paused: kugetsu resume")
 
 
 def print_picture(snapshot: Snapshot) -> None:
-    """Print slots, counts, what is wrong and what runs, also of a moment that is past."""
+    """Print slots, counts, alerts and running agents, also of a past time."""
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     print(f"slots    {snapshot.used} of {snapshot.limit}")
-    for hand in snapshot.by_hand:
-        print(safe_line(f"by hand  {hand.shown} {hand.issue_ref}, {describe_since(hand.since, snapshot.taken_at)}"))
+    for session in snapshot.by_hand:
+        print(safe_line(f"by hand  {session.shown} {session.issue_ref}, {describe_since(session.since, snapshot.taken_at)}"))
     print(f"tasks    {counts or 'none'}")
     for alert in snapshot.alerts:
         print(f"alert    {safe_line(alert.text)}")

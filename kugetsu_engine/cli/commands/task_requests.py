@@ -1,4 +1,4 @@
-"""The verbs that change tasks or the queue, each by one request: kill, cancel, retry, hold, release, move, pause, stop-all …"""
+"""The verbs that change tasks or the queue by one request: kill, cancel, retry, hold, release, move, pause, stop-all …"""
 
 from argparse import Namespace
 from collections.abc import Callable
@@ -7,38 +7,38 @@ from typing import Any
 from ...domain.request import Request
 from ...errors import KugetsuError
 from ..context import make_client, print_note
-from ..grammar import parser_of
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Do what the verb says."""
-    given = parser_of(verb).parse_args(words)
+def main(verb: str, argv: list[str]) -> int:
+    """Run the verb."""
+    args = make_parser(verb).parse_args(argv)
     if verb in ("pause", "resume", "drain"):
-        wanted = {"agent": given.agent} if verb == "resume" and given.agent is not None else {}
-        print(make_client().do(verb, **wanted))  # type: ignore[arg-type]
+        options = {"agent": args.agent} if verb == "resume" and args.agent is not None else {}
+        print(make_client().do(verb, **options))  # type: ignore[arg-type]
         return 0
     if verb == "stop-all":
-        print(make_client().do("stop_all", now=given.now))
+        print(make_client().do("stop_all", now=args.now))
         return 0
     if verb == "limit":
-        print(make_client().do("limit", limit=given.limit))
+        print(make_client().do("limit", limit=args.limit))
         return 0
     if verb == "move":
-        print(make_client().do("move", given.id, **place_of(given)))
+        print(make_client().do("move", args.id, **read_place(args)))
         return 0
-    return _together(verb, given.id, {"now": True} if verb == "kill" and given.now else {})
+    return _request_for_all(verb, args.id, {"now": True} if verb == "kill" and args.now else {})
 
 
-def _together(verb: str, ids: list[str], args: dict[str, Any]) -> int:
-    """Act on all tasks by one request, so that nothing starts between them; the exit code of the first failure."""
-    code, wishes = 0, []
+def _request_for_all(verb: str, ids: list[str], options: dict[str, Any]) -> int:
+    """Act on all tasks by one request, so that nothing starts in between; returns the exit code of the first failure."""
+    code, requests = 0, []
     for task in ids:
         try:
-            wishes.append(Request(verb, make_client().resolve_task(task, verb), args))  # type: ignore[arg-type]
+            requests.append(Request(verb, make_client().resolve_task(task, verb), options))  # type: ignore[arg-type]
         except KugetsuError as error:
             print_note(f"kugetsu: {error}")
             code = code or error.exit_code
-    for answer in make_client().send_requests(wishes):
+    for answer in make_client().send_requests(requests):
         if answer.ok:
             print(answer.text)
             continue
@@ -48,7 +48,7 @@ def _together(verb: str, ids: list[str], args: dict[str, Any]) -> int:
 
 
 def act_on_each(ids: list[str], act: Callable[[str], str]) -> int:
-    """Act on every task, whatever became of the others; the exit code of the first failure."""
+    """Act on every task even if some fail; returns the exit code of the first failure."""
     code = 0
     for task in ids:
         try:
@@ -59,10 +59,10 @@ def act_on_each(ids: list[str], act: Callable[[str], str]) -> int:
     return code
 
 
-def place_of(given: Namespace) -> dict[str, Any]:
-    """Return where a `move` puts its task, as the arguments of the request."""
-    if given.before is not None:
-        return {"to": "before", "before": given.before}
-    if given.number is not None:
-        return {"to": "number", "number": given.number}
-    return {"to": given.to}
+def read_place(args: Namespace) -> dict[str, Any]:
+    """Read the place of a `move`, as arguments of the request."""
+    if args.before is not None:
+        return {"to": "before", "before": args.before}
+    if args.number is not None:
+        return {"to": "number", "number": args.number}
+    return {"to": args.to}

@@ -1,4 +1,4 @@
-"""`kugetsu usage`: what agents consumed, by day and repository."""
+"""`kugetsu usage`: tokens and cost, by day and repository."""
 
 import os
 import time
@@ -7,26 +7,26 @@ from ...domain.text.quantities import format_money
 from ...domain.text.times import parse_duration
 from ...domain.usage_sums import UsageSum, day_of
 from ...scheduler.budget import sum_by_day_and_repository
-from ..context import state_paths
-from ..grammar import parser_of
+from ..context import make_paths
 from ..output import print_json, print_table
+from ..parser import make_parser
 
 
-def main(verb: str, words: list[str]) -> int:
-    """Print what was consumed, the newest day first, and the sum of each day."""
-    given = parser_of(verb).parse_args(words)
-    here = state_paths()
-    found = (
-        sum_by_day_and_repository(here, day_of(time.time() - parse_duration(given.since))) if os.path.isdir(here.items) else {}
+def main(verb: str, argv: list[str]) -> int:
+    """Print tokens and cost, the newest day first, with the sum of each day."""
+    args = make_parser(verb).parse_args(argv)
+    here = make_paths()
+    sums = (
+        sum_by_day_and_repository(here, day_of(time.time() - parse_duration(args.since))) if os.path.isdir(here.items) else {}
     )
     days: dict[str, UsageSum] = {}
-    for (day, _), one in found.items():
+    for (day, _), one in sums.items():
         total = days.setdefault(day, UsageSum())
         total.attempts, total.tokens, total.cost = (
             total.attempts + one.attempts, total.tokens + one.tokens, total.cost + one.cost,
         )  # fmt: skip
-    ordered = sorted(found.items(), key=lambda item: (item[0][0], item[1].cost, item[1].tokens), reverse=True)
-    if given.json:
+    ordered = sorted(sums.items(), key=lambda item: (item[0][0], item[1].cost, item[1].tokens), reverse=True)
+    if args.json:
         rows = [{"day": day, "repository": repository, **_figures(one)} for (day, repository), one in ordered]
         print_json({"days": [{"day": day, **_figures(days[day])} for day in sorted(days, reverse=True)], "repositories": rows})
         return 0
