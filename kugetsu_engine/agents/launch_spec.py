@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ..domain.session import NEW, WantedSession
-from .failure_patterns import COMMON, Patterns
+from .failure_patterns import Patterns
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -57,5 +57,5 @@ class LaunchSpec(msgspec.Struct, frozen=True):
     """The agent's program, if it is not the first word of `argv`."""
     max_steps: int | None = None
     max_tokens: int | None = None
-    patterns: Patterns = COMMON
-    """Patterns for the last lines of its log when it failed."""
+    patterns: Patterns = ()
+    """Patterns of its own messages, for the last lines of its log when it failed."""

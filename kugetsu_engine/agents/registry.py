@@ -48,7 +48,7 @@ def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> 
         )
     operator_patterns = (*agent.failures.items(), *settings.failures.items())
     return msgspec.structs.replace(
-        spec, env=spec.env | agent.env, unset=agent.unset, patterns=(*operator_patterns, *spec.patterns),
+        spec, env=spec.env | agent.env, unset=agent.unset, patterns=(*operator_patterns, *spec.patterns, *COMMON),
         max_steps=spec.max_steps if agent.max_steps is None else agent.max_steps or None, max_tokens=agent.max_tokens or None,
     )  # fmt: skip
 
@@ -131,36 +131,32 @@ def adapt_session(name: str, settings: Settings, session: WantedSession) -> Want
 
 def _opencode(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     if server_mode.uses_server(agent, call):
-        spec = server_mode.build_launch_spec(agent, call)
-        return msgspec.structs.replace(spec, patterns=(*server_mode.FAILURES, *process_mode.FAILURES, *COMMON))
+        return server_mode.build_launch_spec(agent, call)
     argv = process_mode.build_command(agent.program or "opencode", agent.model, agent.args, call.issue_ref)
     return LaunchSpec(
         argv, process_mode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},
-        prepare="opencode", resumes_itself=True,
-        max_steps=process_mode.MAX_STEPS, patterns=(*process_mode.FAILURES, *COMMON),
+        prepare="opencode", resumes_itself=True, max_steps=process_mode.MAX_STEPS, patterns=process_mode.FAILURES,
     )  # fmt: skip
 
 
 def _claude(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     return LaunchSpec(
         claude.build_command(agent, call), claude.ENVIRONMENT, errors_apart=True, reader="claude",
-        reader_options={"directory": call.worktree, "session": call.session_id}, patterns=(*claude.FAILURES, *COMMON),
+        reader_options={"directory": call.worktree, "session": call.session_id}, patterns=claude.FAILURES,
     )  # fmt: skip
 
 
 def _codex(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     options = {"directory": call.worktree, "resumed": call.session.mode != "new"}
     return LaunchSpec(
-        codex.build_command(agent, call), errors_apart=True, reader="codex", reader_options=options,
-        patterns=(*codex.FAILURES, *COMMON),
+        codex.build_command(agent, call), errors_apart=True, reader="codex", reader_options=options, patterns=codex.FAILURES,
     )  # fmt: skip
 
 
 def _gemini(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     options = {"directory": call.worktree, "session": call.session_id}
     return LaunchSpec(
-        gemini.build_command(agent, call), errors_apart=True, reader="gemini", reader_options=options,
-        patterns=(*gemini.FAILURES, *COMMON),
+        gemini.build_command(agent, call), errors_apart=True, reader="gemini", reader_options=options, patterns=gemini.FAILURES,
     )  # fmt: skip
 
 
@@ -168,7 +164,7 @@ def _aider(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     return LaunchSpec(
         aider.build_command(agent, call), prompt_on_stdin=False, reader="aider",
         reader_options={"session": call.session_id}, prepare="aider" if call.session.mode != "new" else None,
-        patterns=(*aider.FAILURES, *COMMON),
+        patterns=aider.FAILURES,
     )  # fmt: skip
 
 

@@ -114,6 +114,16 @@ class Reader:
         """
         return None
 
+    # Kept for one release: the spare supervisor of an engine that was started before an upgrade calls these.
+    def failure(self, exit_code: int) -> tuple[str, str] | None:
+        return self.find_failure(exit_code)
+
+    def trouble(self) -> tuple[str, str] | None:
+        return self.find_hang()
+
+    def waiting(self, quiet_s: float, processes: int) -> str | None:
+        return self.describe_wait(quiet_s, processes)
+
 
 def split_objects(line: bytes) -> Iterator[dict[str, Any] | str]:
     """Split a line into the JSON objects in it and the text around them.

@@ -251,13 +251,13 @@ class Client(ReadClient):
         """
         from ..domain.decisions import notification_rules
         from ..domain.text.quantities import format_upcoming
-        from ..state import notification_mutes, tasks
+        from ..state import notifications, tasks
 
         self._prepare_change()
         known = name if name == notification_rules.ALL else tasks.find_task(self.paths, name).id
         now = self._clock()
-        until = notification_mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
-        notification_mutes.set_mute(self.paths, known, until, now)
+        until = notifications.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
+        notifications.set_mute(self.paths, known, until, now)
         what = "everything" if known == notification_rules.ALL else format_id(known)
         if until is None:
             return f"{what} is no longer muted"

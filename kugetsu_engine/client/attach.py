@@ -22,7 +22,7 @@ from ..domain.text.times import iso
 from ..errors import ConfigError, Conflict, KugetsuError, TryLater
 from ..jobs import builder, environment
 from ..paths import StatePaths
-from ..state import issue_names, issue_tasks, manual_sessions, sessions, slots
+from ..state import issue_names, manual_sessions, sessions, slots, tasks
 from ..state.queue_settings import effective_limit, load_control
 from ..storage import wakeup_fifo
 
@@ -96,7 +96,7 @@ def attach_to_issue(
         TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
-    if stop is None and (at_work := issue_tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
+    if stop is None and (at_work := tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
         raise Conflict(
             f"{task.issue_ref} has an agent at work", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
         )

@@ -63,10 +63,10 @@ class ReadClient:
         """
         if "/" not in text:
             return parse_task_id(text) or text
-        from ..state import issue_tasks
+        from ..state import tasks
 
         ref = self.resolve_reference(text)
-        return issue_tasks.find_issue_task(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
+        return tasks.find_issue_task(self.paths, ref, tasks.PREFERRED.get(verb, ()), self.default_server).id
 
     def worktree_path(self, issue_ref: str) -> str:
         """Return the path of an issue's worktree, which may not exist yet."""

@@ -12,7 +12,7 @@ from ..domain.session import WantedSession
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import ConfigError, KugetsuError, TryLater
-from ..state import issue_tasks, runs, sessions, tasks
+from ..state import runs, sessions, tasks
 from ..state.issue_names import session_name
 from ..state.new_tasks import check_message
 from ..storage.locks import is_held
@@ -54,7 +54,7 @@ def continue_session(client: Client, reference: str, message: str | None, folder
     if "/" not in reference:
         reference = tasks.find_task(client.paths, reference).issue_ref
     ref = client.resolve_reference(reference)
-    earlier = issue_tasks.list_issue_tasks(client.paths, ref, client.default_server)
+    earlier = tasks.list_issue_tasks(client.paths, ref, client.default_server)
     for task in earlier:
         if task.state == "pending" and task.message == text:
             client.do("start", task.id, keep=True)

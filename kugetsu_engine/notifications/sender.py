@@ -11,7 +11,7 @@ from ..config.settings import Settings
 from ..domain.decisions import notification_rules
 from ..domain.task import Notice
 from ..paths import StatePaths
-from ..state import notification_mutes
+from ..state import notifications
 from .channels import NotSent, list_channels
 from .message import Message
 
@@ -91,7 +91,7 @@ class NotificationSender:
 
     def _send(self, batch: list[Notice]) -> None:
         settings = self._settings().notify
-        muted = notification_mutes.read_mutes(self._paths, self._clock())
+        muted = notifications.read_mutes(self._paths, self._clock())
         notices = [notice for notice in batch if not muted.covers(notice.id)]
         local = time.localtime(self._clock())
         if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):

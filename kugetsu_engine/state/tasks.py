@@ -5,20 +5,29 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from ..domain.new_task import SCHEMA, parse_task_id
-from ..domain.refs import normalize_reference
+from ..domain.new_task import SCHEMA, format_bare_id, parse_task_id
+from ..domain.refs import key_of, normalize_reference
+from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import JSON, StatePaths
 from ..storage import files
+from ..storage.locks import is_held
 
 _decoder = msgspec.json.Decoder(Task)
 _encoder = msgspec.json.Encoder()
 _FIELDS = frozenset(Task.__struct_fields__)
+
+Kind = Literal["active", "pending", "ended"]
+PREFERRED: dict[str, tuple[Kind, ...]] = {
+    "retry": ("ended", "pending"), "restore": ("ended",), "show": ("active", "pending", "ended"),
+    "logs": ("active", "ended"), **dict.fromkeys(("cancel", "hold", "release", "move", "edit"), ("pending",)),
+}  # fmt: skip
+"""The tasks of an issue that each verb most likely means."""
 
 
 class NewerSchema(BadFile):
@@ -88,10 +97,10 @@ def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> I
         OSError: the folder exists but cannot be read.
     """
     try:
-        found = [(status.st_mtime, name) for name, status in files.scan_documents(folder) if status.st_mtime >= since]
+        names = [(status.st_mtime, name) for name, status in files.scan_documents(folder) if status.st_mtime >= since]
     except FileNotFoundError:
         return
-    for _, task_id in sorted(found, reverse=True)[:newest]:
+    for _, task_id in sorted(names, reverse=True)[:newest]:
         with suppress(FileNotFoundError, BadFile):
             yield read_task(f"{folder}/{task_id}{JSON}", task_id)
 
@@ -167,3 +176,49 @@ def read_state(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]
         return None
     except BadFile:
         return UNREADABLE
+
+
+def list_issue_tasks(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> list[Task]:
+    """List the tasks of an issue, newest first; unreadable ones are left out.
+
+    Args:
+        default_host: the host of references without one.
+    """
+    key = key_of(normalize_reference(issue_ref, default_host))
+    by_id: dict[str, Task] = {}
+    for folder in (paths.items, paths.done):
+        for task in read_folder(folder):
+            if key_of(normalize_reference(task.issue_ref, default_host)) == key:
+                by_id.setdefault(task.id, task)
+    return sorted(by_id.values(), key=_age, reverse=True)
+
+
+def find_issue_task(
+    paths: StatePaths, issue_ref: str, preferred: tuple[Kind, ...] = (), default_host: str | Callable[[], str] = ""
+) -> Task:
+    """Find the newest task of an issue, of the first preferred kind that exists.
+
+    Raises:
+        NoSuchTask: the issue has no task.
+    """
+    known = list_issue_tasks(paths, issue_ref, default_host)
+    for kind in (*preferred, "active", "pending", "ended"):
+        for task in known:
+            if _kind(task) == kind:
+                return task
+    raise NoSuchTask(f"{issue_ref} has no task", "kugetsu queue list --all shows all tasks")
+
+
+def find_running_task(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:
+    """Find a task of an issue with a running agent, even if an older kugetsu started it under another name."""
+    known = list_issue_tasks(paths, issue_ref, default_host)
+    return next((task for task in known if task.state in ACTIVE and is_held(paths.task_lock(task.id))), None)
+
+
+def _kind(task: Task) -> Kind:
+    return "active" if task.state in ACTIVE else "pending" if task.state == PENDING else "ended"
+
+
+def _age(task: Task) -> tuple[int, str, str]:
+    digits = format_bare_id(task.id)
+    return (int(digits) if digits.isdigit() else 0, task.pending_since or "", task.id)

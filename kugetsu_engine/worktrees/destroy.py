@@ -22,7 +22,7 @@ from ..domain.text.quantities import format_count
 from ..errors import AttemptFailed, Conflict, ForgeError, KugetsuError
 from ..forges.cache import CachedForges
 from ..process.waiting import pause
-from ..state import contexts, issue_names, issue_tasks, sessions
+from ..state import contexts, issue_names, sessions, tasks
 from ..storage.locks import is_held, try_lock, unlock
 from . import removal
 from .removal import Facts, InspectedWorktree, Objection, Reason, WorkingDirectories
@@ -96,10 +96,11 @@ def inspect_issue(client: Client, issue_ref: str) -> IssueResources:
     except KugetsuError:
         message_count = 0
     session = sessions.load_session(client.paths, issue_names.session_name(client.paths, issue_ref))
-    tasks = issue_tasks.list_issue_tasks(client.paths, issue_ref, client.default_server)
+    issue_tasks = tasks.list_issue_tasks(client.paths, issue_ref, client.default_server)
     return IssueResources(
         issue_ref, ref.branch, worktree, tuple(objections), session, message_count,
-        tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
+        tuple(task for task in issue_tasks if task.state in ACTIVE),
+        tuple(task for task in issue_tasks if task.state == PENDING),
     )  # fmt: skip
 
 
@@ -151,17 +152,17 @@ def destroy_issue(client: Client, resources: IssueResources, *, force: bool) -> 
 def _hold_issue(client: Client, resources: IssueResources, force: bool) -> Iterator[None]:
     path = client.paths.issue_lock(issue_names.name_of(client.paths, resources.issue_ref))
     # An agent that an older kugetsu started may hold the issue under another name, but always holds its task.
-    tasks = [client.paths.task_lock(task.id) for task in resources.active]
+    locks = [client.paths.task_lock(task.id) for task in resources.active]
     fd = try_lock(path)
     try:
-        if fd is None or any(map(is_held, tasks)):
+        if fd is None or any(map(is_held, locks)):
             if not force:
                 raise Conflict(f"{resources.issue_ref} has an agent", "stop it with kugetsu kill, or use --force")
             # In one request: else a waiting task of the issue would start as soon as the agent ends.
             waiting = [Request("cancel", task.id) for task in resources.waiting]
             client.send_requests([*waiting, *(Request("kill", task.id) for task in resources.active)])
         deadline = time.monotonic() + loader.load_settings(client.paths, client.environ)[0].stop_grace + WAIT_S
-        while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
+        while any(map(is_held, locks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {resources.issue_ref} has not ended", "kugetsu status shows it")
             pause(POLL_S)

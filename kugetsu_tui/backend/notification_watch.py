@@ -8,7 +8,7 @@ from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state import notification_mutes
+from kugetsu_engine.state import notifications
 
 MIN_INTERVAL_S = 5.0
 """Between two calls; what comes meanwhile is part of the next one."""
@@ -55,5 +55,5 @@ class NotificationWatch:
         worthy = [notice for notice in fresh if notification_rules.is_worth_sending(notice, settings.on)]
         if not worthy:
             return []
-        muted = notification_mutes.read_mutes(self._paths, self._clock())
+        muted = notifications.read_mutes(self._paths, self._clock())
         return [notice for notice in worthy if not muted.covers(notice.id)]

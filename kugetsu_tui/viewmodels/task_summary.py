@@ -91,7 +91,7 @@ def format_header(console: ConsoleState, task: Task, attempt: int) -> list[Spans
 def _format_reason_line(console: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
         why = console.snapshot.explain_wait(task)
-        spans: Spans = [("waiting ", "muted"), (clean(format_reason(why, console.snapshot.taken_at), 300), "text")]
+        spans: Spans = [("waits   ", "muted"), (clean(format_reason(why, console.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     reason = task.error or task.reason
     if not reason:

@@ -9,7 +9,7 @@ from kugetsu_engine.client import start as beginning
 from kugetsu_engine.domain.request import Request
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
-from kugetsu_engine.state import issue_tasks, requests, tasks
+from kugetsu_engine.state import requests, tasks
 from kugetsu_engine.storage import files
 from tests.support.clients import local_client
 from tests.support.fleet import Fleet
@@ -88,9 +88,6 @@ def test_of_an_issues_tasks_the_one_is_meant_that_the_verb_is_about(fleet: Fleet
     wait_until(lambda: fleet.result(done) is not None, 15, "the agent to end")
     fleet.operator.settle_attempts()
     first, second = fleet.enqueue("local/work#1"), fleet.enqueue("local/work#1")
-    meant = {
-        verb: issue_tasks.find_issue_task(fleet.paths, "local/work#1", kinds).id
-        for verb, kinds in issue_tasks.PREFERRED.items()
-    }
+    meant = {verb: tasks.find_issue_task(fleet.paths, "local/work#1", kinds).id for verb, kinds in tasks.PREFERRED.items()}
     assert (meant["retry"], meant["logs"], meant["hold"], meant["show"]) == (done, done, second, second)
-    assert [task.id for task in issue_tasks.list_issue_tasks(fleet.paths, "local/work#1")] == [second, first, done]
+    assert [task.id for task in tasks.list_issue_tasks(fleet.paths, "local/work#1")] == [second, first, done]

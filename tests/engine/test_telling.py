@@ -19,7 +19,7 @@ from kugetsu_engine.notifications.channels import NotSent, list_channels
 from kugetsu_engine.notifications.message import Message
 from kugetsu_engine.notifications.sender import NotificationSender
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state import notification_mutes
+from kugetsu_engine.state import notifications
 from kugetsu_engine.storage import files
 from tests.support.clients import local_client
 from tests.support.waiting import wait_until
@@ -145,8 +145,8 @@ def test_after_as_many_messages_as_are_allowed_in_a_minute_the_rest_waits_for_it
 
 
 def test_what_is_muted_is_not_told_and_a_mute_ends(paths: StatePaths, mailbox: Path, tell: object) -> None:
-    notification_mutes.set_mute(paths, "q_1", iso(NOW + 60), NOW)
-    notification_mutes.set_mute(paths, "q_2", iso(NOW - 60), NOW)
+    notifications.set_mute(paths, "q_1", iso(NOW + 60), NOW)
+    notifications.set_mute(paths, "q_2", iso(NOW - 60), NOW)
     messenger = tell(NotifySettings(command=[str(mailbox), "{id}", ""]))  # type: ignore[operator]
     for number in (1, 2, 3):
         messenger.submit(notice(number))
@@ -159,8 +159,8 @@ def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> N
     with pytest.raises(NoSuchTask):
         operator.mute("41", None)
     assert operator.mute("all", 3600.0).startswith("everything is muted until ")
-    assert notification_mutes.read_mutes(paths, NOW + 3599).covers(None)
-    assert not notification_mutes.read_mutes(paths, NOW + 3601).covers(None)
+    assert notifications.read_mutes(paths, NOW + 3599).covers(None)
+    assert not notifications.read_mutes(paths, NOW + 3601).covers(None)
     assert operator.mute("all", 0.0) == "everything is no longer muted"
     assert not os.path.exists(paths.notifications_mute)
 
@@ -168,7 +168,7 @@ def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> N
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"until": 3}', b'{"until": {"all": 5}}', b"\xff\xfe", b"[" * 9000])
 def test_a_broken_file_of_mutes_mutes_nothing(paths: StatePaths, broken: bytes) -> None:
     Path(paths.notifications_mute).write_bytes(broken)
-    assert not notification_mutes.read_mutes(paths, NOW).covers("q_1")
+    assert not notifications.read_mutes(paths, NOW).covers("q_1")
 
 
 def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(

@@ -303,6 +303,27 @@ def test_the_names_of_the_version_before_lead_to_the_drivers_of_today() -> None:
         drivers.load_driver("json")
 
 
+SPARE = """
+import importlib, os, sys
+root, today, agent = sys.argv[1:]
+sys.path.insert(0, root)
+import kugetsu_engine.process.supervisor
+os.unlink(root)
+os.symlink(today, root)
+importlib.invalidate_caches()
+reader = importlib.import_module(f"kugetsu_engine.agents.{agent}").reader({})
+print(reader.failure(0), reader.trouble(), reader.waiting(1.0, 1), reader.hindrance, reader.finished)
+"""
+
+
+@pytest.mark.parametrize("agent", ["claude", "codex", "gemini"])
+def test_a_spare_supervisor_of_the_version_before_can_use_the_drivers_of_today(agent: str, site: Site) -> None:
+    """It was started ahead of the upgrade, and loads its driver after it."""
+    argv = [sys.executable, "-I", "-S", "-c", SPARE, str(site.root), str(site._today), agent]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("program", NAMES["programs"])
 def test_a_program_that_the_version_before_starts_is_still_there(program: str, site: Site) -> None:
     """By the module and the function of then, in a bare interpreter."""

@@ -12,7 +12,7 @@ from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state import notification_mutes, notifications
+from kugetsu_engine.state import notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.notification_watch import NotificationWatch
@@ -72,7 +72,7 @@ def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Pa
 
 def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
     paths = StatePaths(str(tmp_path))
-    notification_mutes.set_mute(paths, "q_2", notification_mutes.FOR_EVER, NOW)
+    notifications.set_mute(paths, "q_2", notifications.FOR_EVER, NOW)
     listener = NotificationWatch(paths, NotifySettings, lambda: NOW)
     listener.check_snapshot(snapshot())
     assert listener.check_snapshot(snapshot(notice(2), notice(3, "info", "task_started"))) is None
@@ -110,7 +110,7 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Client
     async with console() as here:
         await type_command(here, "notify mute --for 2h")
         await here.until(lambda: "is muted until" in here.said, "the answer")
-        assert notification_mutes.read_mutes(operator.paths, 0).covers(task_id)
+        assert notifications.read_mutes(operator.paths, 0).covers(task_id)
         await type_command(here, "notify unmute all")
         await here.until(lambda: "everything is no longer muted" in here.said, "the answer")
         await type_command(here, "notify test")

@@ -21,7 +21,7 @@ from .http_api import Refused, ServerApi, ServerLost
 
 READY_LIMIT_S = 120.0
 """How long it waits for a server to be ready."""
-FIRST_SESSION_LIMIT_S = 300.0
+SESSION_LIMIT_S = 300.0
 """Limit for creating a session: opencode may first install a package beside its configuration."""
 BUSY_LIMIT_S = 10.0
 """How long after an error a session may take to start working before it counts as ended."""
@@ -82,18 +82,16 @@ class RunClient:
             names = ("KUGETSU_TASK_ID", "KUGETSU_ISSUE_REF")
             metadata = {name.lower(): os.environ[name] for name in names if name in os.environ}
             body = {"title": self.args.title, "metadata": metadata, "permission": DENIED_PERMISSIONS}
-            self.session = str(api.call("POST", "/session", self.worktree, body, timeout_s=FIRST_SESSION_LIMIT_S)["id"])
+            self.session = str(api.call("POST", "/session", self.worktree, body, timeout_s=SESSION_LIMIT_S)["id"])
         self.session_ids = {self.session}
         self.print_event("session", directory=self.worktree)
 
     def _fork(self, api: ServerApi) -> None:
         """Copy a session and move the copy into this worktree, as a session is tied to its directory."""
         origin = str(api.call("GET", f"/session/{self.args.session}")["directory"])
-        self.session = str(
-            api.call("POST", f"/session/{self.args.session}/fork", origin, {}, timeout_s=FIRST_SESSION_LIMIT_S)["id"]
-        )
+        self.session = str(api.call("POST", f"/session/{self.args.session}/fork", origin, {}, timeout_s=SESSION_LIMIT_S)["id"])
         move = {"sessionID": self.session, "destination": {"directory": self.worktree}}
-        api.call("POST", "/experimental/control-plane/move-session", self.worktree, move, timeout_s=FIRST_SESSION_LIMIT_S)
+        api.call("POST", "/experimental/control-plane/move-session", self.worktree, move, timeout_s=SESSION_LIMIT_S)
         about = {"title": self.args.title, "metadata": {"fork_of": self.args.session}}
         api.call("PATCH", f"/session/{self.session}", self.worktree, about)
 

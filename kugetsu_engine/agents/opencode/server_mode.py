@@ -10,12 +10,12 @@ from ...domain.reserved_refs import PM_AGENT
 from ...errors import ConfigError
 from ...process import interpreter
 from ..launch_spec import Invocation, LaunchSpec
-from .process_mode import ENVIRONMENT, MAX_STEPS
+from . import process_mode
 
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin.js")
 OPTIONS_WITH_VALUE, FLAGS = ("--agent", "--variant", "--model", "-m"), ("--auto",)
 """Arguments of `opencode run` that the run client understands too."""
-FAILURES = ((r'"name": ?"ServerLost"', "server_lost"),)
+FAILURES = ((r'"name": ?"ServerLost"', "server_lost"), *process_mode.FAILURES)
 _LOGIN_VARIABLES = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLORTERM", "SHELL", "LC_", "LANG")
 """Variables that differ from login to login: a change in them needs no new server."""
 
@@ -48,8 +48,9 @@ def build_launch_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
     argv = [f"--title={call.issue_ref}", *(["-m", settings.model] if settings.model else []), *settings.args]
     return LaunchSpec(
         interpreter.build_command("opencode-client", *argv), program=settings.program or "opencode",
-        errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
+        errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=process_mode.MAX_STEPS,
         prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",
+        patterns=FAILURES,
     )  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def build_server_command(settings: AgentSettings) -> list[str]:
 
 def add_server_variables(settings: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server and of its tools, with our plugin configured."""
-    env = {**base, **ENVIRONMENT, **settings.env}
+    env = {**base, **process_mode.ENVIRONMENT, **settings.env}
     try:
         content = json.loads(env.get("OPENCODE_CONFIG_CONTENT") or "{}")
         content["plugin"] = [*content.get("plugin", ()), f"file://{PLUGIN}"]
