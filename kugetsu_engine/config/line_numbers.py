@@ -34,11 +34,11 @@ def find_line(text: str, path: Sequence[str]) -> int | None:
 def _has(lines: list[str], path: Sequence[str]) -> bool | None:
     """Whether these first lines of a file contain a key; None if they alone are not valid TOML."""
     try:
-        found: Any = tomllib.loads("\n".join(lines))
+        table: Any = tomllib.loads("\n".join(lines))
     except (ValueError, RecursionError):
         return None
     for name in path:
-        if not isinstance(found, dict) or name not in found:
+        if not isinstance(table, dict) or name not in table:
             return False
-        found = found[name]
+        table = table[name]
     return True

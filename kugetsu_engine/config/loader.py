@@ -117,8 +117,8 @@ def load_settings(paths: StatePaths, environ: Mapping[str, str], last: Settings 
         last: the settings in effect. They stay if `config.toml` cannot be read at all, and so does a single plain value that
             is invalid. Without valid ones, as at a start, an invalid value stops what depends on it.
     """
-    found, faults = _read(paths, environ, last)
-    return _with_env_files(found, paths), faults
+    settings, faults = _read(paths, environ, last)
+    return _with_env_files(settings, paths), faults
 
 
 def _with_env_files(settings: Settings, paths: StatePaths) -> Settings:
@@ -343,11 +343,11 @@ class SettingsSource:
             return False
         before = self.current, self.faults
         self._length = _length_of(self._paths.config)
-        found, self.faults = _read(self._paths, self._environ, self._good)
-        self.current = _with_env_files(found, self._paths)
+        settings, self.faults = _read(self._paths, self._environ, self._good)
+        self.current = _with_env_files(settings, self._paths)
         self._seen = [*watched, *(False for fault in self.faults if fault.missing)]
         if not any(fault.unread for fault in self.faults):
-            self._good = found
+            self._good = settings
         return before != (self.current, self.faults)
 
     def mark_stale(self) -> None:

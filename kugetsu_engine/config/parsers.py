@@ -41,9 +41,9 @@ def parse_size(value: Any) -> int:
     text = str(value).strip().lower()
     unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
     number = text.removesuffix(unit).strip()
-    if isinstance(value, bool) or not _is_whole(number) or (found := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
+    if isinstance(value, bool) or not _is_whole(number) or (size := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
         raise UsageError(f"{format_value(value)} is not a size", "write it like 256MiB")
-    return found
+    return size
 
 
 def parse_count(low: int, high: int) -> Callable[[Any], int]:
@@ -177,12 +177,12 @@ def parse_text_table(value: Any) -> dict[str, str]:
 
 def parse_variables(value: Any) -> dict[str, str]:
     """Read variables and their values."""
-    found = parse_text_table(value)
-    for name, one in found.items():
+    values = parse_text_table(value)
+    for name, one in values.items():
         if not _is_variable(name):
             raise UsageError(f"{name!r:.60} is not the name of a variable")
         _without_nul(one)
-    return found
+    return values
 
 
 def _without_nul(text: str) -> None:
@@ -207,10 +207,10 @@ def parse_folder(value: Any) -> str:
 
 def parse_failure_classes(value: Any) -> dict[str, str]:
     """Read classes of failure by regular expression."""
-    found = parse_text_table(value)
-    if (fault := find_pattern_fault(found)) is not None:
+    classes = parse_text_table(value)
+    if (fault := find_pattern_fault(classes)) is not None:
         raise UsageError(fault)
-    return found
+    return classes
 
 
 def parse_hours(value: Any) -> str:

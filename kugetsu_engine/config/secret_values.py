@@ -19,11 +19,11 @@ def collect_secrets(paths: StatePaths, settings: Settings, client: Mapping[str, 
     Args:
         client: the operator's environment, for `pass_env`.
     """
-    found = find_secrets({name: client[name] for name in (*settings.pass_env, *_PROXIES) if name in client})
-    found |= find_secrets({f"{host}_URL": address for host, address in settings.servers.items()})
+    secrets = find_secrets({name: client[name] for name in (*settings.pass_env, *_PROXIES) if name in client})
+    secrets |= find_secrets({f"{host}_URL": address for host, address in settings.servers.items()})
     for agent in settings.agents.values():
-        found |= find_secrets(agent.env)
-    return found | find_secrets(env_files.read_readable_env(paths))
+        secrets |= find_secrets(agent.env)
+    return secrets | find_secrets(env_files.read_readable_env(paths))
 
 
 class Secrets:

@@ -126,16 +126,16 @@ class Tables:
         stops: tuple[Stop, ...], meanwhile: str = "",
     ) -> dict[str, Any]:  # fmt: skip
         """Read the valid keys of a table, and note the others."""
-        found = {}
+        values = {}
         for key, one in value.items():
             if key not in readers:
                 self.unknown((*path, key), readers, stops, meanwhile)
                 continue
             try:
-                found[key] = readers[key](one)
+                values[key] = readers[key](one)
             except KugetsuError as error:
                 self._note((*path, key), str(error), stops, meanwhile)
-        return found
+        return values
 
     def _is_agent(self, key: str, own: Any) -> bool:
         """Whether an entry of `[agents]` is the table of an agent."""
@@ -178,21 +178,21 @@ class Tables:
         if not isinstance(entry, dict):
             self._note(path, f"{format_value(value)} is neither a kind nor a table", NOTHING, meanwhile)
             return ForgeSettings("off")
-        found = self._keys(path, entry, FORGE_READERS, NOTHING, meanwhile)
+        values = self._keys(path, entry, FORGE_READERS, NOTHING, meanwhile)
         if "kind" not in entry:
             self._note(path, "has no kind: github, gitea, forgejo or off", NOTHING, meanwhile)
-        return ForgeSettings(**found) if self._noted == before else ForgeSettings("off")
+        return ForgeSettings(**values) if self._noted == before else ForgeSettings("off")
 
     def _texts(self, name: str, value: Mapping[str, Any]) -> dict[str, str]:
         """Read a table of texts: `servers`, `keys` or `failures`."""
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for host, (key, one) in self._named(name, value, refs.parse_host if name == "servers" else str).items():
             stops = (Stop("host", host),) if name == "servers" else NOTHING
             try:
-                found |= parse_failure_classes({key: one}) if name == "failures" else {host: parse_line(one)}
+                texts |= parse_failure_classes({key: one}) if name == "failures" else {host: parse_line(one)}
             except KugetsuError as error:
                 self._note((name, key), str(error), stops, "it is ignored")
-        return found
+        return texts
 
 
 def format_setting_path(path: tuple[str, ...]) -> str:

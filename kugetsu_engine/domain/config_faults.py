@@ -79,11 +79,11 @@ class Gaps(msgspec.Struct, frozen=True):
     @classmethod
     def from_faults(cls, faults: Iterable[Fault]) -> "Gaps":
         """The gaps that faults cause; of several faults about the same thing the first counts."""
-        found: dict[str, dict[str, str]] = {"everything": {}, "agent": {}, "repository": {}, "host": {}}
+        gaps: dict[str, dict[str, str]] = {"everything": {}, "agent": {}, "repository": {}, "host": {}}
         for fault in faults:
             for stop in fault.stops:
-                found[stop.kind].setdefault(stop.name, f"settings: {fault.summary}")
-        return cls(found["everything"].get("", ""), found["agent"], found["repository"], found["host"])
+                gaps[stop.kind].setdefault(stop.name, f"settings: {fault.summary}")
+        return cls(gaps["everything"].get("", ""), gaps["agent"], gaps["repository"], gaps["host"])
 
     def merge(self, other: "Gaps") -> "Gaps":
         """Combine two sets of gaps; these come first."""
@@ -107,11 +107,11 @@ def find_nearest(name: str, known: Iterable[str]) -> str | None:
     import difflib  # rarely needed
 
     lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), lower, 1, LIKE)
-    return lower[found[0]] if found else None
+    matches = difflib.get_close_matches(name.lower(), lower, 1, LIKE)
+    return lower[matches[0]] if matches else None
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str:
     """Write `, did you mean max_steps?`; empty when no known name is similar."""
-    found = find_nearest(name, known)
-    return f", did you mean {found}?" if found is not None else ""
+    nearest = find_nearest(name, known)
+    return f", did you mean {nearest}?" if nearest is not None else ""

@@ -17,7 +17,7 @@ _MENTION = re.compile(
 
 def find_mentions(text: str, default_host: str | Callable[[], str] = "github.com") -> list[refs.IssueRef]:
     """Find the issues that a text mentions, each once, in their order."""
-    found: dict[str, refs.IssueRef] = {}
+    mentions: dict[str, refs.IssueRef] = {}
     for match in _MENTION.finditer(text):
         mention = match["short"] or match["address"]
         if match["address"] and not mention.startswith("http"):
@@ -26,7 +26,7 @@ def find_mentions(text: str, default_host: str | Callable[[], str] = "github.com
             ref = refs.parse_reference(mention, default_host)
         except UsageError:
             continue
-        found.setdefault(ref.key, ref)
-        if len(found) == MAX_FOUND:
+        mentions.setdefault(ref.key, ref)
+        if len(mentions) == MAX_FOUND:
             break
-    return list(found.values())
+    return list(mentions.values())

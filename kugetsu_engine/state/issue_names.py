@@ -42,9 +42,9 @@ def keep_older_names(paths: StatePaths) -> None:
     """
     if os.path.lexists(paths.issue_names):
         return
-    found = _Older(paths)
-    names = found.names()
-    for text in found.texts:
+    older_names = _Older(paths)
+    names = older_names.names()
+    for text in older_names.texts:
         older = paths.context_of(refs.make_slug(text))
         newer = paths.context_of(names.get(_key(text)) or refs.make_slug(_key(text)))
         if older != newer and os.path.lexists(older) and not os.path.lexists(newer):
@@ -131,7 +131,7 @@ def _reference(document: dict[str, Any]) -> list[str]:
 
 def _document(path: str) -> dict[str, Any]:
     try:
-        found = json.loads(files.read(path))
+        document = json.loads(files.read(path))
     except (OSError, BadFile, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

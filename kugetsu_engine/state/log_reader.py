@@ -94,10 +94,10 @@ class LogReader:
         start = max(start, 0)
         chunk = bisect_right(self._ends, start - 1) if start else 0
         skip = start - (self._ends[chunk - 1] if chunk else 0)  # includes a line that continues from the previous chunk
-        found: list[tuple[int, int, bytes]] = []
+        lines: list[tuple[int, int, bytes]] = []
         begin = offset = chunk * CHUNK
         rest = b""
-        while len(found) < skip + count and offset < self._size:
+        while len(lines) < skip + count and offset < self._size:
             if len(rest) > MAX_LINE and not self._line_ends_in(offset // CHUNK):
                 offset += CHUNK  # in the middle of a very long line
                 continue
@@ -109,12 +109,12 @@ class LogReader:
             rest = (rest + first)[: MAX_LINE + 1]
             place += len(first)
             for line in more:
-                found.append((begin, place, rest))
+                lines.append((begin, place, rest))
                 begin, rest = place + 1, line[: MAX_LINE + 1]
                 place = begin + len(line)
-        if rest and len(found) < skip + count:
-            found.append((begin, offset, rest))
-        return [(begin, self._part(begin, end, head)) for begin, end, head in found[skip : skip + count]]
+        if rest and len(lines) < skip + count:
+            lines.append((begin, offset, rest))
+        return [(begin, self._part(begin, end, head)) for begin, end, head in lines[skip : skip + count]]
 
     def _line_ends_in(self, chunk: int) -> bool:
         """Whether a line ends in a chunk; assumed for the last, incomplete one."""
@@ -136,17 +136,17 @@ class LogReader:
     def search(self, needle: bytes, *, ignore_case: bool = True, limit: int = 100_000) -> list[int]:
         """Find the numbers of the lines that show a text, in order, at most `limit`."""
         needle = needle.lower() if ignore_case else needle
-        found: list[int] = []
+        numbers: list[int] = []
         number, room = 0, MOST_DRAWN
         for block in self._blocks():
             text, drawn = _as_shown(block, b" " in needle, room)
             room -= drawn
             text = text.lower() if ignore_case else text
             counted, place = 0, text.find(needle)
-            while place >= 0 and len(found) < limit:
+            while place >= 0 and len(numbers) < limit:
                 number += text.count(b"\n", counted, place)
-                if not found or found[-1] != number:  # a very long line comes in several blocks
-                    found.append(number)
+                if not numbers or numbers[-1] != number:  # a very long line comes in several blocks
+                    numbers.append(number)
                 end = text.find(b"\n", place)
                 if end < 0:
                     counted = place
@@ -154,7 +154,7 @@ class LogReader:
                 number, counted = number + 1, end + 1
                 place = text.find(needle, counted)
             number += text.count(b"\n", counted)
-        return found
+        return numbers
 
     def close(self) -> None:
         """Close the file."""

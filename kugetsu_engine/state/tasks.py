@@ -97,10 +97,10 @@ def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> I
         OSError: the folder exists but cannot be read.
     """
     try:
-        found = [(status.st_mtime, name) for name, status in files.scan_documents(folder) if status.st_mtime >= since]
+        names = [(status.st_mtime, name) for name, status in files.scan_documents(folder) if status.st_mtime >= since]
     except FileNotFoundError:
         return
-    for _, task_id in sorted(found, reverse=True)[:newest]:
+    for _, task_id in sorted(names, reverse=True)[:newest]:
         with suppress(FileNotFoundError, BadFile):
             yield read_task(f"{folder}/{task_id}{JSON}", task_id)
 
@@ -185,12 +185,12 @@ def list_issue_tasks(paths: StatePaths, issue_ref: str, default_host: str | Call
         default_host: the host of references without one.
     """
     key = key_of(normalize_reference(issue_ref, default_host))
-    found: dict[str, Task] = {}
+    by_id: dict[str, Task] = {}
     for folder in (paths.items, paths.done):
         for task in read_folder(folder):
             if key_of(normalize_reference(task.issue_ref, default_host)) == key:
-                found.setdefault(task.id, task)
-    return sorted(found.values(), key=_age, reverse=True)
+                by_id.setdefault(task.id, task)
+    return sorted(by_id.values(), key=_age, reverse=True)
 
 
 def find_issue_task(

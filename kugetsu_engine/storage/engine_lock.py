@@ -61,7 +61,7 @@ class EngineLock:
 def read_holder(paths: StatePaths) -> str:
     """Describe the process that runs the engine."""
     try:
-        found: dict[str, Any] = msgspec.json.decode(files.read(paths.engine))
-        return f"pid {int(found['pid'])} ({str(found['mode'])[:20]}, since {str(found['since'])[:30]})"
+        state: dict[str, Any] = msgspec.json.decode(files.read(paths.engine))
+        return f"pid {int(state['pid'])} ({str(state['mode'])[:20]}, since {str(state['since'])[:30]})"
     except Exception:  # whatever engine.json contains, the holder must be reported
         return "pid unknown"

@@ -48,14 +48,14 @@ WORDS = {
 """The name of each field of `RecoveryCounts` in a sentence."""
 
 
-def describe_recovery(found: RecoveryCounts, restarted: bool, paused: PauseReason | None) -> str:
+def describe_recovery(counts: RecoveryCounts, restarted: bool, paused: PauseReason | None) -> str:
     """Describe what was found at the start in a sentence; empty when there was nothing.
 
     Args:
         restarted: the machine was restarted during work.
         paused: why the queue is paused; None when it is not.
     """
-    parts = [f"found {found.text}"] if found.text else []
+    parts = [f"found {counts.text}"] if counts.text else []
     if restarted:
         then = "and the queue stays paused" if paused is not None else "and the queue continues, as you asked"
         then = "so the queue is paused: kugetsu resume continues it" if paused is PauseReason.MACHINE_RESTARTED else then

@@ -214,12 +214,12 @@ def find_probes(
     Args:
         preparing: tasks that have a supervisor but no agent yet.
     """
-    found: dict[str, str] = {}
+    probes: dict[str, str] = {}
     for task in preparing if hosts else ():
         host = find_clone_host(task, own_repositories)
         if host is not None and host in hosts:
-            found.setdefault(host, task.id)
-    return found
+            probes.setdefault(host, task.id)
+    return probes
 
 
 def find_queue_reason(facts: SchedulingFacts) -> WaitingReason | None:

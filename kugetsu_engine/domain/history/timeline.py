@@ -240,12 +240,12 @@ def _value(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _in_order(found: list[tuple[float, One]]) -> list[tuple[float, One]]:
-    return sorted(found, key=lambda pair: pair[0])
+def _in_order(pairs: list[tuple[float, One]]) -> list[tuple[float, One]]:
+    return sorted(pairs, key=lambda pair: pair[0])
 
 
-def _between(found: list[tuple[float, One]], since: float, until: float) -> list[tuple[float, One]]:
-    return found[bisect_left(found, since, key=lambda pair: pair[0]) : bisect_right(found, until, key=lambda pair: pair[0])]
+def _between(pairs: list[tuple[float, One]], since: float, until: float) -> list[tuple[float, One]]:
+    return pairs[bisect_left(pairs, since, key=lambda pair: pair[0]) : bisect_right(pairs, until, key=lambda pair: pair[0])]
 
 
 def _attempt_began(one: History, index: int) -> float:
@@ -281,7 +281,7 @@ def _cleared_at(ended: float, removals: Sequence[tuple[float, float]]) -> float 
 
 def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
     """The settings of the queue over time; the first also holds before."""
-    found: list[tuple[float, Flow]] = []
+    flows: list[tuple[float, Flow]] = []
     known: dict[str, Any] = {}
     for time, act in acts:
         flow_then = act.engine.get("flow")
@@ -290,16 +290,16 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
             news = {"draining": False, "pressure": ""}
         for change in act.changes:
             if change.task is None:
-                known = {**change.was, **known} if not found else known
+                known = {**change.was, **known} if not flows else known
                 news |= change.now
-        if not news or (act.verb == ENDED and not found):
+        if not news or (act.verb == ENDED and not flows):
             continue
-        if not found and act.verb != STARTED and (before := _flow(known)) is not None:
-            found.append((-inf, before))
+        if not flows and act.verb != STARTED and (before := _flow(known)) is not None:
+            flows.append((-inf, before))
         if (flow := _flow(known | news)) is not None:  # a journal edited by hand may contain anything
             known |= news
-            found.append((time, flow))
-    return found
+            flows.append((time, flow))
+    return flows
 
 
 def _flow(fields: Mapping[str, Any]) -> Flow | None:
@@ -312,9 +312,9 @@ def _flow(fields: Mapping[str, Any]) -> Flow | None:
 def _engines(acts: Sequence[tuple[float, Act]], last_alive: float | None) -> list[tuple[float, float, EngineThen]]:
     """The engines that ran, with start and end."""
     turns = [(time, act) for time, act in acts if act.verb in (STARTED, ENDED)]
-    found: list[tuple[float, float, EngineThen]] = []
+    engines: list[tuple[float, float, EngineThen]] = []
     if turns and turns[0][1].verb == ENDED:  # its start is not recorded any more
-        found.append((-inf, turns[0][0], EngineThen(True)))
+        engines.append((-inf, turns[0][0], EngineThen(True)))
     for place, (time, act) in enumerate(turns):
         if act.verb != STARTED:
             continue
@@ -325,5 +325,5 @@ def _engines(acts: Sequence[tuple[float, Act]], last_alive: float | None) -> lis
                 end = epoch(str(after.engine.get("last_alive", ""))) or end
         pid, mode = act.engine.get("pid"), act.engine.get("mode")
         who = EngineThen(True, pid if isinstance(pid, int) else None, mode if isinstance(mode, str) else None, act.time)
-        found.append((time, max(end, time), who))
-    return found
+        engines.append((time, max(end, time), who))
+    return engines

@@ -40,17 +40,17 @@ def format_stamp(stamp: Stamp) -> bytes:
 
 def parse_stamp(line: bytes) -> Stamp | None:
     """Read a line; None if it is broken."""
-    found = _LINE.fullmatch(line)
-    return Stamp(float(found[1]), int(found[2]), int(found[3])) if found else None
+    match = _LINE.fullmatch(line)
+    return Stamp(float(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def shift_stamps(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
+def shift_stamps(stamps: Iterable[Stamp], log: Iterable[Cut], readable_cuts: Iterable[Cut]) -> list[Stamp]:
     """Shift the stamps of logs whose middles were dropped; stamps that became redundant are left out."""
     kept: list[Stamp] = []
     for stamp in stamps:
         for cut in log:
             stamp = stamp._replace(log=cut.shift(stamp.log))
-        for cut in told:
+        for cut in readable_cuts:
             stamp = stamp._replace(readable=cut.shift(stamp.readable))
         if not kept or stamp[1:] != kept[-1][1:]:
             kept.append(stamp)

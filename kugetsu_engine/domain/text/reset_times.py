@@ -43,9 +43,9 @@ def parse_reset_time(text: str, now: float) -> float | None:
     if not _SAYS.search(line):
         return None
     for read in (_epoch, _seconds, _length, _date, _time_of_day):
-        found = read(line, now)
-        if found is not None and now < found <= now + LONGEST_S:
-            return found
+        moment = read(line, now)
+        if moment is not None and now < moment <= now + LONGEST_S:
+            return moment
     return None
 
 

@@ -115,9 +115,9 @@ def parse_moment(text: str, now_epoch_s: float) -> float:
     if (then := _at_time_of_day(text, here)) is not None:
         later = [*list_instants(then), *list_instants(then + timedelta(days=1))]
         return next(seconds for seconds in later if seconds > now_epoch_s)
-    if not (found := _date(text)):
+    if not (candidates := _date(text)):
         raise UsageError(f"{text!r} is not a valid time", "write it like 22:00, +2h or 2026-11-21T22:00")
-    return next((seconds for seconds in found if seconds > now_epoch_s), found[0])
+    return next((seconds for seconds in candidates if seconds > now_epoch_s), candidates[0])
 
 
 def parse_past_moment(text: str, now_epoch_s: float) -> float:
@@ -142,9 +142,9 @@ def parse_past_moment(text: str, now_epoch_s: float) -> float:
         return now_epoch_s - parse_duration(words)
     if words.startswith("-"):
         return now_epoch_s - parse_duration(words[1:])
-    if not (found := _date(text.strip())):
+    if not (candidates := _date(text.strip())):
         raise UsageError(f"{text!r} is not a valid time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00")
-    return found[0]
+    return candidates[0]
 
 
 def to_wall_clock(epoch_s: float) -> "datetime":
@@ -159,9 +159,9 @@ def list_instants(there: "datetime") -> list[float]:
 
     For a time that the change to summer time skips, it is the moment as long after the change as it would be without one.
     """
-    found = sorted({there.replace(fold=fold).timestamp() for fold in (0, 1)})
-    shown = [seconds for seconds in found if to_wall_clock(seconds) == there.replace(fold=0)]
-    return shown or found[-1:]
+    moments = sorted({there.replace(fold=fold).timestamp() for fold in (0, 1)})
+    shown = [seconds for seconds in moments if to_wall_clock(seconds) == there.replace(fold=0)]
+    return shown or moments[-1:]
 
 
 def _date(text: str) -> list[float]:
@@ -170,10 +170,10 @@ def _date(text: str) -> list[float]:
 
     try:
         then = datetime.fromisoformat(text)
-        found = [then.timestamp()] if then.tzinfo else list_instants(then)
+        moments = [then.timestamp()] if then.tzinfo else list_instants(then)
     except (ValueError, OverflowError, OSError):
         return []
-    return found if 0 <= found[0] < YEAR_10000 else []
+    return moments if 0 <= moments[0] < YEAR_10000 else []
 
 
 def _at_time_of_day(text: str, day: "datetime") -> "datetime | None":
