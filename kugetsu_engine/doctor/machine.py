@@ -64,7 +64,7 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
     _server(paths, add)
     for name in sorted({settings.current.agent, *settings.current.agents}):
         text, problem = _agent(name, settings, path, wanted=name == settings.current.agent)
-        mark = f"; approves everything automatically ({approving[name]})" if name in approving else ""
+        mark = f"; approves everything by itself ({approving[name]})" if name in approving else ""
         add(f"agent {name}", f"{text}{mark}", problem)
     return facts, found
 
