@@ -65,7 +65,7 @@ def robust(svg: str) -> str:
 
 
 async def shoot_doctor(scene: Scene, target: Path) -> None:
-    """What the doctor says. One file was left open to others for it to find."""
+    """The report of the doctor, with one file that others may read."""
     os.chmod(scene.paths.notifications, 0o644)
 
     async def looked(app: KugetsuApp) -> None:
@@ -85,7 +85,7 @@ async def shoot_doctor(scene: Scene, target: Path) -> None:
 
 
 async def undo_list(app: KugetsuApp) -> None:
-    """Acts that can be taken back."""
+    """Actions that can be undone."""
     app.undo_log.add("moved #46 to the end of the queue", ())
     app.undo_log.add("hold of #49", ())
     app.navigator.open_undo_list()
@@ -109,7 +109,7 @@ async def main(folder: Path) -> None:
 
 
 async def shoot_lists(scene: Scene, folder: Path) -> None:
-    """The home screen in its sizes and themes, and the dialogs over it."""
+    """The home screen in its sizes and themes, and its dialogs."""
     await shoot(scene, folder / "home-wide.svg", (140, 40))
     await shoot(scene, folder / "home-80x24.svg", (80, 24))
     await shoot(scene, folder / "home-40x12.svg", (40, 12))
@@ -130,7 +130,7 @@ async def shoot_lists(scene: Scene, folder: Path) -> None:
 
 
 async def shoot_tasks(scene: Scene, folder: Path) -> None:
-    """What is about one task, or about what agents print."""
+    """The screens of one task, and logs."""
     await shoot(scene, folder / "task.svg", (120, 40), ("1", "j", "enter"))
     await shoot(scene, folder / "log-search.svg", (120, 40), ("1", "j", "enter", "slash", *"pytest", "enter", "n"))
     await shoot(scene, folder / "log-times.svg", (120, 34), ("1", "j", "enter", "t"))

@@ -1,4 +1,4 @@
-"""The scene of the pictures and of the snapshots: a state directory laid out by hand, and a link at a frozen time."""
+"""The scene of the pictures and of the snapshots: a state directory laid out by hand, and a connection at a frozen time."""
 
 import asyncio
 import os
@@ -131,7 +131,7 @@ class Scene:
         self._notices()
 
     def close(self) -> None:
-        """Let the locks go."""
+        """Release the locks."""
         self._lock.release()
         for slot in self._slots:
             unlock(slot)
@@ -170,7 +170,7 @@ class Scene:
             self._times(task.id, each, log, NOW - elapsed, NOW - quiet)
 
     def _times(self, task_id: str, attempt: int, log: Path, since: float, until: float) -> None:
-        """Let the lines of a log have been written at even distances."""
+        """Give the lines of a log times at even distances."""
         lines, length = log.read_bytes().splitlines(keepends=True), 0
         stamps = [Stamp(since, 0, 0)]
         for number, line in enumerate(lines, 1):
@@ -326,7 +326,7 @@ async def diff_read(app: KugetsuApp) -> None:
 
 
 async def found(app: KugetsuApp) -> None:
-    """Wait for the word of where a search has come to."""
+    """Wait until a search reports its position."""
     from kugetsu_tui.widgets.bars import MessageBar
 
     deadline = time.monotonic() + 20

@@ -1,7 +1,5 @@
 """The arguments of a verb as data, so that the console can give hints at each key without making a parser."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -13,8 +11,8 @@ class Argument:
     """A positional argument or an option of a verb, as `add_argument` takes it."""
 
     def __init__(
-        self, *names: str, shell_only: bool = False, one_of: bool = False, console: Mapping[str, Any] | None = None,
-        choices: Sequence[str] | Callable[[], Sequence[str]] = (), **settings: Any,
+        self, *names: str, shell_only: bool = False, one_of: bool = False, console: "Mapping[str, Any] | None" = None,
+        choices: "Sequence[str] | Callable[[], Sequence[str]]" = (), **settings: "Any",
     ) -> None:  # fmt: skip
         """Describe it.
 
@@ -36,7 +34,7 @@ class Argument:
         self._choices = choices
 
     @property
-    def choices(self) -> Sequence[str]:
+    def choices(self) -> "Sequence[str]":
         """The values it may have; empty for any."""
         return self._choices() if callable(self._choices) else self._choices
 
@@ -49,7 +47,7 @@ class Argument:
         return str(self.settings.get("metavar", named))
 
 
-def flag(*names: str, **settings: Any) -> Argument:
+def flag(*names: str, **settings: "Any") -> Argument:
     """Make an option without a value."""
     return Argument(*names, action="store_true", **settings)
 
@@ -71,21 +69,21 @@ def read_duration(text: str) -> float:
     return parse_duration(text)
 
 
-def list_expectations() -> Sequence[str]:
+def list_expectations() -> "Sequence[str]":
     """List the values of `--expect`."""
     from ..domain.new_task import EXPECTATIONS
 
     return EXPECTATIONS
 
 
-def list_session_choices() -> Sequence[str]:
+def list_session_choices() -> "Sequence[str]":
     """List the values of `--session`."""
     from ..domain.new_task import SESSION_CHOICES
 
     return SESSION_CHOICES
 
 
-def list_shells() -> Sequence[str]:
+def list_shells() -> "Sequence[str]":
     """List the shells for which there are completions."""
     from shtab import SUPPORTED_SHELLS
 
@@ -93,7 +91,7 @@ def list_shells() -> Sequence[str]:
     return shells
 
 
-def add_arguments(parser: ArgumentParser, arguments: Sequence[Argument], *, console: bool = False) -> None:
+def add_arguments(parser: "ArgumentParser", arguments: "Sequence[Argument]", *, console: bool = False) -> None:
     """Add arguments to a parser, for the console with the settings that differ there."""
     group = None
     for argument in arguments:

@@ -72,7 +72,7 @@ def split_part(verb: str, argv: list[str], default: str = "") -> tuple[str, list
         return default, argv
     names = f"{', '.join(parts[:-1])} or {parts[-1]}"
     if not argv:
-        raise UsageError(f"kugetsu {verb} needs one of {names}", f"kugetsu {verb} --help")
+        raise UsageError(f"{verb} needs one of {names}", f"kugetsu {verb} --help")
     if argv[0] not in parts:
-        raise UsageError(f"kugetsu {verb} has no {argv[0][:40]!r}", names)
+        raise UsageError(f"{verb} has no {argv[0][:40]!r}", names)
     return argv[0], argv[1:]

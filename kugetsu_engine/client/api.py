@@ -194,8 +194,8 @@ class Client(ReadClient):
             reply = requests.pop_answer(self.paths, number)
             if reply is not None:
                 return reply
-            if poll_s > 0.005:
-                self._apply_here()
+            if poll_s > 0.005 and self._local_engine is not None:
+                self._local_engine.apply_requests()
             if time.monotonic() >= deadline:
                 raise NoAnswer(
                     f"the engine has not answered within {wait_s:g} s",
@@ -274,11 +274,6 @@ class Client(ReadClient):
         """Settle attempts that have ended, if no engine runs."""
         if self._local_engine is not None:
             self._local_engine.settle_attempts()
-
-    def _apply_here(self) -> None:
-        """Apply the waiting requests if no engine runs."""
-        if self._local_engine is not None:
-            self._local_engine.apply_requests()
 
 
 def _now(epoch_s: float) -> str:

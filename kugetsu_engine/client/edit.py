@@ -32,7 +32,7 @@ class TextKept(KugetsuError):
 
 
 class Edit:
-    """One edit of one task; the task waits until `finish`, `cancel` or `keep_text` ends it."""
+    """One edit of one task; the task waits until `finish` or `keep_text` ends it."""
 
     def __init__(self, paths: StatePaths, lock: edit_locks.EditLock, task: Task, clock: Callable[[], float]) -> None:
         self.task = task
@@ -115,8 +115,6 @@ class Edit:
     def finish(self) -> None:
         """End the edit, and remove the text."""
         self._end(False)
-
-    cancel = finish
 
     def keep_text(self) -> None:
         """End the edit, and keep the text for the next one."""

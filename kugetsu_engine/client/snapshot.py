@@ -252,8 +252,3 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     def needs(self) -> tuple[notification_rules.Need, ...]:
         """Everything that needs the operator, each task once."""
         return notification_rules.list_needs(self.notices, self.read_until, self.stalled, self.alerts)
-
-    @property
-    def needs_count(self) -> int:
-        """How many things need the operator."""
-        return len(self.needs)

@@ -1,6 +1,6 @@
-"""Looking after a state directory: is all of it as it must be, what is wrong in words, and mending it.
+"""Checks of a state directory and the machine, and repairs.
 
-`evidence` reads, `checks` judges what was read and touches nothing, `surroundings` looks at the machine, `mending` mends.
+`evidence` reads the state, `checks` finds what is wrong with it, `machine` inspects the surroundings, `fixes` repairs.
 """
 
 from .checks import run_checks

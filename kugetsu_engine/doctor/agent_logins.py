@@ -1,6 +1,6 @@
-"""Where the known agents keep their logins, and what lets them work unattended; nothing is read but whether it is there.
+"""Where known agents keep their logins, and which options let them work unattended. No login is read, only looked for.
 
-Seen in claude 2.1.197, codex 0.169.0, gemini 0.61.0, aider 0.86.2, opencode 1.18.33.
+Valid for claude 2.1.197, codex 0.169.0, gemini 0.61.0, aider 0.86.2, opencode 1.18.33.
 """
 
 import os
@@ -13,7 +13,7 @@ INSTALL = {
     "gemini": "npm install -g @google/gemini-cli",
     "opencode": "npm install -g opencode-ai",
 }
-"""How a known agent is installed."""
+"""How to install a known agent."""
 KEYS = {
     "claude": (
         "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",
@@ -23,7 +23,7 @@ KEYS = {
     "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),
     "opencode": ("OPENCODE_AUTH_CONTENT",),
 }  # fmt: skip
-"""Variables that are a login, or lead to one."""
+"""Variables with a login, or that lead to one."""
 FILES = {
     "claude": ("{CLAUDE_CONFIG_DIR:~/.claude}/.credentials.json",),
     "codex": ("{CODEX_HOME:~/.codex}/auth.json",),
@@ -32,28 +32,28 @@ FILES = {
     ),
     "opencode": ("{XDG_DATA_HOME:~/.local/share}/opencode/auth.json",),
 }  # fmt: skip
-"""Files of a login: variable, and the folder without it."""
+"""Login files: a variable with their folder, and the folder if it is not set."""
 LOG_IN = {
-    "aider": "perhaps its own settings have a key: none of the variables that it gets is one; put it into env/default.env",
+    "aider": "no variable has a key; if its own settings have none either, put one into env/default.env",
     "claude": "log in: run `claude` once by hand, or put ANTHROPIC_API_KEY into env/default.env",
     "codex": "log in: `codex login`, or put CODEX_API_KEY into env/default.env",
     "gemini": "log in: run `gemini` once by hand, or put GEMINI_API_KEY into env/default.env",
-    "opencode": "perhaps its configuration or model needs none: else `opencode auth login`, or a key in env/default.env",
+    "opencode": "unless its configuration or model needs none: `opencode auth login`, or a key in env/default.env",
 }
-"""What to do where none is found."""
+"""What to do if none is found."""
 ANY_KEY = ("aider", "opencode")
-"""Programs that take the key of any provider."""
+"""Programs that work with any provider's key."""
 CLAUDE = frozenset({"--permission-mode", "--allowedTools", "--allowed-tools", "--settings", "--dangerously-skip-permissions"})
 CODEX = frozenset({"-s", "--sandbox", "-p", "--profile", "--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"})
 GEMINI = frozenset({"-y", "--yolo", "--approval-mode", "--policy", "--allowed-tools"})
-"""Options of each program that say what it may do unasked."""
+"""Options that set what the program may do without asking."""
 
 
 def find_login(kind: str, env: Mapping[str, str], platform: str) -> tuple[str | None, str]:
-    """Where a login was found, and what to do where it was not.
+    """Find a login; returns where it is, and what to do if there is none.
 
     Args:
-        env: the variables that the agent would get.
+        env: the agent's environment.
     """
     for name in KEYS.get(kind, ()):
         if env.get(name):
@@ -66,23 +66,23 @@ def find_login(kind: str, env: Mapping[str, str], platform: str) -> tuple[str | 
         if os.path.exists(path):
             return path, ""
     if kind == "claude" and platform == "darwin":
-        return None, "perhaps the keychain has its login: else run `claude` once by hand"
+        return None, "unless the keychain has its login, run `claude` once by hand"
     return None, LOG_IN.get(kind, "")
 
 
 def may_have_login(kind: str, platform: str) -> bool:
-    """Whether there may be a login where none was found: in settings of its own, or in the system's keychain."""
+    """Whether there may be a login that was not found: in the agent's settings, or in the system's keychain."""
     return kind in ANY_KEY or (kind == "claude" and platform == "darwin")
 
 
 def describe_refusals(kind: str, argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """What it would not do with nobody there, as far as its command line and settings tell; empty where it would."""
+    """Describe what it would refuse to do unattended, by its command line and settings; empty for nothing."""
     options = {word.partition("=")[0] for word in argv}
     if kind == "gemini":
         if "--skip-trust" not in options and env.get("GEMINI_CLI_TRUST_WORKSPACE") != "true":
-            return "refuses worktrees that it does not trust: set GEMINI_CLI_TRUST_WORKSPACE in its env"
+            return "refuses untrusted worktrees: set GEMINI_CLI_TRUST_WORKSPACE in its env"
         if not GEMINI & options:
-            return "offers no tool that writes to the model: set --approval-mode in its args"
+            return "gives the model no tool that writes: set --approval-mode in its args"
     settings = _path("{CODEX_HOME:~/.codex}/config.toml", env)
     if kind == "codex" and not CODEX & options and not any(_names_sandbox(word) for word in (*argv, _text(settings))):
         return 'only reads: set args = ["-s", "workspace-write"]'

@@ -1,7 +1,7 @@
-"""Which agents are installed, in which version, and whether they could run: told without running more than `--version`.
+"""Which agents are installed, in which version, and whether they can run. Runs nothing but `--version`.
 
-A version is asked for without a terminal and with a proxy that is not there, so that nothing is fetched, and given up after
-some seconds. A command of the operator's own is not run at all: who knows what it does with `--version`.
+It runs without a terminal and with a proxy that does not exist, so that nothing is fetched, and with a timeout. A command from
+the settings is not run at all, as it may do anything with `--version`.
 """
 
 import os
@@ -26,36 +26,36 @@ Ready = Literal["yes", "no", "unknown"]
 
 
 class Program(msgspec.Struct, frozen=True):
-    """One agent that could be asked for."""
+    """One agent."""
 
     name: str
     kind: str | None
-    """The known program it is; None for a command of the operator's own."""
+    """The known program it is; None for a command from the settings."""
     program: str
     path: str | None
-    """Where it is; None: it is not there."""
+    """Its path; None if it is not installed."""
     version: str | None
     login: str | None
     """Where its login or key was found."""
     ready: Ready
     todo: str = ""
-    """What to do where it cannot run, or where that is not known."""
+    """What to do if it cannot run, or if that is unknown."""
     advice: str = ""
-    """What it would not do unattended, as far as that can be seen."""
+    """What it would refuse to do unattended, as far as known."""
 
 
 def inspect_programs(paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> list[Program]:
-    """Every agent that can be asked for, by name.
+    """Inspect every agent, by name.
 
     Args:
-        environ: the variables of whoever asks; an engine that runs elsewhere may have others.
+        environ: the caller's environment; an engine started elsewhere may have another.
     """
     names = registry.list_agent_names(settings)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(lambda name: _look_at(name, paths, settings, environ), names))
+        return list(pool.map(lambda name: _inspect(name, paths, settings, environ), names))
 
 
-def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> Program:
+def _inspect(name: str, paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> Program:
     own = settings.agents.get(name, AgentSettings())
     kind = registry.find_kind(name, own)
     try:
@@ -70,19 +70,21 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
     if path is None:
         return Program(name, kind, program, None, None, None, "no", INSTALL.get(kind or "", f"install {program}"))
     if kind is None or kind == "demo":
-        told = refused = None
+        version = refused = None
         if (started := program_versions.detect_kind(kind, program)) in program_versions.TESTED:
-            told = program_versions.read_version(started, path, env, paths.root, ask=started == "opencode")
-            refused = program_versions.describe_refusal(started, told)
-        return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
+            version = program_versions.read_version(started, path, env, paths.root, ask=started == "opencode")
+            refused = program_versions.describe_refusal(started, version)
+        return Program(
+            name, kind, program, path, version, None, "no" if refused else "yes" if kind else "unknown", refused or ""
+        )
     login, todo = find_login(kind, env, sys.platform)
     ready: Ready = "yes" if login else "unknown" if may_have_login(kind, sys.platform) else "no"
-    told = program_versions.read_version(kind, path, env, paths.root, ask=True)
-    if refused := program_versions.describe_refusal(kind, told):
-        return Program(name, kind, program, path, told, login, "no", refused)
-    if told is None and ready == "yes":
-        ready, todo = "unknown", f"it does not tell its version: look whether `{program} --version` works"
+    version = program_versions.read_version(kind, path, env, paths.root, ask=True)
+    if refused := program_versions.describe_refusal(kind, version):
+        return Program(name, kind, program, path, version, login, "no", refused)
+    if version is None and ready == "yes":
+        ready, todo = "unknown", f"it does not print its version: check that `{program} --version` works"
     return Program(
-        name, kind, program, path, told, login, ready, "" if ready == "yes" else todo,
-        "; ".join(filter(None, (program_versions.describe_untested(kind, told), describe_refusals(kind, drive.argv, env)))),
+        name, kind, program, path, version, login, ready, "" if ready == "yes" else todo,
+        "; ".join(filter(None, (program_versions.describe_untested(kind, version), describe_refusals(kind, drive.argv, env)))),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reading everything the checks need, once. Reads only; a file that moves while it is read is looked for again."""
+"""Reads all that the checks need. A file that moves meanwhile is looked for again."""
 
 import os
 import stat
@@ -25,7 +25,7 @@ from ..storage import files
 from ..storage.locks import is_held
 
 DYING_S = 2.0
-"""For so long a killed process may take to be gone."""
+"""How long a killed process may take to exit."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class JournalLine(msgspec.Struct, frozen=True):
-    """What an agent wrote down itself, where a test has agents that do."""
+    """A line written by the agents of a test."""
 
     event: str
     """`start` or `end`."""
@@ -49,7 +49,7 @@ class JournalLine(msgspec.Struct, frozen=True):
 
 
 class Unreadable(NamedTuple):
-    """A file that is no valid one."""
+    """A file that cannot be read."""
 
     path: str
     fault: str
@@ -58,7 +58,7 @@ class Unreadable(NamedTuple):
 
 
 class Evidence(msgspec.Struct):
-    """A state directory at one moment, as far as it can be read at one."""
+    """A state directory at one moment, as far as possible."""
 
     root: str
     open: dict[str, Task] = {}
@@ -73,7 +73,7 @@ class Evidence(msgspec.Struct):
     engine_runs: bool = False
     engine: EngineState | None = None
     engine_without_lock: bool = False
-    """An engine lives that says it is the one, and nobody holds the lock."""
+    """An engine is running, but its lock is not held."""
     limit: int = 0
     max_attempts: int = 3
     requests: list[int] = []
@@ -86,7 +86,7 @@ class Evidence(msgspec.Struct):
     """Paths that others may read or write."""
     journal: list[JournalLine] = []
     enqueued: list[str] = []
-    """Ids that `enqueue` has acknowledged, where a test knows them."""
+    """Ids that `enqueue` has printed, if a test knows them."""
 
 
 def gather_evidence(paths: StatePaths, settings: Settings, *, now: float | None = None) -> Evidence:
@@ -96,14 +96,14 @@ def gather_evidence(paths: StatePaths, settings: Settings, *, now: float | None 
     _read_tasks(paths, found)
     _read_runs(paths, found)
     held = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
-    found.held_tasks = held - edit_locks.list_edited(paths)  # who edits a task has its lock, and no agent
+    found.held_tasks = held - edit_locks.list_edited(paths)  # an edited task is locked, but has no agent
     found.held_slots = sum(
         1 for name in files.list_names(paths.slots) if name.endswith(LOCK) and is_held(f"{paths.slots}/{name}")
     )
     _read_queue(paths, settings, found)
     found.leftovers = leftovers.find_orphans(paths)
-    _look_at_modes(paths, found)
-    _look_for_litter(paths, found, time.time() if now is None else now)
+    _check_modes(paths, found)
+    _find_litter(paths, found, time.time() if now is None else now)
     return found
 
 
@@ -115,7 +115,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
             path = f"{folder}/{task_id}{JSON}"
             try:
                 if parse_task_id(task_id) != task_id:
-                    raise BadFile(f"{task_id[:60]!r} is no name of a task")
+                    raise BadFile(f"{task_id[:60]!r} is not a task id")
                 into[task_id] = tasks.read_task(path, task_id)
             except FileNotFoundError:
                 continue
@@ -123,7 +123,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
                 bad = Unreadable(path, error.message, isinstance(error, tasks.NewerSchema))
                 if bad not in found.unreadable:
                     found.unreadable.append(bad)
-    # The engine moves tasks from one folder to the other while we read: look again at those that seem to be in both.
+    # The engine moves tasks from one folder to the other while we read: check those again that seem to be in both.
     for task_id in [task_id for task_id in found.open if task_id in found.done]:
         if not os.path.lexists(paths.item(task_id)):
             del found.open[task_id]
@@ -162,19 +162,19 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
         try:
             found.notices.append(msgspec.json.decode(line, type=Notice))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found.unreadable.append(Unreadable(paths.notifications, f"a line is no notification: {line[:60]!r}"))
+            found.unreadable.append(Unreadable(paths.notifications, f"a line is not a notification: {line[:60]!r}"))
 
 
 def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
-    """Whether an engine goes on without its lock; one that was just killed has closed its files a moment before it is gone."""
+    """Whether an engine runs without its lock. A killed engine closes its files shortly before it exits."""
     if is_held(paths.engine_lock) or not identity.is_alive(engine.pid, engine.start_ticks, engine.boot_id):
         return False
     wait_for_exit([engine.pid], DYING_S)
     return identity.is_alive(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock)
 
 
-def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
-    """Folders 0700, files 0600: those kugetsu makes, and the env files, which hold keys."""
+def _check_modes(paths: StatePaths, found: Evidence) -> None:
+    """Find folders of kugetsu that are not 0700, and files that are not 0600, env files included: they hold keys."""
     secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.journal]
     secret += [f"{paths.env}/{name}" for name in files.list_names(paths.env)]
     secret += [f"{paths.items}/{name}" for name in files.list_names(paths.items)] + [
@@ -190,7 +190,7 @@ def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
             found.open_to_others.append(path)
 
 
-def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
+def _find_litter(paths: StatePaths, found: Evidence, now: float) -> None:
     for folder in (*list_litter(paths), paths.answers):
         for name in files.list_names(folder):
             if folder == paths.done and name.startswith(".") and name.endswith(REMOVED):
@@ -204,7 +204,7 @@ def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
 
 
 def _must_decode(path: str, kind: type[msgspec.Struct], found: Evidence) -> "EngineState | None":
-    """Note a file that is there and cannot be read; an engine's state is handed back."""
+    """Note a file that exists and cannot be read; returns an engine's state."""
     try:
         decoded = msgspec.json.decode(files.read(path), type=kind)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,6 +1,6 @@
-"""Mending what was found, by the engine's own code and with the engine's lock held for a moment.
+"""Repairs of findings, by the engine's own code while the engine's lock is held.
 
-Nothing is deleted that is not kugetsu's own: a task's file is set aside with the reason, never removed.
+Only kugetsu's own files are deleted. A task's file is set aside with the reason, never removed.
 """
 
 import os
@@ -20,38 +20,38 @@ from .findings import Finding, Remedy
 
 
 def fix_findings(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]) -> list[str]:
-    """Do what the findings say can be done; returns what was done, in sentences.
+    """Repair what can be repaired; returns one line for each repair.
 
     Raises:
         KugetsuError: the state directory cannot be used.
     """
-    wanted = {finding.remedy for finding in found if finding.remedy is not None}
+    remedies = {finding.remedy for finding in found if finding.remedy is not None}
     done: list[str] = []
-    if "modes" in wanted:
+    if "modes" in remedies:
         open_to_others = [finding.path for finding in found if finding.remedy == "modes" and finding.path]
         done += [f"made {path} private" for path in open_to_others if files.make_private(path) is not None]
-    if not wanted - {"modes"}:
+    if not remedies - {"modes"}:
         return done
     try:
         engine = open_engine(paths, environ, "command")
     except EngineHeld as held:
-        return [*done, *_beside_an_engine(paths, wanted, held)]
+        return [*done, *_fix_beside_engine(paths, remedies, held)]
     try:
         for remedy, act in STEPS:
-            if remedy in wanted:
+            if remedy in remedies:
                 done += act(engine, [finding for finding in found if finding.remedy == remedy])
     finally:
         engine.close()
     return done
 
 
-def _beside_an_engine(paths: StatePaths, wanted: set[Remedy], held: EngineHeld) -> list[str]:
-    """An engine runs and has the books; what is no book of its own can be mended all the same."""
+def _fix_beside_engine(paths: StatePaths, remedies: set[Remedy], held: EngineHeld) -> list[str]:
+    """An engine is running and owns the state; fix only what it does not own."""
     done: list[str] = []
-    if "leftovers" in wanted and (ended := orphans.end_orphans(paths, orphans.find_orphans(paths))):
+    if "leftovers" in remedies and (ended := orphans.end_orphans(paths, orphans.find_orphans(paths))):
         done.append(_ended(ended))
-    if wanted - {"leftovers", "modes"}:
-        done.append(f"the rest was left to the engine: {held.message}")
+    if remedies - {"leftovers", "modes"}:
+        done.append(f"the rest is left to the engine: {held.message}")
     return done
 
 
@@ -65,13 +65,13 @@ def _set_aside(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _file(engine: Engine, found: Sequence[Finding]) -> list[str]:
-    engine.store.rescan()  # opening the books has filed what has ended already
+    engine.store.rescan()  # opening the store has filed ended tasks already
     return [f"filed {finding.task}" for finding in found if os.path.lexists(engine.paths.ended(finding.task or ""))]
 
 
 def _settle(engine: Engine, _found: Sequence[Finding]) -> list[str]:
     found = engine.attempts.recover_attempts().text
-    return [f"entered how attempts ended: {found}"] if found else []
+    return [f"recorded how attempts ended: {found}"] if found else []
 
 
 def _apply_requests(engine: Engine, found: Sequence[Finding]) -> list[str]:
@@ -100,4 +100,4 @@ STEPS: tuple[tuple[Remedy, Callable[[Engine, Sequence[Finding]], list[str]]], ..
     ("aside", _set_aside), ("file", _file), ("settle", _settle), ("requests", _apply_requests),
     ("leftovers", _end_leftovers), ("tidy", _tidy),
 )  # fmt: skip
-"""What is done, in this order."""
+"""The order of repairs."""

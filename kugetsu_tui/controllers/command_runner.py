@@ -209,5 +209,5 @@ class CommandRunner:
             lambda: connection.client.list_obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
         )
         if obstacles:
-            text += f"; as things stand it cannot run: {'; '.join(obstacle.text for obstacle in obstacles)}"
+            text += f"; it cannot run yet: {'; '.join(obstacle.text for obstacle in obstacles)}"
         self._app.say(text, "warning" if obstacles else "good")

@@ -295,7 +295,7 @@ class ConsoleScreen(Screen[None]):
     def add_console_context(self, now: ActionContext) -> ActionContext:
         """Add what is not about one task: what can be undone, and how much needs the operator."""
         entry = self.console.undo_log.latest
-        needing = self.state.snapshot.needs_count if self.state is not None else 0
+        needing = len(self.state.snapshot.needs) if self.state is not None else 0
         return replace(now, undo=entry.text if entry is not None else None, needing=needing)
 
     def drop_marks(self) -> None:

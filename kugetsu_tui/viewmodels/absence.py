@@ -24,7 +24,7 @@ def format_absence(console: ConsoleState, last_seen: float | None) -> Cell | Non
     counts = [(sum(task.state == state for task in ended), word) for state, word in
               (("completed", "done"), ("error", "failed"), ("cancelled", "cancelled"), ("expired", "expired"))]  # fmt: skip
     parts = [f"{count}{more} {word}" for count, word in counts if count]
-    needing = snapshot.needs_count
+    needing = len(snapshot.needs)
     if needing:
         parts.append(f"{needing} {choose_form(needing, 'needs', 'need')} you")
     if not parts:

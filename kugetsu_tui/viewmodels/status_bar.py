@@ -20,7 +20,7 @@ def format_fleet(console: ConsoleState, key: str = "!") -> list[list[Cell]]:
     """
     snapshot = console.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
-    needing = snapshot.needs_count
+    needing = len(snapshot.needs)
     groups: list[list[Cell]] = [[(f"{key} {needing} {choose_form(needing, 'needs', 'need')} you", "danger")]] if needing else []
     groups += [
         [("agents ", "muted"), (f"{used}{glyphs.glyph('limit')}{snapshot.limit}", "title" if used else "text")],

@@ -35,7 +35,7 @@ def test_what_is_wrong_is_said_and_mended_when_asked(shell: Shell) -> None:
 def test_it_makes_no_state_directory(shell: Shell) -> None:
     """Looking where nothing is yet says so and leaves it at that."""
     done = shell("doctor")
-    assert "not there yet" in done.stdout
+    assert "does not exist yet" in done.stdout
     assert not shell.state.exists()
 
 

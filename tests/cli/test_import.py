@@ -58,13 +58,13 @@ def test_a_dry_run_says_all_of_it_and_changes_nothing(shell: Shell, old: Path) -
     assert contents(old) == before
     for line in (
         "config: MAX_CONCURRENT_AGENTS=2 becomes max_concurrent_agents = 2 in config.toml",
-        "config: QUEUE_DAEMON_INTERVAL_MINUTES is not taken over: nothing is polled",
+        "config: QUEUE_DAEMON_INTERVAL_MINUTES is not imported: there is no polling",
         '"forge.test" = "ssh://git@forge.test" of [servers]',
-        "PM_ONLY is in pm-agent.env alone",
+        "PM_ONLY is only in pm-agent.env",
         f"session ses_7 of {MOVED} becomes sessions/{parse_reference(MOVED).slug}.json",
         "index.json: pm-agent: session ses_3fpm",
         "worktree ",
-        "queue: 1 notified task, given back to the queue",
+        "queue: 1 notified task, back in the queue",
         "notifications.json: 2 become lines",
         "context: messages of 1 issue",
     ):
@@ -161,7 +161,7 @@ def test_what_is_not_taken_over_is_named_with_the_place_where_it_is_kept(shell: 
     (moved / "context/broken.json").write_text("[]")
     done = shell("import", str(moved))
     assert done.returncode == 0, done.stderr
-    told = {line.partition(":")[0]: line for line in done.stdout.splitlines() if "not taken over: " in line and "/" in line}
+    told = {line.partition(":")[0]: line for line in done.stdout.splitlines() if "not imported: " in line and "/" in line}
     assert {
         "queue/items/q_9_ab.json", "queue/items/q_170_ab.json", "sessions/broken.json", "sessions/twice.json",
         "context/broken.json", f"sessions/{ISSUE.replace('/', '-').replace('#', '-')}.json", "env/dev.env", "pm-agent.md",

@@ -257,7 +257,7 @@ class TestAgentsOwnSession:
         tree = worked(ready)
         self.opencode(ready, tmp_path, works=False)
         done = ready("destroy", "1", "-y")
-        assert (done.returncode, "it is still there" in done.stderr, tree.exists()) == (1, True, True), done.stderr
+        assert (done.returncode, "it still exists" in done.stderr, tree.exists()) == (1, True, True), done.stderr
         assert ready.json("list")[0]["session"] == self.SESSION
         forced = ready("destroy", "1", "-y", "--force")
         assert (forced.returncode, tree.exists()) == (0, False), forced.stderr

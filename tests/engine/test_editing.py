@@ -123,13 +123,13 @@ def test_a_broken_text_is_opened_again_with_what_is_wrong(fleet: Fleet) -> None:
     broken = _writes(lambda text: text.replace("priority: 5", "priority: 99"), mend)
     assert run_editor(edit, broken) == {"priority": 9}
     assert seen == ["# ! a priority is a number from 0 to 9: 9 starts first"]
-    edit.cancel()
+    edit.finish()
     edit = fleet.operator.start_edit(task_id)
     with pytest.raises(KugetsuError, match="kept"):
         run_editor(edit, _writes(lambda text: text.replace("---", ""), lambda text: text))
     edit.keep_text()
     assert "\n---\n" not in Path(edit.path).read_text()
-    fleet.operator.start_edit(task_id).cancel()
+    fleet.operator.start_edit(task_id).finish()
     assert not os.path.exists(edit.path)
 
 
@@ -142,7 +142,7 @@ def test_what_an_editor_can_do_besides(fleet: Fleet) -> None:
         try:
             return run_editor(edit, run)
         finally:
-            edit.cancel()
+            edit.finish()
 
     def bytes_of(data: bytes) -> Callable[[str], int]:
         def run(path: str) -> int:
@@ -175,7 +175,7 @@ def test_a_task_does_not_expire_while_it_is_edited(fleet: Fleet) -> None:
     fleet.start_engine()
     fleet.wait_for(other, "expired")
     assert fleet.state(edited) == "pending"
-    edit.cancel()
+    edit.finish()
     fleet.wait_for(edited, "expired")
     fleet.release("go")
 
@@ -204,4 +204,4 @@ def test_a_text_that_is_no_file_is_no_end(fleet: Fleet) -> None:
     edit: Edit = fleet.operator.start_edit(task_id)
     assert not edit.unfinished
     assert not os.path.islink(edit.path)
-    edit.cancel()
+    edit.finish()

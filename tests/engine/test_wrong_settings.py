@@ -152,7 +152,7 @@ def test_all_who_ask_are_told_what_is_wrong(
     assert main.run(["enqueue", "local/work#1", "x"]) == 0
     out, err = capsys.readouterr()
     assert out == "Enqueued: q_1\n"
-    assert "warning: as things stand it cannot run: settings: max_attempts: 'many' is not a number" in err
+    assert "warning: it cannot run yet: settings: max_attempts: 'many' is not a number" in err
     for words in (["status"], ["status", "--json"], ["doctor"], ["queue", "list"], ["doctor", "agents", "--json"]):
         main.run(words)
         out, _ = capsys.readouterr()

@@ -144,7 +144,7 @@ async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Open
         await here.shows("being edited")
         await here.press("2", "e")
         await here.until(lambda: "is being edited already" in here.said)
-        edit.cancel()
+        edit.finish()
         await here.press(":", *"edit 1", "enter")
         await _opens(here)
         await here.press("escape")

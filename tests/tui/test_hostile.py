@@ -111,7 +111,7 @@ async def test_hostile_words_typed_into_fields(console: Opener, enqueue: Callabl
         await here.shows("1/1 /[/b")
         await here.press("colon")
         await here.press("left_square_bracket", "slash", "x", "enter")
-        await here.until(lambda: "no command '[/x'" in here.said)
+        await here.until(lambda: "unknown command '[/x'" in here.said)
 
 
 def lay_out_a_megabyte(operator: Client) -> None:

@@ -57,7 +57,7 @@ async def test_after_a_restart_of_the_machine_the_console_says_so_and_p_goes_on(
     files.replace(operator.paths.engine, msgspec.json.encode(last))
     async with console((140, 40), embed=True, resume=resume) as here:
         if resume:
-            await here.until(lambda: "the queue goes on, as you asked" in here.said)
+            await here.until(lambda: "the queue continues, as you asked" in here.said)
             assert "queue paused" not in here.text
             return
         await here.shows("queue paused: machine restarted while tasks ran or waited")

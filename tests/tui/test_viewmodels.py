@@ -199,12 +199,12 @@ def test_a_viewer_says_that_quitting_stops_nothing() -> None:
 def test_red_is_for_what_needs_a_person() -> None:
     """Unread errors count once per task, and no longer when the task is tried again."""
     notices = tuple(Notice(f"2027-01-15T07:5{i}:00.000Z", "task_error", "failed", "error", "q_3") for i in range(3))
-    assert snapshot(notices=notices).needs_count == 1
-    assert snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z").needs_count == 0
+    assert len(snapshot(notices=notices).needs) == 1
+    assert len(snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z").needs) == 0
     again = Notice("2027-01-15T07:58:00.000Z", "task_retry", "waits again", "info", "q_3")
-    assert snapshot(notices=(*notices, again)).needs_count == 0
+    assert len(snapshot(notices=(*notices, again)).needs) == 0
     empty = Notice("2027-01-15T07:58:00.000Z", "task_completed", "nothing delivered", "warning", "q_4")
-    assert snapshot(notices=(*notices, empty)).needs_count == 2
+    assert len(snapshot(notices=(*notices, empty)).needs) == 2
 
 
 def test_an_agent_that_stands_still_needs_one_person_once() -> None:
@@ -216,8 +216,8 @@ def test_an_agent_that_stands_still_needs_one_person_once() -> None:
     alert = Alert("stalled", "#3 is stalled", "")
     now = snapshot(active=(stands,), notices=(notice,), alerts=(alert,))
     assert [need.task for need in now.needs] == ["q_3"]
-    assert msgspec.structs.replace(now, read_until="2028").needs_count == 1
-    assert snapshot(active=(one,), notices=(notice,), read_until="2028").needs_count == 0
+    assert len(msgspec.structs.replace(now, read_until="2028").needs) == 1
+    assert len(snapshot(active=(one,), notices=(notice,), read_until="2028").needs) == 0
 
 
 def test_what_needs_you_is_visited_once_each_and_then_again() -> None:

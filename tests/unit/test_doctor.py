@@ -140,7 +140,7 @@ class TestMending:
         task_id = create_task(paths, "local/a#1", "do it", 1e9)
         document = msgspec.json.decode(files.read(paths.item(task_id)))
         files.replace(paths.item(task_id), msgspec.json.encode(document | {"state": "running", "attempt": 1, "token": "x"}))
-        assert self.mended(paths, "not_settled") == ["entered how attempts ended: 1 given back"]
+        assert self.mended(paths, "not_settled") == ["recorded how attempts ended: 1 given back"]
         assert msgspec.json.decode(files.read(paths.item(task_id)))["state"] == "pending"
 
     def test_a_removal_that_a_crash_interrupted_is_finished(self, paths: StatePaths) -> None:

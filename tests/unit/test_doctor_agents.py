@@ -120,9 +120,9 @@ def test_a_version_is_asked_for_without_a_terminal_and_without_a_network(tmp_pat
     [
         ("claude", {"CLAUDE_CODE_OAUTH_TOKEN": "t"}, "$CLAUDE_CODE_OAUTH_TOKEN", ""),
         ("aider", {"MISTRAL_API_KEY": "k"}, "$MISTRAL_API_KEY", ""),
-        ("aider", {}, None, "perhaps"),
+        ("aider", {}, None, "no variable has a key"),
         ("opencode", {"OPENAI_API_KEY": "k"}, "$OPENAI_API_KEY", ""),
-        ("opencode", {}, None, "perhaps"),
+        ("opencode", {}, None, "unless its configuration"),
         ("codex", {"OPENAI_API_KEY": "k"}, None, "codex login"),
         ("gemini", {"GEMINI_API_KEY": ""}, None, "GEMINI_API_KEY"),
     ],
@@ -136,13 +136,13 @@ def test_a_login_is_found_by_name_and_never_read(kind: str, env: dict[str, str],
 
 def test_the_keychain_of_a_mac_may_hold_claudes_login() -> None:
     """So it is not called missing there."""
-    assert agent_logins.find_login("claude", {"HOME": "/nowhere"}, "darwin")[1].startswith("perhaps")
+    assert agent_logins.find_login("claude", {"HOME": "/nowhere"}, "darwin")[1].startswith("unless")
 
 
 @pytest.mark.parametrize(
     ("kind", "argv", "env", "words"),
     [
-        ("gemini", [], {}, "does not trust"),
+        ("gemini", [], {}, "untrusted worktrees"),
         ("gemini", [], {"GEMINI_CLI_TRUST_WORKSPACE": "true"}, "--approval-mode"),
         ("gemini", ["--skip-trust", "--approval-mode=auto_edit"], {}, ""),
         ("codex", [], {}, "only reads"),

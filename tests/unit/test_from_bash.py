@@ -9,7 +9,7 @@ from kugetsu_engine.cli.main import run
 from kugetsu_engine.cli.verbs import MODULES
 from kugetsu_engine.config.loader import OLD_NAMES
 from kugetsu_engine.domain.text import shell_assignments
-from kugetsu_engine.migration.importer import NO_COUNTERPART
+from kugetsu_engine.migration.bash_settings import NO_COUNTERPART
 
 PAGE = (Path(__file__).parents[2] / "docs/from-bash-kugetsu.md").read_text(encoding="utf-8")
 UPSTREAM = (

@@ -183,9 +183,15 @@ STATE_NAME = re.compile(
 """A literal that is the name of a file or folder of the state directory, or the end of one. Sentences have blanks."""
 OTHER_NAMES: dict[str, tuple[set[str], str]] = {
     "kugetsu_engine/migration/importer.py": (
-        {"index.json", "notifications.json", "/notifications.json", "repos.json", "pm-agent.md", "base.json", "pm-agent.json",
-         "/queue/daemon.pid", ".json", "/env/", "/sessions", "/sessions/", "/context", "/context/"},
+        {"index.json", "notifications.json", "repos.json", "pm-agent.md", "/queue/daemon.pid"}, "files of the bash kugetsu",
+    ),
+    "kugetsu_engine/migration/bash_settings.py": ({"repos.json", "pm-agent.md", "/env/"}, "files of the bash kugetsu"),
+    "kugetsu_engine/migration/bash_sessions.py": (
+        {"index.json", "base.json", "pm-agent.json", ".json", "/sessions", "/sessions/", "/context", "/context/"},
         "files of the bash kugetsu",
+    ),
+    "kugetsu_engine/migration/bash_tasks.py": (
+        {"notifications.json", "/notifications.json", ".json"}, "files of the bash kugetsu",
     ),
     "kugetsu_engine/agents/demo_agent.py": ({".md", "README.md"}, "files of the repository it works in"),
     "kugetsu_engine/client/demo_setup.py": ({"README.md"}, "a file of its repository"),
