@@ -124,7 +124,7 @@ def test_a_slot_in_the_operators_hands_is_counted_and_named(handy: Fleet) -> Non
     seen = picture(handy)
     assert (seen.used, seen.agents, [hand.shown for hand in seen.by_hand]) == (1, 0, ["#1"])
     reasons = {task.id: (seen.explain_wait(task).code, seen.explain_wait(task).text) for task in seen.pending}
-    assert reasons[same] == ("by_hand", "worked on by hand, as #1")
+    assert reasons[same] == ("by_hand", "the issue is worked on by hand, see #1")
     assert reasons[other] == ("slots", "slots 1/1, 1 by hand")
     assert seen.estimate_start(seen.pending[1]) is None  # nobody knows how long a person takes
     attached.release()

@@ -40,7 +40,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
         words = ("by hand", "#3", "web#28", "Dark theme", "12 min")
         await here.until(lambda: any(all(word in line for word in words) for line in here.lines), "its row")
         await here.shows("agents 1/3")
-        await here.shows("worked on by hand, as #3")
+        await here.shows("the issue is worked on by hand, see #3")
         await here.press("1", "g", "a")
         await here.until(lambda: "#3 is worked on by hand already" in here.said, "a refusal")
         await here.press("enter")

@@ -175,7 +175,7 @@ def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> Waitin
         return WaitingReason("not_before", f"starts in {format_clock(not_before - now)}", not_before)
     for hand in facts.by_hand:
         if task.issue_key == hand.issue_key:
-            return WaitingReason("by_hand", f"worked on by hand, as {hand.shown}")
+            return WaitingReason("by_hand", f"the issue is worked on by hand, see {hand.shown}")
     if task.issue_key in facts.busy_refs:
         return WaitingReason("issue_busy", "the issue has an agent already")
     if task.issue_key in facts.obstacles.issues:
