@@ -1,4 +1,4 @@
-"""docs/architecture.md and docs/internals.md: what they name exists, and every package is in the first."""
+"""docs/architecture.md and its neighbours: the paths they name exist, and every package is in the first."""
 
 import re
 
@@ -7,11 +7,21 @@ import pytest
 from tests.support.fleet import ROOT
 
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-INTERNALS = (ROOT / "docs/internals.md").read_text(encoding="utf-8")
+OTHERS = [(ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("internals", "contributing")]
 PLACES = (ROOT, ROOT / "kugetsu_engine", ROOT / "kugetsu_tui")
-STATE = {"queue/done/", "queue/corrupt/", "queue/items/", "queue/requests/", "queue/edits/", "runs/", "logs/", "servers/"}
-"""Folders of the state directory."""
-PATHS = sorted(set(re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", PAGE + INTERNALS)) - STATE)
+STATE = {
+    "decisions/",
+    "queue/done/",
+    "queue/corrupt/",
+    "queue/items/",
+    "queue/requests/",
+    "queue/edits/",
+    "runs/",
+    "logs/",
+    "servers/",
+}
+"""Folders of the state directory and of the documents."""
+PATHS = sorted(set(re.findall(r"`((?:\w+/)+\w+\.py|(?:\w+/)+|(?!test_)\w+\.py)`", "\n".join([PAGE, *OTHERS]))) - STATE)
 
 
 def test_there_is_something_to_check() -> None:
