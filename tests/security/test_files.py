@@ -180,8 +180,7 @@ from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.engine.local import LocalEngine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot_reader import SnapshotReader
 paths = StatePaths(sys.argv[1])
 def attempt(act):
     try:

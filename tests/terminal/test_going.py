@@ -207,8 +207,8 @@ FAULTY = """
 import sys
 from kugetsu_tui.terminal import textual_events
 from kugetsu_tui.main import main
-name_of = textual_events.name_of
-textual_events.name_of = lambda key: 1 / 0 if key.base == "x" else name_of(key)
+format_key_name = textual_events.format_key_name
+textual_events.format_key_name = lambda key: 1 / 0 if key.base == "x" else format_key_name(key)
 sys.exit(main())
 """
 
