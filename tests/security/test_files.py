@@ -192,7 +192,7 @@ attempt(lambda: Client(paths.root, local_engine=LocalEngine(paths, os.environ)).
 attempt(lambda: Client(paths.root, local_engine=LocalEngine(paths, os.environ)).mark_read("2026-01-01T00:00:00.000Z"))
 def turn():
     engine = open_engine(paths, {"PATH": os.environ["PATH"]}, "headless")
-    engine.recover()
+    engine.recover_attempts()
     for _ in range(3):
         engine.run_turn()
     engine.close()
