@@ -40,7 +40,7 @@ def test_a_broken_item_is_set_aside_with_its_bytes_and_a_notice_while_others_go_
     assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"
     wait_until(lambda: fleet.notices("engine_corrupt"), 9, "the notice")
     assert list(_aside(fleet)) == [garbage]
-    assert "q_900 is no task" in _aside(fleet)[garbage]
+    assert "q_900 is not a valid task" in _aside(fleet)[garbage]
     assert fleet.notices("engine_corrupt")[0].level == "error"
     assert not os.path.exists(fleet.paths.item("q_900"))
     assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"

@@ -119,7 +119,7 @@ def test_the_engines_log_and_a_log_without_times(fleet: Fleet) -> None:
     os.unlink(fleet.paths.times(task_id, 1))
     assert logs(fleet, task_id, "-t").stdout == f"{' ' * 20}hello\n"
     refused = logs(fleet, "--times")
-    assert (refused.returncode, "tell their times" in refused.stderr) == (64, True)
+    assert (refused.returncode, "has times in its lines" in refused.stderr) == (64, True)
     assert cleanup.set_aside_ended(fleet.paths, time.time() + 1) == 2
     assert cleanup.finish_removals(fleet.paths) == 2
     assert not os.path.exists(fleet.paths.times(other, 1))

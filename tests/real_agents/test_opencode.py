@@ -110,7 +110,7 @@ def test_each_way_to_fail_has_its_class_and_its_words(fleet: Fleet, model: Model
         "credentials": (model.script("key", fail(401, "bad key")), "bad key"),
         "refused": (model.script("long", fail(400, "no such parameter")), "parameter"),
         "network": (model.script("boom", fail(500, "boom", **AT_ONCE)), "boom"),
-        "endless": (model.script("loop", Reply("again", end="unending")), "for no reason"),
+        "endless": (model.script("loop", Reply("again", end="unending")), "without a reason"),
     }
     tasks = {failure: enqueue(fleet, place, words) for place, (failure, (words, _)) in enumerate(wanted.items(), 1)}
     fleet.start_engine()
