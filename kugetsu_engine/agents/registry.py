@@ -7,7 +7,7 @@ import msgspec
 
 from ..config.loader import AgentSettings
 from ..config.settings import Settings
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.session import NEW, WantedSession
 from ..errors import ConfigError
 from . import aider, claude, codex, custom, demo_agent, gemini

@@ -9,7 +9,7 @@ import msgspec
 from ..config.loader import SettingsSource
 from ..config.settings import Settings
 from ..domain.decisions.duration_model import learn_from_tasks
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import Flow
 from ..domain.history.timeline import ActiveThen, Event, Moment, Timeline

@@ -8,10 +8,10 @@ import msgspec
 from ..domain import states
 from ..domain.changes import Changes
 from ..domain.config_faults import Gaps
-from ..domain.decisions import forecast, notification_rules, scheduling
+from ..domain.decisions import forecast, notification_rules, scheduling, waiting_reasons
 from ..domain.decisions.duration_model import Expected, RunTimes
 from ..domain.decisions.forecast import Plan
-from ..domain.decisions.scheduling import Cooldown, SchedulingFacts, WaitingReason
+from ..domain.decisions.waiting_reasons import Cooldown, SchedulingFacts, WaitingReason
 from ..domain.engine_state import Alert
 from ..domain.job import Progress, RunRecord
 from ..domain.manual_session import ManualSession
@@ -170,7 +170,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     def explain_wait(self, task: Task, now: float | None = None) -> WaitingReason:
         """Explain why a pending task waits, by the engine's own decision."""
-        return scheduling.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
+        return waiting_reasons.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
 
     def expected_run_time(self, task: Task) -> Expected | None:
         """How long an attempt of a task will probably take."""

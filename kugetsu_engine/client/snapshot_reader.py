@@ -12,7 +12,7 @@ from ..config.loader import SettingsSource
 from ..config.prompt_template import PromptFile
 from ..domain import states
 from ..domain.decisions.duration_model import RunTimes, learn_from_tasks
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.engine_state import Alert, EngineState
 from ..domain.pause import read_pause_reason
 from ..domain.pull_request import KnownPull

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, find_differences
 from ..domain.request import Answer, Request

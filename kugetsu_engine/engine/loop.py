@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import msgspec
 
-from ..domain.decisions import notification_rules, scheduling
+from ..domain.decisions import notification_rules, waiting_reasons
 from ..domain.engine_state import EngineState
 from ..domain.new_task import format_id, parse_task_id
 from ..domain.pause import PauseReason
@@ -276,7 +276,7 @@ class Engine:
             except NoSuchTask:
                 self.store.reread({entry.id})
 
-    def _expire_or_postpone(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
+    def _expire_or_postpone(self, entry: Entry, facts: waiting_reasons.SchedulingFacts) -> None:
         """Expire a task, or restart its waiting time if it could not have started."""
         task = self.store.get(entry.id)
         cooldown = facts.cooldowns.get(entry.agent or facts.default_agent)
@@ -349,7 +349,7 @@ class Engine:
     def blocked_by_settings(self) -> str:
         """How many waiting tasks the settings keep from starting, and why; empty if none."""
         facts, now = self.dispatcher.collect_facts(), self._clock()
-        reasons = (scheduling.find_waiting_reason(entry, facts, now) for entry in self.store.list_pending())
+        reasons = (waiting_reasons.find_waiting_reason(entry, facts, now) for entry in self.store.list_pending())
         kept = [why.text for why in reasons if why.code == "config"]
         return f"{format_count(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
@@ -363,7 +363,7 @@ class Engine:
         if facts.paused or facts.draining or facts.gaps.everything:
             return True
         for entry in self.store.list_pending():
-            why = scheduling.find_own_reason(entry, facts, now)
+            why = waiting_reasons.find_own_reason(entry, facts, now)
             stuck = why is not None and (
                 why.code in ("held", "config")
                 or (why.code == "after" and not self.store.states.may_still_complete(entry.after))

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Mapping
 
 from ..config.settings import Settings
-from ..domain.decisions import scheduling
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions import waiting_reasons
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..paths import StatePaths
 
 BEFORE_WORKTREE = frozenset({"starting", "waiting for git", "worktree"})
@@ -27,12 +27,12 @@ def list_own_repositories(settings: Settings) -> frozenset[str]:
 
 
 def list_local_repositories(
-    paths: StatePaths, hosts: Mapping[str, Cooldown], waiting: Iterable[scheduling.Waiting], named: frozenset[str]
+    paths: StatePaths, hosts: Mapping[str, Cooldown], waiting: Iterable[waiting_reasons.Waiting], named: frozenset[str]
 ) -> frozenset[str]:
     """Return the repositories that need no host: they have a folder in the settings, or are cloned already."""
     if not hosts:
         return named
-    repositories = {task.repository for task in waiting if scheduling.find_clone_host(task, named) in hosts}
+    repositories = {task.repository for task in waiting if waiting_reasons.find_clone_host(task, named) in hosts}
     return named | {name for name in repositories if os.path.isdir(f"{paths.repositories}/{name}/.git")}
 
 

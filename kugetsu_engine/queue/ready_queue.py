@@ -8,8 +8,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 
 from ..domain import states
-from ..domain.decisions import scheduling
-from ..domain.decisions.scheduling import SchedulingFacts, WhyCode
+from ..domain.decisions import scheduling, waiting_reasons
+from ..domain.decisions.waiting_reasons import SchedulingFacts, WhyCode
 from ..domain.task import Order
 from .entry import Entry
 
@@ -79,7 +79,7 @@ class ReadyQueue:
 
     def next_to_start(self, facts: SchedulingFacts, now: float) -> Entry | None:
         """Return the task that starts next, of those that are not parked."""
-        if scheduling.find_queue_reason(facts):
+        if waiting_reasons.find_queue_reason(facts):
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
@@ -95,7 +95,7 @@ class ReadyQueue:
         while self._ready:
             key = self._ready[0]
             entry = self._entries[key[3]]
-            why = scheduling.find_own_reason(entry, facts, now)
+            why = waiting_reasons.find_own_reason(entry, facts, now)
             if why is None:
                 yield entry
                 return

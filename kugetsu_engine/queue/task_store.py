@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..domain import states
-from ..domain.decisions.scheduling import SchedulingFacts
+from ..domain.decisions.waiting_reasons import SchedulingFacts
 from ..domain.history.journal_entries import (
     BETWEEN_STATES,
     OF_ENTRIES,

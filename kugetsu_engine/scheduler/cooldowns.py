@@ -1,7 +1,7 @@
 """Starts and ends cooldowns of providers and hosts, from what finished attempts ran into."""
 
 from ..domain import failures
-from ..domain.decisions import scheduling
+from ..domain.decisions import waiting_reasons
 from ..domain.task import Attempt, Base, Notice, Task
 from ..domain.text.quantities import format_upcoming
 from ..domain.text.times import epoch
@@ -31,7 +31,7 @@ class Cooldowns:
                 self._backoff.record_host_answer(host)
 
     def _host_of(self, task: Task) -> str | None:
-        return scheduling.find_clone_host(task, list_own_repositories(self._context.settings.current))
+        return waiting_reasons.find_clone_host(task, list_own_repositories(self._context.settings.current))
 
     def _note_host(self, task: Task, attempt: Attempt) -> None:
         """Start a cooldown of a host that did not answer while the worktree was made."""

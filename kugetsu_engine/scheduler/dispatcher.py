@@ -6,8 +6,8 @@ import msgspec
 
 from ..agents import registry
 from ..config.env_files import BrokenEnvFile
-from ..domain.decisions import scheduling
-from ..domain.decisions.scheduling import SchedulingFacts, WaitingReason
+from ..domain.decisions import scheduling, waiting_reasons
+from ..domain.decisions.waiting_reasons import SchedulingFacts, WaitingReason
 from ..domain.states import NOTIFIED
 from ..domain.task import Task
 from ..errors import KugetsuError, NoSuchTask
@@ -98,7 +98,7 @@ class Dispatcher:
     def start_task(self, task_id: str) -> WaitingReason | None:
         """Start one task before all others, under the same conditions; returns why it cannot start, None if it does."""
         entry, facts = self._store.entries[task_id], self.collect_facts()
-        why = scheduling.find_queue_reason(facts) or scheduling.find_own_reason(entry, facts, self._context.clock())
+        why = waiting_reasons.find_queue_reason(facts) or waiting_reasons.find_own_reason(entry, facts, self._context.clock())
         if why is not None:
             return why
         if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
@@ -123,7 +123,7 @@ class Dispatcher:
             task = self._store.get(entry.id)
             if (
                 task.state != "pending"
-                or scheduling.find_own_reason(task, self.collect_facts(), self._context.clock()) is not None
+                or waiting_reasons.find_own_reason(task, self.collect_facts(), self._context.clock()) is not None
             ):
                 self._store.reread({entry.id})  # it was edited a moment ago
                 return True

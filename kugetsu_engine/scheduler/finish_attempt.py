@@ -9,9 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..domain import failures
-from ..domain.decisions.attempt_end import attempt_before, make_attempt, make_end_change, make_requeue_change
+from ..domain.decisions.attempt_end import (
+    attempt_before,
+    compute_retry_delay,
+    make_attempt,
+    make_end_change,
+    make_requeue_change,
+)
 from ..domain.decisions.recovery_report import MACHINE_RESTARTED, Recovered
-from ..domain.decisions.scheduling import compute_retry_delay
 from ..domain.job import Result
 from ..domain.task import Attempt, Task
 from ..paths import log_name

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from ..domain import failures
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.text.times import epoch, iso
 from ..paths import StatePaths
 from ..state.rate_limits import (

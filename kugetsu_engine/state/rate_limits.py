@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ..domain import failures
-from ..domain.decisions.scheduling import Cooldown
+from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.text.quantities import format_upcoming
 from ..domain.text.times import epoch
 from ..errors import BadFile

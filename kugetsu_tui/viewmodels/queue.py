@@ -5,8 +5,8 @@ from math import inf
 
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import WaitingReason
+from kugetsu_engine.domain.decisions import waiting_reasons
+from kugetsu_engine.domain.decisions.waiting_reasons import WaitingReason
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_moment, format_upcoming
@@ -38,7 +38,7 @@ class QueueView:
     def __init__(self, console: ConsoleState) -> None:
         self._snapshot = console.snapshot
         self._pending = console.snapshot.pending
-        self._shared = scheduling.find_queue_reason(console.snapshot.facts)
+        self._shared = waiting_reasons.find_queue_reason(console.snapshot.facts)
         """The reason that applies to all; shown once, in the title."""
         self._starting = console.starting
         first = self._pending[:60]

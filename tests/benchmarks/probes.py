@@ -13,7 +13,8 @@ from .measure import environment, rss_kib
 
 def books(root: str, claims: str) -> dict[str, float]:
     """An engine's start on a state directory, the memory of its index, and claims from it."""
-    from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
+    from kugetsu_engine.domain.decisions.scheduling import Timing
+    from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts
     from kugetsu_engine.paths import StatePaths
     from kugetsu_engine.queue.task_store import TaskStore
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
-from kugetsu_engine.domain.decisions.scheduling import WaitingReason
+from kugetsu_engine.domain.decisions.waiting_reasons import WaitingReason
 from kugetsu_engine.domain.text.times import iso
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository, run_git

@@ -82,7 +82,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "retry without a limit",
-        "kugetsu_engine/domain/decisions/scheduling.py",
+        "kugetsu_engine/domain/decisions/attempt_end.py",
         "    if used >= timing.max_attempts:\n",
         "    if used >= timing.max_attempts + 1000:\n",
         f"tests/unit/test_policy.py {MODEL}",
@@ -264,7 +264,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a slot in the operator's hands is a free one",
-        "kugetsu_engine/domain/decisions/scheduling.py",
+        "kugetsu_engine/domain/decisions/waiting_reasons.py",
         "        return self.used + len(self.by_hand) + self.obstacles.slots\n",
         "        return self.used + self.obstacles.slots\n",
         "tests/unit/test_reasons.py",

@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.decisions.notification_rules import Need
-from kugetsu_engine.domain.decisions.scheduling import Cooldown
+from kugetsu_engine.domain.decisions.waiting_reasons import Cooldown
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task

@@ -10,7 +10,7 @@ import pytest
 from kugetsu_engine.client.snapshot import Active, Snapshot
 from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, find_shortage
-from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, find_queue_reason
+from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts, find_queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import resource_gate

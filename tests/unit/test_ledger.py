@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
+from kugetsu_engine.domain.decisions.scheduling import Timing
+from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask

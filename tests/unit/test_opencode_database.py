@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.opencode import database, process_mode
-from kugetsu_engine.domain.decisions.scheduling import Timing, decide_next_state
+from kugetsu_engine.domain.decisions.attempt_end import decide_next_state
+from kugetsu_engine.domain.decisions.scheduling import Timing
 from kugetsu_engine.domain.failures import CLASSES
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.paths import StatePaths

@@ -9,7 +9,7 @@ import pytest
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain import usage_sums
 from kugetsu_engine.domain.alerts import Alerts
-from kugetsu_engine.domain.decisions.scheduling import find_queue_reason
+from kugetsu_engine.domain.decisions.waiting_reasons import find_queue_reason
 from kugetsu_engine.domain.history.journal_entries import Act, Change, Flow
 from kugetsu_engine.domain.history.timeline import Timeline, describe_entry
 from kugetsu_engine.domain.pause import PauseReason, read_pause_reason

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.domain.decisions.scheduling import Cooldown
+from kugetsu_engine.domain.decisions.waiting_reasons import Cooldown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler.provider_backoff import ProviderBackoff
 from kugetsu_engine.state.rate_limits import FORGET_AFTER_S, describe_cooldowns, list_provider_cooldowns, load_pauses

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from kugetsu_engine.domain.decisions import forecast as planning
-from kugetsu_engine.domain.decisions import scheduling
+from kugetsu_engine.domain.decisions import waiting_reasons
 from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learn_from_tasks
 from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_end, estimate_start, simulate_queue
-from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
+from kugetsu_engine.domain.decisions.waiting_reasons import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.times import iso
@@ -199,7 +199,7 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
 def test_ten_thousand_tasks_that_cannot_start_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for something is not asked again before that has happened."""
     asked = 0
-    real: Callable[..., Any] = scheduling.find_own_reason
+    real: Callable[..., Any] = waiting_reasons.find_own_reason
 
     def counted(*args: Any) -> Any:
         nonlocal asked

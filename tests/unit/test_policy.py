@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain.decisions.scheduling import (
-    Cooldown,
-    SchedulingFacts,
-    Timing,
-    choose_next,
-    compute_expiry,
-    compute_retry_delay,
-    decide_next_state,
-    find_waiting_reason,
-)
+from kugetsu_engine.domain.decisions.attempt_end import compute_retry_delay, decide_next_state
+from kugetsu_engine.domain.decisions.scheduling import Timing, choose_next, compute_expiry
+from kugetsu_engine.domain.decisions.waiting_reasons import Cooldown, SchedulingFacts, find_waiting_reason
 from kugetsu_engine.domain.failures import CLASSES, MAX_UNCOUNTED
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.times import iso

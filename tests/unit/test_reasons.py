@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
-from kugetsu_engine.domain.decisions import forecast, scheduling
-from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
+from kugetsu_engine.domain.decisions import forecast, scheduling, waiting_reasons
+from kugetsu_engine.domain.decisions.waiting_reasons import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.manual_session import ManualSession
 from kugetsu_engine.domain.obstacles import Obstacles
 from kugetsu_engine.domain.task import Task
@@ -73,7 +73,7 @@ def waiting(number: int = 1, **fields: Any) -> Task:
 def test_each_obstacle_has_its_code_and_its_words(task: dict[str, Any], facts: dict[str, Any], code: str, text: str) -> None:
     """And the start agrees."""
     one, known = waiting(**task), msgspec.structs.replace(SchedulingFacts(limit=3, used=0), **facts)
-    why = scheduling.find_waiting_reason(one, known, NOW)
+    why = waiting_reasons.find_waiting_reason(one, known, NOW)
     assert (why.code, why.text) == (code, text)
     assert (scheduling.choose_next([one], known, NOW) is one) == (code == "next")
 
@@ -81,7 +81,7 @@ def test_each_obstacle_has_its_code_and_its_words(task: dict[str, Any], facts: d
 def test_a_host_that_rests_names_the_time_of_the_next_try() -> None:
     """By the clock on the wall, so that the words stand still until then."""
     known = SchedulingFacts(limit=3, used=0, hosts={"github.com": Cooldown("github.com", NOW + 1000)})
-    first, later = (scheduling.find_waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
+    first, later = (waiting_reasons.find_waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
     assert first.text.startswith("github.com does not answer: next try ")
     assert first.text == later.text
     assert first.until == NOW + 1000
@@ -121,7 +121,7 @@ tasks = st.builds(
 def test_where_nothing_starts_no_task_says_that_it_starts_next(queue: list[Task], known: SchedulingFacts) -> None:
     """And what starts next says so; the plan says the same of each, and names no start for a task that waits for a person."""
     start = scheduling.choose_next(queue, known, NOW)
-    reasons = {task.id: scheduling.find_waiting_reason(task, known, NOW) for task in queue}
+    reasons = {task.id: waiting_reasons.find_waiting_reason(task, known, NOW) for task in queue}
     assert all(why.text for why in reasons.values())
     if start is None:
         assert "next" not in {why.code for why in reasons.values()}

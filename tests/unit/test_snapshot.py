@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
-from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts
+from kugetsu_engine.domain.decisions import waiting_reasons
+from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine.loop import Engine
@@ -100,7 +100,7 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
         assert told[0].text == "after #1, which ended as error: retry it"
         assert [one.task_id for one in picture.simulate().starts] == ["q_21", "q_22"]
         engines = SchedulingFacts(3, 0, states=engine.store.states)
-        assert [scheduling.find_own_reason(task, engines, NOW) is None for task in picture.pending] == [
+        assert [waiting_reasons.find_own_reason(task, engines, NOW) is None for task in picture.pending] == [
             False,
             True,
             True,

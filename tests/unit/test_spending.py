@@ -7,8 +7,9 @@ from datetime import datetime
 import pytest
 
 from kugetsu_engine.domain.alerts import Alerts
-from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
+from kugetsu_engine.domain.decisions import attempt_end, waiting_reasons
+from kugetsu_engine.domain.decisions.scheduling import Timing
+from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
@@ -104,10 +105,10 @@ def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() 
     """A retry by the operator has the whole budget again."""
     timing = Timing(5, 1.0, 1.0, None, 1.0)
     task = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2)
-    assert scheduling.decide_next_state(task, attempt(0.2, number=2), timing).state == "pending"
-    assert scheduling.decide_next_state(task, attempt(0.4, number=2), timing).state == "error"
+    assert attempt_end.decide_next_state(task, attempt(0.2, number=2), timing).state == "pending"
+    assert attempt_end.decide_next_state(task, attempt(0.4, number=2), timing).state == "error"
     asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
-    assert scheduling.decide_next_state(asked, attempt(0.4, number=2), timing).state == "pending"
-    why = scheduling.find_queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
+    assert attempt_end.decide_next_state(asked, attempt(0.4, number=2), timing).state == "pending"
+    why = waiting_reasons.find_queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
     assert why is not None
     assert why.code == "budget"

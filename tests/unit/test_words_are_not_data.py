@@ -14,7 +14,7 @@ from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import agent_logins, checks
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather_evidence
 from kugetsu_engine.domain.decisions.recovery_report import WORDS, Recovered, RecoveryCounts
-from kugetsu_engine.domain.decisions.scheduling import WaitingReason
+from kugetsu_engine.domain.decisions.waiting_reasons import WaitingReason
 from kugetsu_engine.domain.failures import classify_git_error
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError

@@ -11,8 +11,8 @@ from kugetsu_engine.config.loader import SettingsSource, load_settings
 from kugetsu_engine.config.settings import ForgeSettings, Settings
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.domain.config_faults import Fault, Gaps
-from kugetsu_engine.domain.decisions import forecast, scheduling
-from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts
+from kugetsu_engine.domain.decisions import forecast, scheduling, waiting_reasons
+from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
@@ -326,7 +326,7 @@ TASKS = (Task("q_1", "local/a#1", agent="claude"), Task("q_2", "local/a#2"), Tas
 def test_the_decisions_leave_out_what_the_settings_keep(paths: StatePaths) -> None:
     """`why` says it with the code `config`; the plan starts the others and knows no time for it."""
     facts = SchedulingFacts(limit=1, used=0, default_agent="opencode", gaps=Gaps(agents={"claude": "settings: x"}))
-    assert [scheduling.find_waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
+    assert [waiting_reasons.find_waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
     found = scheduling.choose_next(TASKS, facts, 0.0)
     assert found is TASKS[1]
     planned = forecast.simulate_queue(TASKS, (), facts, lambda _: None, 0.0)
@@ -334,7 +334,7 @@ def test_the_decisions_leave_out_what_the_settings_keep(paths: StatePaths) -> No
     assert (planned.others[0].task_id, planned.others[0].why.code) == ("q_1", "config")
     everything = SchedulingFacts(limit=1, used=0, gaps=Gaps("settings: y"))
     assert scheduling.choose_next(TASKS, everything, 0.0) is None
-    assert {scheduling.find_waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
+    assert {waiting_reasons.find_waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
     assert (
         forecast.estimate_start(TASKS[0], 1, forecast.simulate_queue(TASKS, (), everything, lambda _: None, 0.0), everything)
         is None

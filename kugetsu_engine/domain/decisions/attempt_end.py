@@ -1,13 +1,28 @@
-"""How an ended attempt changes its task, decided from the task, the attempt and the settings."""
+"""What becomes of a task when its attempt has ended: whether it is retried, and when."""
 
-from typing import Any
+from itertools import takewhile
+from typing import Any, Literal
 
 import msgspec
 
+from .. import failures
 from ..job import Result
 from ..task import Attempt, Level, Task, TaskChange
+from ..text.quantities import format_money
 from ..text.times import iso
-from .scheduling import NextState, Timing, decide_next_state
+from ..usage_sums import sum_cost
+from .scheduling import Timing
+
+
+class NextState(msgspec.Struct, frozen=True):
+    """The state of a task after an attempt."""
+
+    state: Literal["completed", "error", "cancelled", "pending"]
+    reason: str
+    retry_delay: float | None = None
+    """Seconds to wait before the next attempt, without jitter; for `pending` only."""
+    counts: bool = True
+    """Whether the attempt counts against `max_attempts`."""
 
 
 def make_attempt(task: Task, result: Result, log: str) -> Attempt:
@@ -68,3 +83,49 @@ def _describe_end(task: Task, verdict: NextState, attempt: Attempt) -> tuple[Lev
     nothing = attempt.delivered.nothing
     text = str(attempt.delivered) if task.delivers or not nothing else verdict.reason
     return ("warning" if nothing and task.delivers else None), ", ".join(filter(None, (text, unknown)))
+
+
+def compute_retry_delay(failures: int, timing: Timing) -> float:
+    """Compute the seconds to wait after so many failures in a row, without jitter; doubles up to the maximum."""
+    return min(timing.retry_delay * 2.0 ** min(max(failures - 1, 0), 40), timing.retry_delay_max)
+
+
+def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
+    """Decide the state of a task whose attempt has ended."""
+    reason = ended.reason or ended.outcome
+    if ended.outcome == "ok":
+        return NextState("completed", reason)
+    if task.stop is not None or ended.outcome == "cancelled":
+        return NextState("cancelled", "stopped by you" if task.stop else reason)
+    reason = failures.prefix_class(ended.failure, reason)
+    used = ended.number - task.attempts_before
+    spent = sum_cost([*task.attempts, ended], task.attempts_before)
+    if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
+        budget = f"{format_money(spent)} of {format_money(timing.budget_per_task)}"
+        return NextState("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
+    if failures.was_unreachable(ended.outcome, ended.failure):
+        attempts = [*task.attempts, ended]
+        tries = sum(1 for _ in takewhile(lambda one: failures.was_unreachable(one.outcome, one.failure), reversed(attempts)))
+        if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry allows as many again
+            return NextState("error", f"{reason} ({tries} times in a row)")
+        return NextState("pending", f"attempt {ended.number} did not start: {reason}", 0.0, counts=False)
+    known = failures.get_policy(ended.failure)
+    if failures.was_refused(ended.outcome, ended.failure):
+        in_a_row = 1 + sum(
+            1 for _ in takewhile(lambda one: failures.was_refused(one.outcome, one.failure), reversed(task.attempts))
+        )
+        return NextState(
+            "pending", f"attempt {ended.number} did not start: {reason}", compute_retry_delay(in_a_row, timing), counts=False
+        )
+    if not known.retried:
+        return NextState("error", f"{reason} (not retried)", counts=known.counts)
+    if not known.counts:
+        in_a_row = failures.count_uncounted([*(one.failure for one in task.attempts), ended.failure])
+        if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry allows as many again
+            return NextState("error", f"{reason} ({in_a_row} times in a row)")
+        delay = 0.0 if known.pause else compute_retry_delay(in_a_row, timing)  # the provider's cooldown is long enough
+        return NextState("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
+    if used >= timing.max_attempts:
+        return NextState("error", f"{reason} (attempt {used} of {timing.max_attempts})")
+    delay = compute_retry_delay(used, timing)
+    return NextState("pending", f"attempt {ended.number} failed: {reason}", delay)

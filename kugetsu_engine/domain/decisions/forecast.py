@@ -17,7 +17,7 @@ from ..obstacles import Obstacles
 from ..refs import key_of
 from ..states import COMPLETED, FINAL
 from .duration_model import Expected
-from .scheduling import SchedulingFacts, Waiting, WaitingReason, find_own_reason, find_queue_reason, find_waiting_reason
+from .waiting_reasons import SchedulingFacts, Waiting, WaitingReason, find_own_reason, find_queue_reason, find_waiting_reason
 
 HORIZON = 200
 """Starts that are simulated for the estimates in a list; further down the queue their average pace is extrapolated."""

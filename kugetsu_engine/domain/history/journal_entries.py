@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..decisions.scheduling import Cooldown
+from ..decisions.waiting_reasons import Cooldown
 from ..task import Task
 
 CUT = 100
