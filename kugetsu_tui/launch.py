@@ -55,7 +55,7 @@ def run_console(
             "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
         )
     from kugetsu_engine.client.api import Client
-    from kugetsu_engine.engine.local import LocalEngine
+    from kugetsu_engine.engine.local_engine import LocalEngine
     from kugetsu_engine.paths import StatePaths
 
     from .app import KugetsuApp

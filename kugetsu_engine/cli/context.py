@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def make_client() -> Client:
     """Make a client of this command's state directory, which acts itself if no engine runs."""
     from ..client.api import Client
-    from ..engine.local import LocalEngine
+    from ..engine.local_engine import LocalEngine
 
     root = find_state_dir(os.environ)
     return Client(root, local_engine=LocalEngine(StatePaths(root), os.environ))

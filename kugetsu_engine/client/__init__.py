@@ -1,1 +1,1 @@
-"""What front ends use: requests to the engine and snapshots of its state."""
+"""The one way in for front ends: requests to the engine and snapshots of its state."""

@@ -9,7 +9,7 @@ from ..domain.agent_names import KNOWN
 from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
 from ..domain.text.command_template import find_fault as fault_of_argv
-from .parsers import (
+from .value_parsers import (
     parse_choice,
     parse_command,
     parse_count,

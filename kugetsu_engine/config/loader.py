@@ -22,7 +22,12 @@ from ..paths import CONFIG, StatePaths
 from ..storage import files
 from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
-from .parsers import (
+from .settings import ForgeSettings as ForgeSettings
+from .settings import NotifySettings as NotifySettings
+from .settings import RepoSettings as RepoSettings
+from .settings import Settings
+from .tables import HARMLESS, TABLES, Tables, format_setting_path, parse_host_or_none
+from .value_parsers import (
     parse_ceiling,
     parse_count,
     parse_flag,
@@ -35,11 +40,6 @@ from .parsers import (
     parse_seconds,
     parse_size,
 )  # fmt: skip
-from .settings import ForgeSettings as ForgeSettings
-from .settings import NotifySettings as NotifySettings
-from .settings import RepoSettings as RepoSettings
-from .settings import Settings
-from .tables import HARMLESS, TABLES, Tables, format_setting_path, parse_host_or_none
 
 TOML, VARIABLES = CONFIG, "environment"
 OTHER_VARIABLES = frozenset({

@@ -8,7 +8,8 @@ from ..domain.config_faults import EVERYTHING, NOTHING, Stop, find_nearest, sugg
 from ..domain.decisions.notification_rules import WORTHS
 from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, find_agent_fault
-from .parsers import (  # fmt: skip
+from .settings import ForgeSettings, NotifySettings, RepoSettings
+from .value_parsers import (
     format_value,
     parse_choice,
     parse_command,
@@ -20,8 +21,7 @@ from .parsers import (  # fmt: skip
     parse_hours,
     parse_line,
     parse_texts,
-)
-from .settings import ForgeSettings, NotifySettings, RepoSettings
+)  # fmt: skip
 
 Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
 """Receives a fault of `config.toml`: path of names, what is wrong, what it stops, and what applies meanwhile."""

@@ -25,7 +25,7 @@ from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
 from ..scheduler.resource_gate import ResourceGate
-from ..scheduler.session_keeper import SessionKeeper
+from ..scheduler.session_recorder import SessionRecorder
 from ..scheduler.shared_server import SharedServer
 from ..scheduler.start_obstacles import StartObstacles
 from ..state import issue_names
@@ -104,7 +104,7 @@ def _compose(
 
     # called when an attempt has ended
     cooldowns = Cooldowns(context, backoff=backoff)
-    sessions = SessionKeeper(context)
+    sessions = SessionRecorder(context)
     conversations = ConversationLog(context, quarantine=store.quarantine)
     budget = Budget(paths, clock, controls)
     run_times = RunTimesFile(paths)

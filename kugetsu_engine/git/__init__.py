@@ -1,1 +1,1 @@
-"""Everything that runs git or reads its files."""
+"""What is asked of git."""

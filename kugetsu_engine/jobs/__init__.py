@@ -1,1 +1,1 @@
-"""Builds the job of an attempt, which a supervisor runs: its prompt, environment, session and folder."""
+"""From a task to a job for a supervisor: prompt, environment, session, folder."""

@@ -1,1 +1,1 @@
-"""Processes: identity, tree, marks, and starting helpers."""
+"""Processes: who one is, its tree, its marks, and how a helper of ours is started."""

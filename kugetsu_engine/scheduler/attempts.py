@@ -6,7 +6,7 @@ If the task lock is held, the supervisor is alive. If it is free, the attempt ha
 import os
 import signal
 
-from ..domain import silence
+from ..domain import stall_text
 from ..domain.decisions.recovery_report import Recovered, RecoveryCounts
 from ..domain.new_task import format_id
 from ..domain.supervisor_messages import Received, SupervisorMessage
@@ -22,7 +22,7 @@ from .cooldowns import Cooldowns
 from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .resource_gate import ResourceGate
-from .session_keeper import SessionKeeper
+from .session_recorder import SessionRecorder
 
 
 class RunningAttempt:
@@ -39,7 +39,7 @@ class AttemptTracker:
 
     def __init__(
         self, context: EngineContext, *, store: TaskStore, waker: Waker, launcher: Launcher, gate: ResourceGate,
-        finisher: AttemptFinisher, cooldowns: Cooldowns, sessions: SessionKeeper,
+        finisher: AttemptFinisher, cooldowns: Cooldowns, sessions: SessionRecorder,
     ) -> None:  # fmt: skip
         self._context = context
         self._paths = context.paths
@@ -205,7 +205,7 @@ class AttemptTracker:
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
             silent_s = progress.silent_s if progress else None
-            text = f"{format_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
+            text = f"{format_id(task_id)} {entry.issue_ref} is stalled: {stall_text.format_evidence(evidence, silent_s)}"
             self._context.notify(Notice(
                 self._context.now(), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
                 silent_s=silent_s,

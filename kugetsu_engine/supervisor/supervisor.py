@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from ..domain.silence import format_evidence
+from ..domain.stall_text import format_evidence
 from ..domain.supervisor_messages import SupervisorMessage, format_refusal
 from ..domain.text.masking import Mask
 from ..domain.text.times import iso

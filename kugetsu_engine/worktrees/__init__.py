@@ -1,1 +1,1 @@
-"""Lists, prunes and removes worktrees."""
+"""Worktrees: their inventory, what speaks against removing one, and the removal."""

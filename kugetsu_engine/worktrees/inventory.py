@@ -11,7 +11,7 @@ from ..client.snapshot_reader import ALL_DONE, SnapshotReader
 from ..config.loader import load_settings
 from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of
-from ..engine.local import LocalEngine
+from ..engine.local_engine import LocalEngine
 from ..errors import AttemptFailed, KugetsuError
 from ..git import discovery, folder_removal, start_point
 from ..git.command import set_remote_variables

@@ -6,7 +6,7 @@ from textual.message import Message
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 
 from .messages import EngineFailed, EngineTaken
 

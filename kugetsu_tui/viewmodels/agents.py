@@ -3,7 +3,7 @@
 from typing import Any
 
 from kugetsu_engine.client.snapshot import Active
-from kugetsu_engine.domain import silence
+from kugetsu_engine.domain import stall_text
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
@@ -166,7 +166,7 @@ def format_phase(agent: Active) -> Cell:
         return ("stopping", "warning")
     if agent.phase == "stalled":
         return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
-    if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= silence.SHOWN_S:
+    if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= stall_text.SHOWN_S:
         return (f"silent {format_span(agent.silent_s)}", "warning")
     if agent.phase == "agent" and agent.progress is not None and agent.progress.activity:
         return (shorten_activity(agent.progress.activity), "text")

@@ -1,6 +1,6 @@
 """What happened to a task, as sentences in order of time."""
 
-from kugetsu_engine.domain import silence
+from kugetsu_engine.domain import stall_text
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_limit, format_moment, format_span
@@ -111,7 +111,7 @@ def _describe_now(console: ConsoleState, task: Task) -> list[Sentence]:
         if active.progress is not None and active.progress.base is not None:
             text = f"{text} It started from {active.progress.base}."
         if active.stalled:
-            evidence = silence.format_evidence(active.stalled, active.silent_s)
+            evidence = stall_text.format_evidence(active.stalled, active.silent_s)
             return [(label, (clean(f"{text} It needs you: {evidence}.", 600), "danger"))]
         return [(label, (clean(text, 600), "text"))]
     if task.state == "pending":

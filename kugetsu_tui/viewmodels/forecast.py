@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from kugetsu_engine.client.snapshot import Snapshot
-from kugetsu_engine.domain import silence
+from kugetsu_engine.domain import stall_text
 from kugetsu_engine.domain.decisions.forecast import Plan, Start
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_moment
@@ -31,7 +31,7 @@ def format_headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -
     if plan.blocked is not None:
         lines.append([(clean(f"{plan.blocked.text}: nothing starts; this is the plan if it ended now", 200), "warning")])
     if stalled:
-        lines.append([(silence.format_caveat(stalled), "warning")])
+        lines.append([(stall_text.format_caveat(stalled), "warning")])
     if plan.unknown:
         lines.append([("no agent has succeeded yet, so durations are unknown", "muted")])
     return lines

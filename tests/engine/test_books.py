@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.engine import engine_thread as embedded
 from kugetsu_engine.engine import loop
-from kugetsu_engine.engine import thread as embedded
 from kugetsu_engine.engine.heartbeat import Heartbeat
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.queue import task_store

@@ -11,7 +11,7 @@ import pytest
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
-from kugetsu_engine.engine import thread
+from kugetsu_engine.engine import engine_thread
 from kugetsu_engine.errors import TransientReadError
 from kugetsu_engine.notifications.sender import NotificationSender
 from kugetsu_engine.scheduler import change_tracker
@@ -333,8 +333,8 @@ def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, 
         return work
 
     for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_COUNT_S", "EVERY_S", "ASK_FORGES_S"):
-        monkeypatch.setattr(thread, name, 0.02)
-    monkeypatch.setattr(thread, "tidy_state_directory", failing("tidy"))
+        monkeypatch.setattr(engine_thread, name, 0.02)
+    monkeypatch.setattr(engine_thread, "tidy_state_directory", failing("tidy"))
     monkeypatch.setattr(change_tracker.ChangeTracker, "count_changes", failing("work"))
     monkeypatch.setattr(pull_requests, "list_due_refreshes", failing("forges"))
     fleet.start_engine()

@@ -12,7 +12,7 @@ from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.engine import thread
+from kugetsu_engine.engine import engine_thread
 from kugetsu_engine.process import interpreter
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.supervisor import forge_questions
@@ -164,7 +164,7 @@ def test_open_pull_requests_are_asked_about_again_by_themselves(
     fleet: Fleet, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process beside the engine, once the answer has grown old."""
-    monkeypatch.setattr(thread, "ASK_FORGES_S", 0.05)
+    monkeypatch.setattr(engine_thread, "ASK_FORGES_S", 0.05)
     known = KnownPull(iso(time.time() - 1000), "fix/issue-7", PullRequest(9, "https://forge.test/9", "open"))
     pull_requests.change_pull_requests(fleet.paths, lambda _: pull_requests.PullRequests(issues={REF: known}))
     forge.add_pull("o/r", 9, "fix/issue-7", "merged")

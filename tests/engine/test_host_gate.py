@@ -10,7 +10,7 @@ from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.scheduler.resource_gate import CHECK_AGAIN_S, REFUSED_S, ResourceGate
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive

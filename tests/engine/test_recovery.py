@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.engine.composition import open_engine
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.errors import EngineHeld
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock, unlock

@@ -15,7 +15,7 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Task, Usage
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive, kill_hard

@@ -8,7 +8,7 @@ from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.overlaps import Overlap, find_overlaps
-from kugetsu_engine.engine import thread
+from kugetsu_engine.engine import engine_thread
 from kugetsu_engine.scheduler import change_tracker
 from kugetsu_engine.storage import json_files
 from kugetsu_tui.viewmodels import task_summary
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thread, "FIRST_COUNT_S", 0.02)
+    monkeypatch.setattr(engine_thread, "FIRST_COUNT_S", 0.02)
     monkeypatch.setattr(change_tracker, "EVERY_S", 0.05)
     monkeypatch.setattr(change_tracker, "COST_SHARE", 1.0)
 

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 from kugetsu_engine.domain.decisions.recovery_report import MACHINE_RESTARTED
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.state import runs
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer, marked_processes

@@ -17,7 +17,7 @@ from tests.support.waiting import Deadline
 
 ENGINE = """
 import contextlib, os, sys
-import kugetsu_engine.engine.thread as embedded
+import kugetsu_engine.engine.engine_thread as embedded
 from kugetsu_engine.paths import StatePaths
 sys.executable = os.environ.get("FAULTS_PYTHON", sys.executable)
 print("ready", flush=True)

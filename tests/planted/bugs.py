@@ -201,7 +201,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "nobody looks after the engine's thread",
-        "kugetsu_engine/engine/thread.py",
+        "kugetsu_engine/engine/engine_thread.py",
         "                except Exception as error:\n",
         "                except ZeroDivisionError as error:\n",
         "tests/engine/test_books.py -k fails_is_started_again",

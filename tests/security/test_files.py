@@ -178,7 +178,7 @@ from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.engine.local import LocalEngine
+from kugetsu_engine.engine.local_engine import LocalEngine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 paths = StatePaths(sys.argv[1])

@@ -15,7 +15,7 @@ from kugetsu_engine.cli import main
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import SettingsSource
 from kugetsu_engine.doctor import gather_evidence, run_checks
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions, tasks
 from tests.support import old_kugetsu

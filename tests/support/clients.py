@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.engine.local import LocalEngine
+from kugetsu_engine.engine.local_engine import LocalEngine
 from kugetsu_engine.paths import StatePaths
 
 

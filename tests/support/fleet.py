@@ -13,7 +13,7 @@ from typing import Any
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.states import FINAL
 from kugetsu_engine.domain.task import Notice, Task
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.state import notifications, runs, tasks
@@ -28,7 +28,7 @@ AGENT = Path(__file__).with_name("scripted_agent.py")
 ROOT = AGENT.parents[2]
 ENGINE_PROGRAM = """
 import os, sys
-from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 engine = EngineThread(StatePaths(sys.argv[1]), os.environ, "headless")
 engine.start()

@@ -11,9 +11,9 @@ import pytest
 
 from kugetsu_engine.client import demo_setup
 from kugetsu_engine.client.api import Client
+from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.engine.heartbeat import is_engine_alive
 from kugetsu_engine.engine.loop import Engine
-from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.config.agent_settings import AGENT_READERS, AgentSettings
 from kugetsu_engine.config.loader import READERS, WHILE_WRONG, SettingsSource, load_settings
-from kugetsu_engine.config.parsers import parse_size
 from kugetsu_engine.config.settings import ForgeSettings, NotifySettings, RepoSettings, Settings
 from kugetsu_engine.config.tables import FORGE_READERS, HARMLESS, NOTIFY_READERS, REPO_READERS, TABLES
+from kugetsu_engine.config.value_parsers import parse_size
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.paths import StatePaths
 

@@ -8,7 +8,7 @@ import msgspec
 
 from ...client.snapshot import Snapshot
 from ...client.snapshot_reader import SnapshotReader
-from ...domain import silence
+from ...domain import stall_text
 from ...domain.decisions.duration_model import RunTimes
 from ...domain.decisions.forecast import Plan, Start
 from ...domain.new_task import format_id
@@ -114,7 +114,7 @@ def describe_plan(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> 
     if plan.blocked is not None:
         lines.append(f"{plan.blocked.text}: nothing starts. This is the plan as if that ended now")
     if stalled:
-        lines.append(silence.format_caveat(stalled))
+        lines.append(stall_text.format_caveat(stalled))
     return lines
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 from ...domain import states
 from ...domain.task import Notice
 from ...domain.text.safe_text import safe_line
-from ...engine.thread import EngineThread
+from ...engine.engine_thread import EngineThread
 from ...errors import EngineHeld, KugetsuError
 from ...paths import StatePaths
 from ..context import choose_glyph, make_paths, print_note

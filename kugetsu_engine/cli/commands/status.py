@@ -8,7 +8,7 @@ import msgspec
 
 from ...client.snapshot import Active, Snapshot
 from ...client.snapshot_reader import SnapshotReader
-from ...domain import silence
+from ...domain import stall_text
 from ...domain.changes import Changes
 from ...domain.decisions import notification_rules
 from ...domain.reserved_refs import SESSIONS
@@ -151,7 +151,7 @@ def print_picture(snapshot: Snapshot) -> None:
             memory = format_size(progress.rss_bytes) if progress and progress.rss_bytes else ""
             times = f"{format_clock(one.elapsed_s)}/{format_clock(one.timeout_s)}"
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase
-            if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= silence.SHOWN_S)):
+            if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= stall_text.SHOWN_S)):
                 doing = f"{'stalled' if one.stalled else 'silent'} {format_span(one.silent_s)}"
             rows.append(
                 [

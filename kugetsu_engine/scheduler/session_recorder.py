@@ -6,7 +6,7 @@ from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 
 
-class SessionKeeper:
+class SessionRecorder:
     """Writes the sessions of issues."""
 
     def __init__(self, context: EngineContext) -> None:
