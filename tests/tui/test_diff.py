@@ -60,7 +60,7 @@ def test_the_summary_says_what_it_comes_to() -> None:
     said = "".join(text for text, _ in format_diff_summary(DIFF))
     for part in ("+13", "−3", "3 files", "2 commits over aaaaaaa", "1 not committed", "truncated"):
         assert part in said
-    assert "the base is not known" in "".join(text for text, _ in format_diff_summary(DIFF._replace(base=None)))
+    assert "the base is unknown" in "".join(text for text, _ in format_diff_summary(DIFF._replace(base=None)))
     assert "nothing differs" in "".join(text for text, _ in format_diff_summary(DIFF._replace(files=())))
 
 

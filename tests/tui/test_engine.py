@@ -95,7 +95,7 @@ async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(c
         assert here.app.state is not None
         assert here.app.state.snapshot.used == 0
         await here.press("q")
-        await here.shows("1 agent runs under its engine")
+        await here.shows("1 agent runs under this console's engine")
         unlock(slot)
         await here.press("escape")
         await here.until(lambda: not isinstance(here.app.screen, QuitDialog))

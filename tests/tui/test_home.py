@@ -196,7 +196,7 @@ async def test_typing_in_the_form_fires_nothing(console: Opener, operator: Clien
         await here.press("n")
         await here.shows("New task")
         await here.press(*"qxq", "tab", *"quit", "ctrl+j")
-        await here.shows("no issue reference")
+        await here.shows("not a valid issue reference")
         await here.press("shift+tab", "home", "ctrl+k", *"local/web#7", "ctrl+j")
         await here.until(lambda: here.said.startswith("queued #1"))
         task = on_disk(operator, "q_1")

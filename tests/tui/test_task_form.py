@@ -125,4 +125,4 @@ async def test_a_typed_enqueue_says_what_cannot_run(console: Opener) -> None:
     async with console() as here:
         await here.press(":")
         await here.press(*"enqueue", "space", *"local/nowhere#2", "space", "x", "enter")
-        await here.until(lambda: "cannot run: no repository is known for local/nowhere#2" in here.said, "the warning")
+        await here.until(lambda: "cannot run yet: no repository is known for local/nowhere#2" in here.said, "the warning")

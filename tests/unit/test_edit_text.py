@@ -66,7 +66,7 @@ def test_a_time_may_be_written_as_everywhere() -> None:
     ("old", "new", "told"),
     [
         ("priority: 7", "priority: ten", "priority"), ("priority: 7", "prio: 7", "line"), ("priority: 7", "priority 7", "line"),
-        ("after: 3 17_ab", "after: x", "not a task id"), ("timeout: 5400s", "timeout: soon", "length of time"),
+        ("after: 3 17_ab", "after: x", "not a task id"), ("timeout: 5400s", "timeout: soon", "duration"),
         ("tags: urgent", "tags: a/b", "not a valid tag"),
         ("expect: anything", "expect: wonders", "not a valid value"),
         ("agent: demo", "tags: a", "twice"), ("\n---\n", "\n", "not a valid field"),
