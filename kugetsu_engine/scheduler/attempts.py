@@ -13,6 +13,7 @@ from ..domain.supervisor_messages import Received, SupervisorMessage
 from ..domain.task import Notice, Task
 from ..errors import NoSuchTask
 from ..paths import StatePaths
+from ..process import identity
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import runs
@@ -116,7 +117,7 @@ class AttemptTracker:
     def stop_attempt(self, task: Task) -> None:
         """Signal the supervisor to stop the agent. Every check repeats it, so it may fail."""
         running = self._running.get(task.id)
-        if not signal_supervisor(self._paths, task, self._launcher) and running is not None and running.handle is not None:
+        if not signal_supervisor(self._paths, task) and running is not None and running.handle is not None:
             running.handle.process.send_signal(_stop_signal(task))  # it has no record yet, but it is our child
 
     def close(self) -> None:
@@ -236,12 +237,12 @@ class AttemptTracker:
         return recovered
 
 
-def signal_supervisor(paths: StatePaths, task: Task, launcher: Launcher) -> bool:
+def signal_supervisor(paths: StatePaths, task: Task) -> bool:
     """Signal the supervisor named in the record of the run; False if there is none, or it is gone."""
     record = runs.read_record(paths, task.id, task.attempt)
     if record is None or record.token != task.token:
         return False
-    return launcher.signal_supervisor(record, _stop_signal(task))
+    return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, _stop_signal(task))
 
 
 def _stop_signal(task: Task) -> signal.Signals:

@@ -96,10 +96,6 @@ class Launcher:
         """Whether the supervisor of a record is alive."""
         return identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id)
 
-    def signal_supervisor(self, record: RunRecord, number: int) -> bool:
-        """Signal the supervisor of a record; False if it is gone."""
-        return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
-
     def open_pidfd(self, record: RunRecord) -> int | None:
         """Return a pidfd, readable once the supervisor of a record ends; None if it has ended, or the system has no pidfds."""
         if not hasattr(os, "pidfd_open") or not identity.is_alive(record.supervisor_pid, record.start_ticks, record.boot_id):

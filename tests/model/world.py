@@ -22,6 +22,7 @@ from kugetsu_engine.engine import composition
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.process import identity
 from kugetsu_engine.state import requests, tasks
 from kugetsu_engine.storage import files, wakeup_fifo
 from tests.support.clients import local_client
@@ -63,6 +64,8 @@ class World:
         self.now, self.mono = 1_790_000_000.0, 1000.0
         self.operator = local_client(self.paths.root, {}, clock=lambda: self.now)
         self.table = ProcessTable(self._check_start)
+        self._signals = mock.patch.object(identity, "signal_process", self.table.signal_process)
+        self._signals.start()
         self.engine: Engine | None = None
         self.limit = 2
         self.acknowledged: set[str] = set()
@@ -357,4 +360,5 @@ class World:
         """End it all."""
         self.crash()
         self.table.close()
+        self._signals.stop()
         shutil.rmtree(self.folder, ignore_errors=True)

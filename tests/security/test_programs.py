@@ -20,7 +20,6 @@ from kugetsu_engine.git.start_point import decide_start_point
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.scheduler.attempts import signal_supervisor
-from kugetsu_engine.supervisor.launcher import Launcher
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.repositories import make_repository
@@ -103,10 +102,10 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
         run.mkdir()
         task = Task("q_1", "local/a#1", "x", state="running", attempt=1, token="t" * 16, stop="kill")
         (run / "run.json").write_text(json.dumps(good | record), encoding="utf-8")
-        assert not signal_supervisor(paths, task, Launcher(os.devnull))
+        assert not signal_supervisor(paths, task)
         assert stranger.poll() is None
         (run / "run.json").write_bytes(msgspec.json.encode(good))
-        assert signal_supervisor(paths, task, Launcher(os.devnull))
+        assert signal_supervisor(paths, task)
         assert stranger.wait(60) == -signal.SIGUSR1
     finally:
         stranger.kill()

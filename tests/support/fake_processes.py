@@ -99,6 +99,14 @@ class ProcessTable:
         self.left_behind.add((one.job.task_id, one.job.token))
         self._go(one, b"")
 
+    def signal_process(self, pid: int, start_ticks: int, boot: str, number: int) -> bool:
+        """Signal a supervisor of the table, in place of `identity.signal_process`."""
+        for one in self.live:
+            if one.pid == pid:
+                one.send_signal(number)
+                return True
+        return False
+
     def close(self) -> None:
         """End all of them."""
         for one in self.live:
@@ -138,14 +146,6 @@ class FakeLauncher(Launcher):
     def release(self, handle: SupervisorHandle) -> None:
         """Let go of one."""
         handle.control.close()
-
-    def signal_supervisor(self, record: RunRecord, number: int) -> bool:
-        """Signal a supervisor of the table."""
-        for one in self._table.live:
-            if one.pid == record.supervisor_pid:
-                one.send_signal(number)
-                return True
-        return False
 
     def is_alive(self, record: RunRecord) -> bool:
         """Look into the table."""
