@@ -41,7 +41,9 @@ def prepare_worktree(
         if record is None and os.listdir(worktree) == [".git"]:
             record = _build_record(decide_start_point(repository, branch, base_branch, issue_repository, own, fetch=False))
         if record is not None and not record.get("ready"):
-            _check_out(worktree, record)
+            # Where a removal was interrupted, the branch may be gone: without a commit there would be no files.
+            has_commit = git_succeeds(worktree, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+            _check_out(worktree, record, *(() if has_commit else (str(record["base"]),)))
         return _start_point_of_record(repository, record, note)
     base = decide_start_point(repository, branch, base_branch, issue_repository, own, fetch)
     arguments = ["--", worktree, branch]
@@ -80,10 +82,14 @@ def _add(repository: str, worktree: str, arguments: list[str]) -> None:
         raise GitError(f"the branch {match[1]} is checked out in {match[2]}; {fix}, then retry") from None
 
 
-def _check_out(worktree: str, record: dict[str, Any]) -> None:
-    """Check out the files of a new worktree; `ready` in the record shows whether a crash interrupted it."""
+def _check_out(worktree: str, record: dict[str, Any], *commit: str) -> None:
+    """Check out the files of a new worktree; `ready` in the record shows whether a crash interrupted it.
+
+    Args:
+        commit: where its branch starts, if it has no commit.
+    """
     _write_record(worktree, record, ready=False)
-    git(worktree, "reset", "--hard", "--quiet", remote=True, timeout_s=NETWORK_TIMEOUT_S)
+    git(worktree, "reset", "--hard", "--quiet", *commit, remote=True, timeout_s=NETWORK_TIMEOUT_S)
     _write_record(worktree, record, ready=True)
 
 

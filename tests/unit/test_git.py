@@ -153,6 +153,19 @@ def test_a_worktree_that_a_crash_left_half_made_is_finished(repository: Path, wo
         assert worktrees.read_base_commit(str(place)) == _head(repository)
 
 
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_half_made_worktree_whose_branch_is_gone_is_finished(repository: Path, worktree: Path, marked: bool) -> None:
+    """git was killed while the worktree was made, and again while that was undone: the agent does not start without files."""
+    run_git(repository, "worktree", "add", "--quiet", "--no-checkout", "-b", "fix/issue-1", str(worktree), "main")
+    if marked:
+        worktrees._write_record(str(worktree), {"base": _head(repository)}, ready=False)
+    run_git(repository, "update-ref", "-d", "refs/heads/fix/issue-1")
+    _ready(repository, worktree, branch="fix/issue-1")
+    assert (worktree / "README.md").read_text(encoding="utf-8") == "# a repository\n"
+    assert _head(worktree) == _head(repository)
+    assert run_git(worktree, "status", "--porcelain") == ""
+
+
 def test_a_worktree_whose_folder_was_removed_by_hand_is_made_again(repository: Path, worktree: Path) -> None:
     """git still knows it; its branch, with the work, is checked out again."""
     _ready(repository, worktree)
