@@ -8,28 +8,32 @@ import pytest
 
 from kugetsu_engine.config import env_files
 from kugetsu_engine.domain import alerts  # fmt: skip
-from kugetsu_engine.engine import heartbeat, loop, request_handlers, request_inbox
+from kugetsu_engine.engine import composition, heartbeat, loop, request_handlers, request_inbox
 from kugetsu_engine.jobs import builder
+from kugetsu_engine.queue import expiry, task_store
 from kugetsu_engine.queue import ready_queue as lines
-from kugetsu_engine.queue import task_store
 from kugetsu_engine.scheduler import (
     attempts,
+    cooldowns,
     dispatcher,
+    finish_attempt,
     orphans,
     provider_backoff,
     queue_control,
     recovery,
     resource_gate,
+    session_recorder,
+    start_obstacles,
 )
-from kugetsu_engine.state import slots
+from kugetsu_engine.state import queue_settings, rate_limits, slots
 from kugetsu_engine.storage import quarantine
 
 from .world import World
 
 MODULES = (
-    alerts, attempts, queue_control, dispatcher, loop, env_files, slots, resource_gate, request_inbox, builder,
-    task_store, provider_backoff, heartbeat, quarantine,
-    recovery, orphans, request_handlers, lines,
+    alerts, attempts, finish_attempt, session_recorder, cooldowns, queue_control, queue_settings, dispatcher, start_obstacles,
+    loop, composition, env_files, slots, resource_gate, request_inbox, builder, task_store, expiry, provider_backoff,
+    rate_limits, heartbeat, quarantine, recovery, orphans, request_handlers, lines,
 )  # fmt: skip
 
 

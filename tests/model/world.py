@@ -45,7 +45,7 @@ command = ["true"]
 "local/a" = "/"
 """
 WRITES = ("replace", "create", "move_between", "append_line", "remove", "set_aside")
-"""The steps of `store.files` between which an engine can be killed."""
+"""The steps of `storage.files` between which an engine can be killed."""
 
 
 class Killed(BaseException):
@@ -191,7 +191,7 @@ class World:
 
     @contextmanager
     def _writing(self, instead: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-        """Put something in the place of each step of `store.files`."""
+        """Put something in the place of each step of `storage.files`."""
         with ExitStack() as stack:
             for name in WRITES:
                 stack.enter_context(mock.patch.object(files, name, instead(name, getattr(files, name))))

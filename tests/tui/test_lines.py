@@ -38,7 +38,7 @@ def test_joined_texts_look_as_before() -> None:
 
 
 def test_what_is_spared_is_the_same() -> None:
-    """From the cell on that `changed_until` names, two lines show the same."""
+    """From the cell on that `find_last_change` names, two lines show the same."""
     chance = random.Random(2)
     for _ in range(2_000):
         new, old = _line(chance), _line(chance)

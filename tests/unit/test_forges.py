@@ -122,7 +122,7 @@ def test_checks_are_added_up(
         (Reply(500), "has a server error (500)"), (Reply(502, body=b"<html>"), "has a server error (502)"),
         (Reply(418), "answered 418"),
         (Reply(200, body=b"<html>"), "not answer with JSON"), (Reply(200, body=b"[" * 100_000), "not answer with JSON"),
-        (Reply(200, body=b'"text"'), "not answer with"), (Reply(200, body=b"\xff\xfe"), "not answer with JSON"),
+        (Reply(200, body=b'"text"'), "not answer with what was asked for"), (Reply(200, body=b"\xff\xfe"), "not answer with JSON"),
         (Reply(200, body=b" " * (client.MAX_BYTES + 1)), "more than 4M"),
         (Reply(302), "redirected more than 3 times"), (Reply(429, {"Retry-After": "20"}), "until its rate limit resets (429)"),
         (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(500)}), "until its rate limit resets (403)"),

@@ -13,7 +13,7 @@ from kugetsu_engine.domain.text import glyph_tables
 from kugetsu_tui.formatting import glyphs as states
 
 WORKTREES = ("live", "waiting", "dirty", "unpushed", "merged", "pushed", "empty", "unknown")
-"""The states of `care.Worktree`."""
+"""The states of a `Worktree` of the inventory."""
 
 
 def test_every_glyph_takes_one_cell() -> None:

@@ -291,7 +291,8 @@ def test_supervisors_measure_by_the_monotonic_clock_and_tell_by_the_other() -> N
     From outside are the times of files and those that a provider tells; where a log's times begin, both clocks are read once.
     """
     wrong = []
-    for path in (ROOT / "kugetsu_engine" / "supervisor").glob("*.py"):
+    folders = [ROOT / "kugetsu_engine" / name for name in ("supervisor", "process")]
+    for path in (path for folder in folders for path in folder.glob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         told = {id(node.args[0]) for node in ast.walk(tree) if isinstance(node, ast.Call) and _dotted(node.func) == "iso"}
         for node in ast.walk(tree):
