@@ -118,6 +118,14 @@ def _unpushed(place: Place) -> None:
     commit(place.worktree, "a.txt", "x\n")
 
 
+def _nested(place: Place) -> None:
+    """A repository inside, which git tracks: all of the outer one is pushed."""
+    make_repository(place.worktree / "lib")
+    run_git(place.worktree, "add", "lib")
+    run_git(place.worktree, "commit", "--quiet", "-m", "lib")
+    run_git(place.worktree, "push", "--quiet", "origin", f"{BRANCH}:refs/heads/other")
+
+
 def _linked(place: Place) -> None:
     """A person keeps the worktree on another disk, with a link in its place."""
     run_git(place.home, "worktree", "remove", str(place.worktree))
@@ -148,6 +156,7 @@ KINDS: dict[str, tuple[Callable[[Place], None], str]] = {
     "uncommitted": (_uncommitted, "1 file not committed"),
     "on no branch": (_on_no_branch, "1 commit on no branch"),
     "unpushed": (_unpushed, "1 commit not pushed"),
+    "nested": (_nested, "it has a nested repository"),
     "linked": (_linked, "link"),
     "not git": (_not_git, "git"),
 }
