@@ -159,7 +159,7 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
         assert shown(here).active[0].elapsed_s == pytest.approx(present - BEGAN - 7100, abs=1)
         for key in ("full_stop", ">"):
             await here.press("<", key, key)
-            await here.until(lambda: "now" in here.said)
+            await here.until(lambda: "present" in here.said)
             assert shown(here).taken_at <= present
         await here.press("escape")
         await here.until(lambda: here.said == "this is the present")
