@@ -100,7 +100,7 @@ class TransientReadError(BadFile):
 
 
 class NoAnswer(KugetsuError):
-    """The engine did not answer a request in time; the request stays on disk and will be applied."""
+    """The engine did not answer a request in time; the request is kept on disk and will be applied."""
 
 
 class ForgeError(KugetsuError):

@@ -279,7 +279,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         latest = self.undo_log.latest
         entry = self.undo_log.pop(number if number is not None else latest.number if latest is not None else 0)
         if entry is None:
-            self.say("too late to undo that: an act can be undone for 30 s", "warning")
+            self.say("too late to undo that: an action can be undone for 30 s", "warning")
             return
         self.say(f"undoing: {entry.text}")
         self.connection.requests.undo(entry)
@@ -290,7 +290,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_engine_failed(self, event: EngineFailed) -> None:
         """Report it; the engine's thread starts again by itself, and agents are not affected."""
-        self.say(f"! the engine failed and is started again, agents go on: {event.text}", "danger")
+        self.say(f"! the engine failed and is being restarted, agents go on: {event.text}", "danger")
 
     def on_engine_taken(self, event: EngineTaken) -> None:
         """Report that the engine runs in this console now."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
-REPLAY_REFUSAL = "this is the past: esc goes back to now"
+REPLAY_REFUSAL = "this is the past: esc returns to the present"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def require_stoppable(now: ActionContext) -> str | None:
     if (reason := require_writable_task(now)) is not None:
         return reason
     if now.state in FINAL:
-        return f"{_shown(now)} has ended already ({now.state})"
+        return f"{_shown(now)} has already ended ({now.state})"
     return f"{_shown(now)} is being stopped; X kills it now" if now.stopping else None
 
 
@@ -113,7 +113,7 @@ def require_retryable(now: ActionContext) -> str | None:
     if now.state in ACTIVE:
         return f"{_shown(now)} is running"
     if now.state == "pending" and not now.waits_for_retry:
-        return f"{_shown(now)} waits for its start already"
+        return f"{_shown(now)} is already waiting to start"
     return None
 
 
@@ -124,7 +124,9 @@ def require_lowerable_limit(now: ActionContext) -> str | None:
 
 def require_undo(now: ActionContext) -> str | None:
     """Refuse while nothing can be undone."""
-    return require_writable(now) or (None if now.undo else "nothing to undo: an act can be undone for 30 s, :undo lists them")
+    return require_writable(now) or (
+        None if now.undo else "nothing to undo: an action can be undone for 30 s, :undo lists them"
+    )
 
 
 def require_need(now: ActionContext) -> str | None:
@@ -144,7 +146,7 @@ def require_copyable(now: ActionContext) -> str | None:
 
 def require_live(now: ActionContext) -> str | None:
     """Refuse in a replay."""
-    return "this is not recorded, so a replay cannot show it: esc goes back to now" if now.in_replay else None
+    return "this is not recorded, so a replay cannot show it: esc returns to the present" if now.in_replay else None
 
 
 def require_diffable(now: ActionContext) -> str | None:
@@ -154,7 +156,7 @@ def require_diffable(now: ActionContext) -> str | None:
 
 def require_replay(now: ActionContext) -> str | None:
     """Refuse except in a replay."""
-    return None if now.in_replay else "this is now; , or :replay 03:00 shows the past"
+    return None if now.in_replay else "this is the present; , or :replay 03:00 shows the past"
 
 
 def is_replaying(now: ActionContext) -> bool:

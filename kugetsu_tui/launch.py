@@ -103,7 +103,7 @@ def _continue_in_background(state_dir: str, environ: Mapping[str, str], drain: b
     from kugetsu_engine.paths import StatePaths
 
     pid = start_engine(StatePaths(state_dir), environ, drain=drain)
-    sys.stderr.write(f"an engine goes on in the background, pid {pid}; kugetsu shows it again\n")
+    sys.stderr.write(f"an engine continues in the background, pid {pid}; kugetsu shows it again\n")
     return 0
 
 

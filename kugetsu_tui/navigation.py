@@ -73,7 +73,7 @@ class Navigator:
         log, now = self._app.undo_log, self._app.connection.now()
         entries = log.entries[::-1]
         if not entries:
-            self._app.say("nothing to undo: an act can be undone for 30 s")
+            self._app.say("nothing to undo: an action can be undone for 30 s")
             return
         rows = [(entry.number, entry.text, format_moment(now + log.seconds_left(entry), seconds=True)) for entry in entries]
         self._app.push_screen(UndoList(rows), lambda number: self._app.action_undo(int(number)) if number is not None else None)

@@ -123,7 +123,7 @@ def apply_first_theme(app: App[Any], configured: str | None, colourless: bool) -
         app.theme = DEFAULT
         own = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
         meant = suggest_name(name, [known.removeprefix("kugetsu-") for known in app.available_themes])
-        return [f"there is no theme {clean(name, 40)!r}{meant}; there are {own}, and more that :theme completes"]
+        return [f"unknown theme {clean(name, 40)!r}{meant}; there are {own}, and more that :theme completes"]
     return []
 
 
@@ -134,5 +134,5 @@ def change_theme(app: App[Any], name: str, colourless: bool) -> tuple[str, str]:
     try:
         app.theme = expand_name(name, app.available_themes)
     except InvalidThemeError:
-        return f"there is no theme {clean(name, 60)}", "warning"
+        return f"unknown theme {clean(name, 60)}", "warning"
     return f"theme {app.theme}; theme = {app.theme!r} in config.toml keeps it", "text"

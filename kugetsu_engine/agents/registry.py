@@ -43,7 +43,7 @@ def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> 
         )
     else:
         raise ConfigError(
-            f"there is no agent {kind!r}",
+            f"unknown agent {kind!r}",
             f"use one of {', '.join(list_agent_names(settings))}, or add [agents.{name}] to config.toml",
         )
     operator_patterns = (*agent.failures.items(), *settings.failures.items())

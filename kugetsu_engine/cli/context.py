@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_client() -> Client:
-    """Make a client of this command's state directory, which acts itself if no engine runs."""
+    """Make a client of this command's state directory, which acts itself if no engine is running."""
     from ..client.api import Client
     from ..engine.local_engine import LocalEngine
 

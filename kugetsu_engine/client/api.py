@@ -54,7 +54,7 @@ class Client(ReadClient):
         """Prepare to change a state directory.
 
         Args:
-            local_engine: applies requests if no engine runs; without it they wait for an engine.
+            local_engine: applies requests if no engine is running; without it they wait for an engine.
             read_only: refuse every change.
         """
         super().__init__(root, environ)
@@ -146,10 +146,10 @@ class Client(ReadClient):
         self._room_left -= 1
 
     def send_request(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
-        """Send a request and return its answer. If no engine runs, the local engine applies it.
+        """Send a request and return its answer. If no engine is running, the local engine applies it.
 
         Raises:
-            NoAnswer: the engine has not answered in time; the request stays and will be applied.
+            NoAnswer: the engine has not answered in time; the request is kept and will be applied.
             KugetsuError: the request was not sent.
         """
         from ..domain.request import Request
@@ -199,7 +199,7 @@ class Client(ReadClient):
             if time.monotonic() >= deadline:
                 raise NoAnswer(
                     f"the engine has not answered within {wait_s:g} s",
-                    "the request stays and will be applied; see kugetsu status",
+                    "the request is kept and will be applied; see kugetsu status",
                 )
             pause(poll_s)
             poll_s = min(poll_s * 2, 0.1)
@@ -221,7 +221,7 @@ class Client(ReadClient):
 
         Raises:
             NoSuchTask: there is no such task.
-            Conflict: it is not waiting, or is being edited already.
+            Conflict: it is not waiting, or is already being edited.
         """
         from . import edit
 
@@ -271,7 +271,7 @@ class Client(ReadClient):
         return send_test_messages(self.settings.notify, self.environ)
 
     def settle_attempts(self) -> None:
-        """Settle attempts that have ended, if no engine runs."""
+        """Settle attempts that have ended, if no engine is running."""
         if self._local_engine is not None:
             self._local_engine.settle_attempts()
 

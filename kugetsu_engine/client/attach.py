@@ -98,7 +98,7 @@ def attach_to_issue(
     """
     if stop is None and (at_work := tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
         raise Conflict(
-            f"{task.issue_ref} has an agent at work", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
+            f"an agent is working on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
         )
     _find_screen(paths, settings, client, task)
     # The mark comes first; else a waiting task of the issue would start as soon as the agent has stopped.
@@ -143,7 +143,7 @@ def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Calla
         raise TryLater(f"{text} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(lease, slots.SlotRefusal):
         raise Conflict(
-            f"{task.issue_ref} has an agent at work", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
+            f"an agent is working on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
         )
     return lease
 

@@ -130,16 +130,16 @@ def start_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit
 
     Raises:
         NoSuchTask: there is no such task.
-        Conflict: it is not waiting, or is being edited already.
+        Conflict: it is not waiting, or is already being edited.
     """
     task_id = parse_task_id(text)
     if task_id is None or not os.path.lexists(paths.item(task_id)):
         ended = tasks.find_task(paths, text)
-        raise Conflict(f"{ended.shown} has ended already ({ended.state})")
+        raise Conflict(f"{ended.shown} has already ended ({ended.state})")
     lock = edit_locks.acquire_edit_lock(paths, task_id)
     if lock is None:
         what = (
-            "is being edited already" if task_id in edit_locks.list_edited(paths) else "has an agent, or had one a moment ago"
+            "is already being edited" if task_id in edit_locks.list_edited(paths) else "has an agent, or had one a moment ago"
         )
         raise Conflict(f"{format_id(task_id)} {what}")
     try:

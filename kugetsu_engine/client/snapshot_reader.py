@@ -1,4 +1,4 @@
-"""Reads a state directory into snapshots, whoever runs the engine, as everything is in its files.
+"""Reads a state directory into snapshots, no matter which process runs the engine, as everything is in its files.
 
 A reader keeps what it has read and reads only files that changed.
 """

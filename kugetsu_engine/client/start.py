@@ -29,7 +29,7 @@ POLL_S = 0.05
 def start_issue(client: Client, reference: str, message: str, folder: str | None = None, **options: str | None) -> str:
     """Add a task and start it at once, before all others; returns its id.
 
-    If no engine runs, the local engine starts this agent, and the next engine adopts it.
+    If no engine is running, the local engine starts this agent, and the next engine adopts it.
 
     Raises:
         TryLater: all slots are taken, or it cannot start for another temporary reason; the task is cancelled.
@@ -107,7 +107,7 @@ def wait_for_agent(client: Client, task_id: str, pause: Callable[[float], None],
 
 
 def wait_for_task(client: Client, task_id: str, condition: Callable[[Task], object], pause: Callable[[float], None]) -> Task:
-    """Wait until a condition of a task is met; returns the task. If no engine runs, its ended attempt is settled here.
+    """Wait until a condition of a task is met; returns the task. If no engine is running, its ended attempt is settled here.
 
     Raises:
         NoSuchTask: the task was removed.

@@ -28,21 +28,19 @@ def check_agent(paths: StatePaths, environ: Mapping[str, str], agent: str) -> st
     settings, faults = loader.load_settings(paths, environ)
     names = registry.list_agent_names(settings)
     if agent not in names and not any(fault.unread for fault in faults):
-        raise UsageError(
-            f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
-        )
+        raise UsageError(f"unknown agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml")
     return agent
 
 
 def check_earlier_task(paths: StatePaths, text: str) -> str:
-    """Return the id of a task that the new one is to come after.
+    """Return the id of a task that the new one waits for.
 
     Raises:
         NoSuchTask: there is no such task.
     """
     task_id = parse_task_id(text)
     if task_id is None or not any(os.path.lexists(path(task_id)) for path in (paths.item, paths.ended)):
-        raise NoSuchTask(f"no task {text!r} to come after", "kugetsu queue list --all shows them")
+        raise NoSuchTask(f"no task {text!r} to wait for", "kugetsu queue list --all shows them")
     return task_id
 
 

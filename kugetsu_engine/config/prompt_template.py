@@ -26,7 +26,7 @@ RULES = """\
 * Work in this worktree only. Never touch another branch, another worktree or another project.
 * Read what is there before you change it: the code, the commits on this branch, the issue with all its comments.
 * Stop when something fails that you cannot fix, and say what and why. Do not do something else instead.
-* Never wait for an answer, never open an editor, never run what does not end.
+* Never wait for an answer, never open an editor, never run anything that does not end.
 * Commit what you did, in small steps with messages that say why. Leave nothing uncommitted.
 * Never print or commit a key, a token or a password.
 """

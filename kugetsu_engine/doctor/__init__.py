@@ -1,6 +1,6 @@
 """Checks of a state directory and the machine, and repairs.
 
-`evidence` reads the state, `checks` finds what is wrong with it, `machine` inspects the surroundings, `fixes` repairs.
+`evidence` reads the state, `checks` finds what is wrong with it, `machine` inspects the machine, `fixes` repairs.
 """
 
 from .checks import run_checks

@@ -4,7 +4,7 @@ I1  every acknowledged task is in exactly one place          I7   a final state 
 I2  never more agents than slots                             I8   no process outlives its attempt
 I3  no task has two agents at once                           I9   first come, first served: not here, see below
 I4  at most one engine                                       I10  every state file can be read
-I5  at most `max_attempts` attempts, one if it went well     I11  problems are reported
+I5  at most `max_attempts` attempts, one if it succeeded     I11  problems are reported
 I6  tasks agree with the results of their attempts           I12  no file is open to others or left over
 
 I9 is checked by tests only: the state does not record what the operator has moved.

@@ -1,4 +1,4 @@
-"""Reads all that the checks need. A file that moves meanwhile is looked for again."""
+"""Reads all that the checks need. A file that moves meanwhile is searched for again."""
 
 import os
 import stat

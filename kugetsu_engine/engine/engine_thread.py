@@ -27,7 +27,7 @@ ASK_FORGES_S = 60.0
 FIRST_COUNT_S = 5.0
 FIRST_TIDY_S = 60.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before the engine is started again after its first, second … failure in a row."""
+"""Seconds before the engine is restarted after its first, second … failure in a row."""
 
 
 class EngineThread:
@@ -110,7 +110,7 @@ class EngineThread:
             messenger.start()
             self._sender = messenger
             if self.fault is not None:
-                engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
+                engine.alerts.warn("engine_crashed", f"the engine failed and was restarted: {self.fault}")
             self._engine = engine
             self.running.set()
             folders = (self.paths.items, self.paths.requests, self.paths.root)
@@ -151,7 +151,7 @@ class EngineThread:
     def _repeat(
         self, name: str, first_s: float, every_s: float, work: Callable[[], float | None], end: threading.Event
     ) -> None:  # fmt: skip
-        """Start a thread that repeats some work. Failures are logged, and the work is repeated all the same.
+        """Start a thread that repeats some work. Failures are logged, and the work is still repeated.
 
         Args:
             work: returns the seconds until the next time, or None for `every_s`.

@@ -27,7 +27,7 @@ def set_pull_request(store: TaskStore, args: dict[str, Any], now: float) -> Answ
     slug = session_name(store.paths, issue_ref)
     session = sessions.load_session(store.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
     if session.pr_url == url:
-        raise Conflict(f"{issue_ref} has that pull request already" if url else f"no pull request of {issue_ref} is known")
+        raise Conflict(f"{issue_ref} already has that pull request" if url else f"no pull request of {issue_ref} is known")
     sessions.save_session(store.paths, msgspec.structs.replace(session, issue_ref=issue_ref, pr_url=url, updated_at=iso(now)))
     text = f"{issue_ref}: {url}" if url else f"{issue_ref} has no pull request any more"
     return Answer(True, text, undo=Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": session.pr_url}))

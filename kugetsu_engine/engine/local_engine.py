@@ -1,4 +1,4 @@
-"""Lets a command apply its own request if no engine runs."""
+"""Lets a command apply its own request if no engine is running."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def move_task(store: TaskStore, task: Task, args: dict[str, Any], moved_by: str)
         return Answer(True, _describe_place(task, before, others))
     place = _find_target(others, before, args)
     if place == before:
-        raise Conflict(f"{task.shown} is {'the first' if not place else f'number {place + 1}'} already")
+        raise Conflict(f"{task.shown} is already {'the first' if not place else f'number {place + 1}'}")
     priority, position = _choose_between(
         task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None
     )

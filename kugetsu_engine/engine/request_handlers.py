@@ -1,4 +1,4 @@
-"""What each request of the operator does. A command applies its request by this code too if no engine runs."""
+"""What each request of the operator does. A command applies its request by this code too if no engine is running."""
 
 import threading
 from collections.abc import Callable
@@ -80,19 +80,19 @@ class RequestHandlers:
         if task.state == states.PENDING:
             return self._cancel_task(task, args)
         if task.ended:
-            raise Conflict(f"{task.shown} has ended already ({task.state})")
+            raise Conflict(f"{task.shown} has already ended ({task.state})")
         how = "kill" if args.get("now") else "stop"
         if task.stop == how or task.stop == "kill":
-            raise Conflict(f"{task.shown} is being stopped already")
+            raise Conflict(f"{task.shown} is already being stopped")
         task = self._store.update(task, stop=how)
         self._attempts.stop_attempt(task)
         return Answer(True, f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept")
 
     def _cancel_task(self, task: Task, args: dict[str, Any]) -> Answer:
         if task.state in states.ACTIVE:
-            raise Conflict(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {format_bare_id(task.id)}")
+            raise Conflict(f"{task.shown} already has an agent", f"to stop it: kugetsu kill {format_bare_id(task.id)}")
         if task.ended:
-            raise Conflict(f"{task.shown} has ended already ({task.state})")
+            raise Conflict(f"{task.shown} has already ended ({task.state})")
         self._store.change(task, "cancelled", "cancelled by you")
         return Answer(True, f"cancelled {task.shown}", undo=Undo("restore", task.id, {"retry_at": task.retry_at}))
 
@@ -116,11 +116,11 @@ class RequestHandlers:
             fresh["session"] = session
         if task.state == states.PENDING:
             if task.retry_at is None:
-                raise Conflict(f"{task.shown} waits for its start already", "kugetsu queue list says why")
-            self._store.update(task, **fresh, reason="retry asked for by you")
-            return Answer(True, f"{task.shown} is tried again at once")
+                raise Conflict(f"{task.shown} is already waiting to start", "kugetsu queue list says why")
+            self._store.update(task, **fresh, reason="retry requested by you")
+            return Answer(True, f"{task.shown} is retried at once")
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
-        self._store.reopen(task, "retry asked for by you", **fresh)
+        self._store.reopen(task, "retry requested by you", **fresh)
         return Answer(True, f"{task.shown} waits for another attempt")
 
     def _start_task(self, task: Task, args: dict[str, Any]) -> Answer:
@@ -147,7 +147,7 @@ class RequestHandlers:
     def _hold_task(self, task: Task, args: dict[str, Any]) -> Answer:
         self._require_pending(task, "held")
         if task.held:
-            raise Conflict(f"{task.shown} is held already")
+            raise Conflict(f"{task.shown} is already held")
         self._store.update(task, held=True)
         return Answer(True, f"holding {task.shown}", undo=Undo("release", task.id))
 
@@ -255,7 +255,7 @@ class RequestHandlers:
         try:
             paused = self._controls.pause_by_operator()
         except OSError as error:
-            refused = error  # on a full disk the agents are stopped all the same
+            refused = error  # on a full disk the agents are stopped anyway
         for entry in self._store.list_active():
             try:
                 task = self._store.get(entry.id)
@@ -271,7 +271,7 @@ class RequestHandlers:
         if refused is not None:
             raise refused
         if not (paused or stopping):
-            raise Conflict("the queue is paused already, and no agent is left to stop")
+            raise Conflict("the queue is already paused, and no agent is left to stop")
         waiting = len(self._store.list_pending())
         waits = format_count(waiting, "task waits", "tasks wait") if waiting else "no task waits"
         agents = f"{'killing' if how == 'kill' else 'stopping'} {format_count(stopping, 'agent')}, worktrees are kept"

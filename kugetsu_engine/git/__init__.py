@@ -1,1 +1,1 @@
-"""What is asked of git."""
+"""Everything that uses git."""

@@ -293,7 +293,7 @@ def _choose_branch_start(
     if local is None:
         if on_remote is None:
             return base, "new", None
-        return on_remote, "remote", f"continues {remote}/{branch}, which exists already"
+        return on_remote, "remote", f"continues {remote}/{branch}, which already exists"
     if local != base and is_ancestor(repository, local, base):  # no commits of its own
         note = f"continues {remote}/{branch}" if on_remote is not None else f"the branch {branch} had no commits of its own"
         return on_remote or base, "moved", note

@@ -63,7 +63,7 @@ def _keep_session(old: OldDirectory, name: str | None, session: Session) -> Iter
     itself = old.same and name == f"{session.slug}.json"
     if session.slug in old.imported_sessions or (os.path.lexists(old.paths.session(session.slug)) and not itself):
         kept = old.describe_backup(f"sessions/{name}" if name else "index.json")
-        yield f"{label}: not imported: sessions/{session.slug}.json exists already; {kept}"
+        yield f"{label}: not imported: sessions/{session.slug}.json already exists; {kept}"
         return
     old.imported_sessions.add(session.slug)
     yield f"{label}: session {session.session_id or 'unknown'} of {session.issue_ref} becomes sessions/{session.slug}.json"
@@ -82,7 +82,7 @@ def _worktree(old: OldDirectory, session: Session) -> Iterator[str]:
     if worktree is None or not os.path.isdir(worktree) or os.path.realpath(worktree) == os.path.realpath(target):
         return
     if os.path.lexists(target):
-        yield f"worktree {worktree}: not moved: {target} exists already"
+        yield f"worktree {worktree}: not moved: {target} already exists"
         return
     if old.dry_run:
         yield f"worktree {worktree}: moved to {target}"
@@ -108,7 +108,7 @@ def import_conversations(old: OldDirectory) -> Iterator[str]:
         target = contexts.context_path(old.paths, ref)
         if os.path.lexists(target) and not (old.same and os.path.basename(target) == name):
             there = f"context/{os.path.basename(target)}"
-            yield f"context/{name}: not imported: {there} exists already; {old.describe_backup(f'context/{name}')}"
+            yield f"context/{name}: not imported: {there} already exists; {old.describe_backup(f'context/{name}')}"
             continue
         count += 1
         if old.dry_run:

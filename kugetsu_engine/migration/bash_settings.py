@@ -86,7 +86,7 @@ def import_env_files(old: OldDirectory) -> Iterator[str]:
             yield f"env/{name}: not imported: {error.message}"
             continue
         if not old.same and os.path.lexists(f"{old.paths.env}/{name}"):
-            yield f"env/{name}: not imported: one exists already; {old.describe_backup(f'env/{name}')}"
+            yield f"env/{name}: not imported: one already exists; {old.describe_backup(f'env/{name}')}"
             continue
         given[name] = set(found)
         count = len(given[name])
@@ -101,7 +101,7 @@ def import_env_files(old: OldDirectory) -> Iterator[str]:
         )
     if not old.same and (text := old.read_text("pm-agent.md")) is not None:
         there = os.path.lexists(old.paths.project_manager)
-        kept = f"not imported: one exists already; {old.describe_backup('pm-agent.md')}"
+        kept = f"not imported: one already exists; {old.describe_backup('pm-agent.md')}"
         yield f"pm-agent.md: {kept if there else 'copied'}"
         if not old.dry_run and not there:
             files.replace(old.paths.project_manager, text.encode("utf-8", "surrogateescape"))

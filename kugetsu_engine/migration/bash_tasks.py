@@ -32,7 +32,7 @@ def import_tasks(old: OldDirectory) -> Iterator[str]:
             yield f"{ITEMS}/{name}: not imported: {error}; {then}{old.describe_backup(f'{ITEMS}/{name}')}"
             continue
         if not old.same and any(os.path.lexists(path(task_id)) for path in (old.paths.item, old.paths.ended)):
-            yield f"{ITEMS}/{name}: not imported: task {task_id} exists already; {old.describe_backup(f'{ITEMS}/{name}')}"
+            yield f"{ITEMS}/{name}: not imported: task {task_id} already exists; {old.describe_backup(f'{ITEMS}/{name}')}"
             continue
         counts[task.state] = counts.get(task.state, 0) + 1
         _note_host(old, task)

@@ -50,7 +50,7 @@ class BashImporter:
         except (FileNotFoundError, BadFile, ValueError):
             return
         if identity.read_start_ticks(pid) is not None and "kugetsu" in _command_line(pid):
-            raise KugetsuError(f"the old queue daemon runs (pid {pid})", "stop it with the old kugetsu first")
+            raise KugetsuError(f"the old queue daemon is running (pid {pid})", "stop it with the old kugetsu first")
 
     def steps(self) -> Iterator[str]:
         """Import everything, and describe each conversion."""
@@ -80,7 +80,7 @@ def refuse_second_import(paths: StatePaths) -> None:
     there = [name for name in files.list_names(paths.root) if name.startswith("backup-v0.2-")]
     done = [name for name in there if os.path.lexists(f"{paths.root}/{name}/{DONE}")]
     if done:
-        raise Conflict(f"it was imported already: {paths.root}/{done[0]}", "move that backup away to import it again")
+        raise Conflict(f"it was already imported: {paths.root}/{done[0]}", "move that backup away to import it again")
 
 
 def _command_line(pid: int) -> str:

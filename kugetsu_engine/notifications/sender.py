@@ -64,7 +64,7 @@ class NotificationSender:
             try:
                 batch, ended = self._gather(first)
                 self._send(batch)
-            except Exception:  # the thread's boundary: the next notifications are sent all the same
+            except Exception:  # the thread's boundary: the next notifications are still sent
                 self._log(f"sending notifications failed: {traceback.format_exc()}")
             if ended:
                 return

@@ -70,7 +70,7 @@ class Budget:
         controls = self._controls
         spent = self.sum_today().cost if budget else 0.0
         used_up = bool(budget) and spent >= budget
-        reason = f"the budget of the day is used up, {format_money(spent)} of {format_money(budget)}; goes on at midnight"
+        reason = f"the budget of the day is used up, {format_money(spent)} of {format_money(budget)}; resumes at midnight"
         held = controls.pause is PauseReason.BUDGET
         if used_up and controls.budget_day != self._day:
             if controls.pause_for_budget(reason, self._day):
@@ -79,7 +79,7 @@ class Budget:
                 )
         elif held and (not used_up or controls.budget_day != self._day):
             controls.end_pause(PauseReason.BUDGET)
-            notify(Notice(iso(self._clock()), "engine_budget_over", "a new day, or a larger budget: the queue goes on"))
+            notify(Notice(iso(self._clock()), "engine_budget_over", "a new day, or a larger budget: the queue continues"))
         alerts.warn("budget", f"{reason}, or: kugetsu resume" if controls.pause is PauseReason.BUDGET else "")
 
     def next_midnight(self) -> float:

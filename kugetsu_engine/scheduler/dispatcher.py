@@ -108,7 +108,7 @@ class Dispatcher:
         if after is None or after.state != "pending":
             return None
         if self.obstacles.blocks_issue(entry.issue_key):
-            return WaitingReason("issue_busy", "the issue has an agent already")
+            return WaitingReason("issue_busy", "an agent is already working on the issue")
         return WaitingReason("slots", self._store.get(task_id).reason or "all slots are taken")
 
     def _acquire_and_launch(self, entry: Entry) -> bool:

@@ -119,7 +119,7 @@ class QueueControl:
         if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 1000:
             raise UsageError("the limit must be a number from 1 to 1000")
         if limit == self.limit:
-            raise Conflict(f"the limit is {limit} already")
+            raise Conflict(f"the limit is already {limit}")
         self._write(msgspec.structs.replace(self._control, limit=limit, limit_over=self._configured_limit()))
         return f"at most {format_count(limit, 'agent')} at once from now on"
 
@@ -127,7 +127,7 @@ class QueueControl:
         """Pause, resume or drain the queue."""
         if verb == "pause":
             if self.paused:
-                raise Conflict("the queue is paused already")
+                raise Conflict("the queue is already paused")
             self._pause(PauseReason.OPERATOR, "")
             return "paused: nothing new starts, running agents go on"
         if verb == "resume":
@@ -138,9 +138,11 @@ class QueueControl:
             return "resumed"
         if verb == "drain":
             if not self._lasts:
-                raise Conflict("no engine runs, so there is nothing to drain", "to keep the queue from starting: kugetsu pause")
+                raise Conflict(
+                    "no engine is running, so there is nothing to drain", "to keep the queue from starting: kugetsu pause"
+                )
             if self.draining:
-                raise Conflict("the queue is draining already")
+                raise Conflict("the queue is already draining")
             self.draining = True
             return "draining: nothing new starts, a headless engine ends with the last agent"
         raise UsageError(f"{verb!r} is not a request")

@@ -72,7 +72,7 @@ class Recovery:
         if self._controls.pause is PauseReason.MACHINE_RESTARTED:
             self._context.alerts.warn(
                 "machine_restarted",
-                f"queue paused: {MACHINE_RESTARTED} while tasks ran or waited; kugetsu resume, or P here, goes on",
+                f"queue paused: {MACHINE_RESTARTED} while tasks ran or waited; kugetsu resume, or P here, continues",
             )
         else:
             self._context.alerts.clear("machine_restarted")

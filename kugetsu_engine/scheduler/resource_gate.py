@@ -22,7 +22,7 @@ SETTLE_S = 30.0
 REFUSED_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Seconds without starts after the first, second … consecutive start that disk or machine refused."""
 FORGET_S = 30.0
-"""A refusal is forgotten after this time without another, even if no start went well."""
+"""A refusal is forgotten after this time without another, even if no start succeeded."""
 NOTIFY_AGAIN_S = 600.0
 """Minimum interval between notifications about a shortage."""
 HUGE = 1 << 60
@@ -70,13 +70,13 @@ class ResourceGate:
         self._starts.append(time.monotonic())
 
     def record_refusal(self, refusal: str) -> None:
-        """Start nothing for a moment, as disk or machine refused a start, whatever the limits say."""
+        """Start nothing for a moment, as disk or machine refused a start, even if the limits allow it."""
         self._refusal = refusal
         self._refusals += 1
         self._refused_until = time.monotonic() + REFUSED_S[min(self._refusals, len(REFUSED_S)) - 1]
 
     def clear_refusal(self) -> None:
-        """Forget refused starts, as a start went well."""
+        """Forget refused starts, as a start succeeded."""
         self._refusal, self._refusals, self._refused_until = "", 0, 0.0
 
     def report_shortage(self, alerts: Alerts, notify: Callable[[Notice], None], now: Callable[[], str]) -> None:

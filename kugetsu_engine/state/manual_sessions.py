@@ -13,7 +13,7 @@ from ..storage.locks import is_held, try_lock, unlock
 
 
 class ManualSessionMark:
-    """The mark that someone works on an issue by hand, until it is removed."""
+    """The mark of a manual session on an issue, until it is removed."""
 
     def __init__(self, paths: StatePaths, name: str, fd: int) -> None:
         self._files = (paths.manual_session(name), paths.manual_session_lock(name))
@@ -34,7 +34,7 @@ class ManualSessionMark:
 
 
 def mark_manual_session(paths: StatePaths, name: str, hand: ManualSession) -> ManualSessionMark | None:
-    """Mark an issue as being worked on by hand; None when someone else already does.
+    """Mark an issue as having a manual session; None if it already has one.
 
     Args:
         name: of the issue, from `state.issue_names`.

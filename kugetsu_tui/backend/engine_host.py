@@ -64,7 +64,7 @@ class EngineHost:
         """
         self._client.refuse_if_read_only()
         if self.is_running:
-            return "the engine runs here already"
+            return "the engine is already running here"
         if self._thread is None or self._thread.ended.is_set():
             self.start()
         return "starting an engine here"

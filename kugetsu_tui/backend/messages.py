@@ -39,7 +39,7 @@ class Answered(Message):
 
 @dataclass
 class EngineFailed(Message):
-    """The engine in this process failed; it is started again."""
+    """The engine in this process failed and is being restarted."""
 
     text: str
 

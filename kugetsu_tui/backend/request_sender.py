@@ -18,7 +18,7 @@ from .undo import UndoEntry
 from .worker_thread import WorkerThread
 
 SLOW_S = 1.0
-"""If the engine has not answered by then, the operator is told that the request is under way."""
+"""If the engine has not answered by then, the operator sees that the request was sent."""
 
 Result = TypeVar("Result")
 
@@ -75,7 +75,7 @@ class RequestSender:
         """Put a task into the queue; returns what was done, in one line.
 
         Raises:
-            KugetsuError: something about it is wrong; there is no task then.
+            KugetsuError: it is invalid, and no task was made.
         """
         task_id, repository = await self._changes.run(
             lambda: self._client.enqueue(reference, message, folder=self._folder, **options)
@@ -128,4 +128,4 @@ def check_verb(text: str) -> Verb:
     for verb in VERBS:
         if verb == text:
             return verb
-    raise UsageError(f"there is no verb {text!r}")
+    raise UsageError(f"unknown verb {text!r}")

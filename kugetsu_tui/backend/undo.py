@@ -1,4 +1,4 @@
-"""The last acts of this console, each of which can be undone for half a minute."""
+"""The last actions of this console, each of which can be undone for half a minute."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ class UndoLog:
         return entries[-1] if entries else None
 
     def seconds_left(self, entry: UndoEntry) -> float:
-        """For how long an act can still be undone."""
+        """For how long an action can still be undone."""
         return max(entry.until - self._clock(), 0.0)
 
     def pop(self, number: int) -> UndoEntry | None:

@@ -27,8 +27,8 @@ VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE, *REPORTS)))
 ELSEWHERE = {
     "wait": "notifications report when a task ends; kugetsu wait is for scripts",
     "watch": "the notifications show what kugetsu watch prints",
-    "init": "the state directory exists already; run kugetsu init in a shell to complete it",
-    "import": "run kugetsu import in a shell, while no engine runs, to import the files of the bash version",
+    "init": "the state directory already exists; run kugetsu init in a shell to complete it",
+    "import": "run kugetsu import in a shell, while no engine is running, to import the files of the bash version",
     "completion": "kugetsu completion is for shells; here tab completes",
     "demo": "run kugetsu demo in a shell; it opens its own console",
     "queue-daemon": "run kugetsu queue-daemon in a shell; it starts and stops a background engine",

@@ -29,7 +29,7 @@ async def attach_session(app: Console, program: ExternalProgram, verb: str, task
         app.say(*await app.connection.requests.run_slow(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
         return
     if not program.is_possible:
-        app.say(f"the console cannot lend its terminal here; in another terminal: kugetsu {verb} {number}", "warning")
+        app.say(f"the console cannot hand over its terminal here; in another terminal: kugetsu {verb} {number}", "warning")
         return
     code = await program.run(argv, environ)
     app.say(
@@ -40,7 +40,7 @@ async def attach_session(app: Console, program: ExternalProgram, verb: str, task
 
 
 async def attach_by_hand(app: Console, program: ExternalProgram, verb: str, task: Task) -> None:
-    """Let the operator attach to a task by hand; a running agent is stopped first, after a question.
+    """Let the operator attach to a task; a running agent is stopped first, after a question.
 
     Raises:
         KugetsuError: it is not possible, as far as that is known before anything is stopped.

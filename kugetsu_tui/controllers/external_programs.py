@@ -48,7 +48,7 @@ class ExternalProgram:
             KugetsuError: it cannot be run; the console has its terminal.
         """
         if self._process is not None or self._leaving:
-            raise KugetsuError("another program has the terminal already")
+            raise KugetsuError("another program already has the terminal")
         _check_executable(command[0], environ)
         self._suspend_app()
         try:

@@ -50,7 +50,7 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     if objections and not force:
         app.say(clean(f"not destroyed: {'; '.join(objections)} (destroy REF --force)", 400), "warning")
         return
-    lines = [clean(line, 200) for line in (*resources.describe_parts(), *(f"in spite of: {text}" for text in objections))]
+    lines = [clean(line, 200) for line in (*resources.describe_parts(), *(f"despite: {text}" for text in objections))]
 
     def answer(yes: bool | None) -> None:
         if yes:

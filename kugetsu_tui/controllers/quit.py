@@ -67,12 +67,12 @@ class QuitFlow:
         if not state.snapshot.engine.paused:  # or the state is older than the pause
             if self._paused:
                 self._leaves_when_stopped = self._paused = False
-                self._app.say("the queue goes on, so the console stays", "warning")
+                self._app.say("the queue was resumed, so the console stays", "warning")
             return False
         self._paused = True
         if state.snapshot.active:
             return False
-        self.farewell = f"all agents are stopped; the queue is paused{_waiting(state)}: kugetsu resume goes on"
+        self.farewell = f"all agents are stopped; the queue is paused{_waiting(state)}: kugetsu resume continues it"
         return True
 
     def _apply_choice(self, choice: Choice | None) -> None:
@@ -83,7 +83,7 @@ class QuitFlow:
             self.next_step = choice if choice in ("detach", "drain") else None
             if choice == "leave":
                 waiting = _waiting(app.live_state) if app.live_state is not None else ""
-                self.farewell = f"the agents go on, nothing new starts without an engine{waiting}: kugetsu runs one again"
+                self.farewell = f"the agents go on, nothing new starts without an engine{waiting}: kugetsu starts one"
             self._leave()
 
     async def _stop_all(self) -> None:

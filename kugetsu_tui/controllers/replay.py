@@ -94,7 +94,7 @@ class ReplayController:
     def action_past_leave(self) -> None:
         """Show the present again."""
         if self._replay is None:
-            self._app.say("this is now; :replay 03:00 shows the past", "warning")
+            self._app.say("this is the present; :replay 03:00 shows the past", "warning")
             return
         self._stop()
         self._replay, self._snapshot = None, None
@@ -102,7 +102,7 @@ class ReplayController:
         self._forget_logs()
         if self._app.live_state is not None:
             self._app.show(self._app.live_state)
-        self._app.say("this is now", "good")
+        self._app.say("this is the present", "good")
 
     # moving
 
@@ -142,11 +142,11 @@ class ReplayController:
         """Describe why the replay does not go on."""
         end = self._replay.loaded_at if self._replay is not None else 0.0
         if self._when < end:
-            return "nothing was recorded after this: esc goes back to now"
+            return "nothing was recorded after this: esc returns to the present"
         if self._app.connection.now() - end < RECENT_S:
-            return "this is now: esc goes back to it, live"
+            return "this is the present: esc returns to it, live"
         when = format_moment(end, self._app.connection.now(), seconds=True)
-        return f"this was now at {when}, when it was read: esc goes back to now"
+        return f"this was the present at {when}, when it was read: esc returns to the present"
 
     def action_past_play(self) -> None:
         """Play, or pause."""
@@ -208,10 +208,10 @@ class ReplayController:
                 self._app.show(self._make_state(self._snapshot))
                 if self._when == self._shown:
                     return
-        except Exception as error:  # the boundary of the replay: whatever is in the record, the console goes on
+        except Exception as error:  # the boundary of the replay: whatever is in the record, the console keeps running
             log.exception("a moment of the replay cannot be shown")
             self._stop()
-            self._app.say(f"the past cannot be shown: {type(error).__name__}; esc goes back to now", "danger")
+            self._app.say(f"the past cannot be shown: {type(error).__name__}; esc returns to the present", "danger")
         finally:
             self._drawing = False
 

@@ -55,7 +55,7 @@ class TaskActions:
         self._send([("move", task_id, {"to": to}) for task_id in moving])
         if not moving:
             place = "first" if to in ("up", "top") else "last"
-            self._screen.say(f"the marked tasks are the {place} already", "warning")
+            self._screen.say(f"the marked tasks are already the {place}", "warning")
 
     def action_task_retry(self) -> None:
         """Retry tasks; several after a question, as that starts as many agents."""

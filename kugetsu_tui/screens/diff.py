@@ -144,7 +144,7 @@ class DiffScreen(ConsoleScreen):
         except (KugetsuError, OSError) as error:
             self._text = None
             self.view.show(None, clean(str(error), 600))
-        except Exception as error:  # the boundary of this screen: whatever git answered, the console goes on
+        except Exception as error:  # the boundary of this screen: whatever git answered, the console keeps running
             log.exception("reading a diff failed")
             self._text = None
             self.view.show(None, f"the diff cannot be shown: {type(error).__name__}")

@@ -55,7 +55,7 @@ class TerminalDriver(Driver):
         return True
 
     def set_suspend_handler(self, on_stop: Callable[[], object]) -> None:
-        """Set what is called, on the event loop, when the process should stop (SIGTSTP)."""
+        """Set the callback, run on the event loop, for when the process should stop (SIGTSTP)."""
         self._on_stop = on_stop
 
     # the interface of Textual's drivers

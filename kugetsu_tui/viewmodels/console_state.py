@@ -40,12 +40,12 @@ class ConsoleState:
     approving: Mapping[str, str] = field(default_factory=dict)
     """By agent that approves everything: the option that says so."""
     screenless: Mapping[str, str] = field(default_factory=dict)
-    """By agent without a screen of its own: why its sessions cannot be taken over."""
+    """Why an operator cannot attach to sessions of an agent, by agent without an interface for it."""
 
     def no_attach(self, task: Task) -> str | None:
-        """Why a task cannot be taken over by hand; None if nothing known prevents it."""
+        """Why an operator cannot attach to a task; None if nothing known prevents it."""
         if any(session.issue_key == task.issue_key for session in self.snapshot.by_hand):
-            return f"{task.shown} is worked on by hand already"
+            return f"{task.shown} already has a manual session"
         return self.screenless.get(task.agent or self.snapshot.default_agent)
 
     def approves(self, task: Task) -> str | None:

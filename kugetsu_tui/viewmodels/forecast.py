@@ -29,11 +29,11 @@ def format_headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -
         first.append((f", {stuck} done {_about(plan.ends_at, plan.now)}", "text"))
     lines = [first]
     if plan.blocked is not None:
-        lines.append([(clean(f"{plan.blocked.text}: nothing starts; this is the plan if it ended now", 200), "warning")])
+        lines.append([(clean(f"{plan.blocked.text}: nothing starts; this plan assumes that it ends now", 200), "warning")])
     if stalled:
         lines.append([(stall_text.format_caveat(stalled), "warning")])
     if plan.unknown:
-        lines.append([("no agent has succeeded yet, so durations are unknown", "muted")])
+        lines.append([("no attempt has succeeded yet, so durations are unknown", "muted")])
     return lines
 
 

@@ -208,7 +208,7 @@ class LogView(SearchablePane):
         """
         top, height = self._scroll.top_line(), self.body_height
         hit = self._hits[self._hit] if self._hits and 0 <= self._hit < len(self._hits) else None
-        for name, number in (("error", self._problem), ("hit", hit)):
+        for name, number in (("error", self._problem), ("match", hit)):
             if number is not None and top <= number < top + height and (line := self._loader.line(number)) is not None:
                 return name, line[self._lead :]
         numbers = range(top, min(top + height, self._loader.part.total))

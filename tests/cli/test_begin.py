@@ -32,7 +32,7 @@ class TestStart:
         waiting = ready.enqueue("local/app#9", "later", "--hold")
         done = ready("start", "local/app#1", HANG)
         assert (done.returncode, done.stdout) == (0, "Started: q_2\n"), done.stderr
-        assert ("no engine runs" in done.stderr) is not with_engine
+        assert ("no engine is running" in done.stderr) is not with_engine
         refused = ready("start", "local/app#2", QUICK)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "slots 1/1" in refused.stderr
@@ -51,7 +51,7 @@ class TestStart:
         ready("limit", "2")
         assert ready("start", "local/app#1", HANG).returncode == 0
         busy = ready("start", "local/app#1", "more")
-        assert (busy.returncode, "has an agent" in busy.stderr) == (2, True)
+        assert (busy.returncode, "already working on the issue" in busy.stderr) == (2, True)
         ready("kill", "local/app#1", "--now")
         for words in (["start", "local/app#1"], ["start", "nonsense", "x"], ["start", "local/app#1", " "], ["start"]):
             assert ready(*words).returncode == 64, words

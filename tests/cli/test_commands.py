@@ -452,5 +452,5 @@ def test_stop_all_is_a_verb_of_the_shell(shell: Shell) -> None:
     assert (done.returncode, done.stdout) == (0, "the queue is paused, 1 task waits; no agent runs\n")
     again = shell("stop-all", "--now")
     assert (again.returncode, again.stdout) == (3, "")
-    assert again.stderr == "kugetsu: the queue is paused already, and no agent is left to stop\n"
+    assert again.stderr == "kugetsu: the queue is already paused, and no agent is left to stop\n"
     assert shell("stop-all", "41").returncode == 64

@@ -23,7 +23,7 @@ def test_a_plan_of_a_queue_for_people_and_programs(shell: Shell, quick_agents: C
     assert plan["run_times"] == [{"repository": "local/app", "agent": "demo", "runs": 3, "median_s": 600.0}]
     told = shell("plan").stdout
     assert "all but 1 done about" in told
-    assert "no engine runs: nothing starts" in told
+    assert "no engine is running: nothing starts" in told
     assert "10:00, by 3 runs of this agent here" in told
     assert "held by you" in told
     assert "10:00" in shell("plan", "--agents").stdout

@@ -132,7 +132,7 @@ def test_the_budget_of_the_day_pauses_the_queue_until_the_operator_says_otherwis
     fleet.stop_engine(engine)
     fleet.start_engine()
     wait_until(
-        lambda: b"1.20 of 1.00; goes on at midnight, or: kugetsu resume" in files.read(fleet.paths.engine), 15, "the alert"
+        lambda: b"1.20 of 1.00; resumes at midnight, or: kugetsu resume" in files.read(fleet.paths.engine), 15, "the alert"
     )
     assert fleet.state(waits) == "pending"
     fleet.operator.do("resume")

@@ -115,7 +115,7 @@ def ended_task(fleet: Fleet) -> str:
 
 
 def test_a_slot_in_the_operators_hands_is_counted_and_named(handy: Fleet) -> None:
-    """Also while no engine runs; the task of another issue waits for the slot, that of the same issue for the person."""
+    """Also while no engine is running; the task of another issue waits for the slot, that of the same issue for the person."""
     handy.configure(max_concurrent_agents=1)
     first = ended_task(handy)
     attached = take_over(handy, first)
@@ -124,7 +124,7 @@ def test_a_slot_in_the_operators_hands_is_counted_and_named(handy: Fleet) -> Non
     seen = picture(handy)
     assert (seen.used, seen.agents, [hand.shown for hand in seen.by_hand]) == (1, 0, ["#1"])
     reasons = {task.id: (seen.explain_wait(task).code, seen.explain_wait(task).text) for task in seen.pending}
-    assert reasons[same] == ("by_hand", "the issue is worked on by hand, see #1")
+    assert reasons[same] == ("by_hand", "the issue has a manual session, see #1")
     assert reasons[other] == ("slots", "slots 1/1, 1 by hand")
     assert seen.estimate_start(seen.pending[1]) is None  # nobody knows how long a person takes
     attached.release()

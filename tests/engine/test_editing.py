@@ -76,7 +76,7 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "editing\n"
         assert edit_locks.list_edited(fleet.paths) == {task_id}
-        with pytest.raises(Conflict, match="being edited already"):
+        with pytest.raises(Conflict, match="already being edited"):
             fleet.operator.start_edit(task_id)
         fleet.start_engine()
         fleet.operator.do("release", task_id)
@@ -188,7 +188,7 @@ def test_only_a_task_that_waits_can_be_edited(fleet: Fleet) -> None:
     fleet.wait_for_end([ended])
     with pytest.raises(Conflict, match="has an agent"):
         fleet.operator.start_edit(running)
-    with pytest.raises(Conflict, match="has ended already"):
+    with pytest.raises(Conflict, match="has already ended"):
         fleet.operator.start_edit(ended)
     for nothing in ("q_99", "99", "../../x", ""):
         with pytest.raises((NoSuchTask, UsageError)):

@@ -21,7 +21,7 @@ def _acts(fleet: Fleet, verb: str) -> list[Act]:
 
 
 def test_a_request_is_written_down_with_its_answer_and_what_it_changed(fleet: Fleet) -> None:
-    """Also where no engine runs, and a command is the engine for a moment."""
+    """Also where no engine is running, and a command is the engine for a moment."""
     task = fleet.enqueue()
     fleet.operator.do("hold", task)
     fleet.operator.do("limit", limit=7)

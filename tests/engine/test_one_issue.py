@@ -180,7 +180,7 @@ class TestUpgrade:
         older.stop_engine(older.engines[0])
         item = Path(older.paths.item(first))
         item.write_text(item.read_text().replace(older.task(first).issue_ref, "https://GitHub.com/Acme/App/issues/7"))
-        with pytest.raises(Conflict, match="has an agent at work"):
+        with pytest.raises(Conflict, match="an agent is working on"):
             attach.attach_to_issue(older.paths, loader.load_settings(older.paths, {})[0], dict(os.environ), older.task(first))
         older.start_engine()
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")

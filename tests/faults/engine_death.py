@@ -74,7 +74,7 @@ def killed_while_recovering(ground: Ground, amount: Amount) -> Report:
 
 
 def agents_end_without_an_engine(ground: Ground, amount: Amount) -> Report:
-    """All agents end while no engine runs: every result is taken by the next one, nothing is run again."""
+    """All agents end while no engine is running: every result is taken by the next one, nothing is run again."""
     wanted = amount.number(300)
     report = Report()
     while report.tries < wanted:

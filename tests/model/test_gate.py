@@ -20,7 +20,7 @@ def world() -> Iterator[World]:
 
 
 def test_an_agent_nobody_counts_still_has_its_slot(world: World) -> None:
-    """The file of a task is removed while no engine runs; its agent lives, and the next engine starts nothing beside it."""
+    """The file of a task is removed while no engine is running; its agent lives; the next engine starts nothing beside it."""
     first = world.enqueue(1)
     world.turn()
     one = world.table.live[0]

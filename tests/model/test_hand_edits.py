@@ -167,7 +167,7 @@ def test_a_request_for_a_running_task_does_not_believe_an_edited_file(world: Wor
     world.write_item(task_id, state="pending", token=None)
     reply = world.ask("cancel", task_id)
     assert not reply.ok
-    assert "has an agent already" in reply.text
+    assert "already has an agent" in reply.text
     assert world.table.live == [one]
 
 

@@ -12,6 +12,6 @@ from kugetsu_engine.paths import StatePaths
 def local_client(
     root: str, environ: Mapping[str, str] = os.environ, *, read_only: bool = False, clock: Callable[[], float] = time.time
 ) -> Client:
-    """A client that acts itself where no engine runs."""
+    """A client that acts itself where no engine is running."""
     local = LocalEngine(StatePaths(root), environ, clock)
     return Client(root, environ, local, read_only=read_only, clock=clock)

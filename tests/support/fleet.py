@@ -200,7 +200,7 @@ class Fleet:
         self.engines.append(engine)
         engine.start()
         wait_until(lambda: engine.running.is_set() or engine.ended.is_set(), 10, "the engine to run")
-        assert engine.running.is_set() or until_idle, f"no engine runs: {engine.held_by or engine.fault}"
+        assert engine.running.is_set() or until_idle, f"no engine is running: {engine.held_by or engine.fault}"
         return engine
 
     def stop_engine(self, engine: EngineThread) -> None:

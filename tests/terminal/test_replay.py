@@ -26,7 +26,7 @@ def test_the_past_of_a_hostile_night_is_shown_and_left_again(fleet: Fleet) -> No
         console.press(" ")
         console.read(quiet_s=0.5, limit_s=3)
         console.press("\x1b")
-        console.read_until(b"this is now")
+        console.read_until(b"this is the present")
         console.press("q")
         assert console.end() == 0
         assert console.restored

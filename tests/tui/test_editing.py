@@ -143,7 +143,7 @@ async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Open
     async with console() as here:
         await here.shows("being edited")
         await here.press("2", "e")
-        await here.until(lambda: "is being edited already" in here.said)
+        await here.until(lambda: "is already being edited" in here.said)
         edit.finish()
         await here.press(":", *"edit 1", "enter")
         await _opens(here)

@@ -793,7 +793,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await _in_past(tour)
     await tour.press("<", "space")
-    await tour.said("this is now")
+    await tour.said("this is the present")
 
 
 @pilot("past.faster")
@@ -814,7 +814,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await _in_past(tour)
     await tour.press("escape")
-    await tour.said("this is now")
+    await tour.said("this is the present")
     assert tour.here.app.connection.replay_moment is None
 
 

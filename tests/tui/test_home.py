@@ -114,7 +114,7 @@ async def test_moving_keeps_the_selection_on_the_task(console: Opener, enqueue: 
         await here.press("T")
         await here.until(lambda: list(queue._view.keys) == ["q_1", "q_2", "q_3", "q_4"])
         await here.press("K")
-        await here.until(lambda: "#1 is the first already" in here.said)
+        await here.until(lambda: "#1 is already the first" in here.said)
 
 
 async def test_cancel_does_not_ask_as_it_can_be_taken_back(console: Opener, enqueue: Put, operator: Client) -> None:
@@ -145,7 +145,7 @@ async def test_the_question_keeps_its_task(console: Opener, enqueue: Put, operat
         operator.do("cancel", first)
         await here.until(lambda: list(home(here).queue._view.keys) == [second, third])
         await here.press("y")
-        await here.until(lambda: "ended already" in here.said)
+        await here.until(lambda: "already ended" in here.said)
         assert on_disk(operator, second).state == "pending"
         assert on_disk(operator, third).state == "cancelled"
 
@@ -155,7 +155,7 @@ async def test_a_key_that_cannot_work_says_why(console: Opener, enqueue: Put) ->
     enqueue()
     async with console() as here:
         await here.press("2", "r")
-        assert here.said == "#1 waits for its start already"
+        assert here.said == "#1 is already waiting to start"
         await here.press("X")
         assert "no agent to kill" in here.said
 
@@ -273,7 +273,7 @@ async def test_read_only_changes_nothing(console: Opener, enqueue: Put, operator
         assert "read-only" in here.said
         await here.press("4", "P", "n", "x")
         assert "read-only" in here.said
-        await here.shows("no engine runs")
+        await here.shows("no engine is running")
     assert stamps() == before
     assert on_disk(operator, task).state == "pending"
 

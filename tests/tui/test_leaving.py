@@ -110,7 +110,9 @@ async def test_stopping_all_pauses_stops_and_leaves(console: Opener, fleet: str)
         await here.until(lambda: "the console closes with the last one" in here.said, "an answer")
         assert "the queue is paused, 3 tasks wait; stopping 3 agents" in here.said
         await here.ends()
-    assert here.app.quit_flow.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume goes on"
+    assert (
+        here.app.quit_flow.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume continues it"
+    )
     assert queue_settings.load_control(here.app.connection.client.paths).paused
     states = [tasks.find_task(here.app.connection.client.paths, f"q_{number}").state for number in range(1, 7)]
     assert sorted(states) == ["cancelled"] * 3 + ["pending"] * 3

@@ -110,7 +110,7 @@ async def test_moving_a_block(console: Opener, five: list[str]) -> None:
         await here.press("u")
         await here.until(lambda: list(queue._view.keys) == ["q_1", "q_2", "q_3", "q_4", "q_5"])
         await here.press("escape", "g", "space", "T")
-        await here.until(lambda: "#1 is the first already" in here.said)
+        await here.until(lambda: "#1 is already the first" in here.said)
 
 
 async def test_cancelling_many_asks_once(console: Opener, five: list[str], operator: Client) -> None:

@@ -93,7 +93,7 @@ async def test_a_moment_is_shown_as_it_was(console: Opener, night: StatePaths) -
         await _replay(here, _at(3050))
         await here.shows("queue paused")
         await here.press("escape")
-        await here.until(lambda: here.said == "this is now")
+        await here.until(lambda: here.said == "this is the present")
         assert "REPLAY" not in here.text
         assert [task.id for task in shown(here).done] == ["q_1"]
 
@@ -123,7 +123,7 @@ async def test_playing_skips_what_is_idle(console: Opener, night: StatePaths) ->
         await _replay(here, _at(610))
         await here.press("+", "+", "space")
         await here.until(lambda: here.app.state.replaying.playing)  # type: ignore[union-attr]
-        await here.until(lambda: "this is now" in here.said)
+        await here.until(lambda: "this is the present" in here.said)
         await here.until(lambda: not here.app.state.replaying.playing)  # type: ignore[union-attr]
         assert here.app.state is not None
         assert here.app.state.replaying is not None
@@ -151,7 +151,7 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
 
         def ended() -> bool:
             moments.append(here.app.state.snapshot.taken_at)  # type: ignore[union-attr]
-            return "this is now" in here.said
+            return "this is the present" in here.said
 
         await here.until(ended)
         assert max(moments) <= present == shown(here).taken_at
@@ -159,10 +159,10 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
         assert shown(here).active[0].elapsed_s == pytest.approx(present - BEGAN - 7100, abs=1)
         for key in ("full_stop", ">"):
             await here.press("<", key, key)
-            await here.until(lambda: "now" in here.said)
+            await here.until(lambda: "present" in here.said)
             assert shown(here).taken_at <= present
         await here.press("escape")
-        await here.until(lambda: here.said == "this is now")
+        await here.until(lambda: here.said == "this is the present")
 
 
 async def test_a_stall_of_the_past_has_its_time(console: Opener, night: StatePaths) -> None:
@@ -197,9 +197,9 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
     async with console((140, 40)) as here:
         await _replay(here, _at(120))
         await here.press("2", "x")
-        await here.until(lambda: here.said == "this is the past: esc goes back to now")
+        await here.until(lambda: here.said == "this is the past: esc returns to the present")
         here.app.commands.run_typed("cancel 2")
-        assert here.said == "this is the past: esc goes back to now"
+        assert here.said == "this is the past: esc returns to the present"
         assert "this is the past" in str(
             {
                 action.get_refusal(ActionContext("queue", task="q_2", state="pending", in_replay=True))
@@ -253,7 +253,11 @@ async def test_what_cannot_be_shown_is_said(console: Opener, enqueue: Callable[.
     """No time, one before the first record, one to come; the console stays where it is."""
     enqueue()
     async with console() as here:
-        for text, words in (("soonish", "is not a valid time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
+        for text, words in (
+            ("soonish", "is not a valid time"),
+            ("9h", "nothing is recorded before"),
+            ("now", "this is the present"),
+        ):
             here.app.commands.run_typed(f"replay {text}")
             await here.until(lambda words=words: words in here.said)  # type: ignore[misc]
         assert not here.app.replay.is_on

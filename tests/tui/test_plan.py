@@ -29,7 +29,7 @@ async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator:
         await here.press("2", "w")
         await here.shows("When tasks start")
         await here.shows("3 slots, all but 1 done")
-        await here.shows("no engine runs: nothing starts")
+        await here.shows("no engine is running: nothing starts")
         await here.shows("held by you")
         assert here.text.count("  now  ") == 3
         await here.press("plus", "plus")

@@ -76,7 +76,7 @@ async def test_themes_change_by_their_short_names(console: Opener) -> None:
             assert f"theme = {theme.name!r}" in here.said
             await here.pilot.pause()
         here.app.commands.run_typed("theme nosuch")
-        assert "there is no theme nosuch" in here.said
+        assert "unknown theme nosuch" in here.said
 
 
 async def test_no_color_paints_no_colour(console: Opener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def waiting(number: int = 1, **fields: Any) -> Task:
 @pytest.mark.parametrize(
     ("task", "facts", "code", "text"),
     [
-        ({"issue_ref": HAND.issue_ref}, {"by_hand": (HAND,)}, "by_hand", "the issue is worked on by hand, see #9"),
+        ({"issue_ref": HAND.issue_ref}, {"by_hand": (HAND,)}, "by_hand", "the issue has a manual session, see #9"),
         ({}, {"by_hand": (HAND,)}, "next", "starts next"),
         ({}, {"limit": 1, "by_hand": (HAND,)}, "slots", "slots 1/1, 1 by hand"),
         ({}, {"limit": 4, "used": 2, "by_hand": (HAND, HAND)}, "slots", "slots 4/4, 2 by hand"),

@@ -1,4 +1,4 @@
-"""docs/reliability.md: each row of "Met in real use" points at tests that exist."""
+"""docs/reliability.md: each row of "Found in real use" points at tests that exist."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ PAGE = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
 
 def test_every_fault_met_in_real_use_has_tests_that_exist() -> None:
     """Fifteen kinds, each with at least five members."""
-    section = PAGE.partition("## Met in real use\n")[2].partition("\n## ")[0]
+    section = PAGE.partition("## Found in real use\n")[2].partition("\n## ")[0]
     kinds = section.split("\n### ")[1:]
     assert len(kinds) == 15
     for kind in kinds:

@@ -66,7 +66,7 @@ def test_a_day_begins_at_midnight_and_a_resume_holds_until_then(
     assert budget(0) == ("", [])
     assert budget(1) == ("", [])
     reason, _ = budget(1, NOON, attempt(0.5))
-    assert reason == "the budget of the day is used up, 1.25 of 1.00; goes on at midnight"
+    assert reason == "the budget of the day is used up, 1.25 of 1.00; resumes at midnight"
     assert budget(2, NOON)[0] == ""
     assert budget(1, NOON)[0] == ""  # once a day
     tomorrow = NOON + 86400

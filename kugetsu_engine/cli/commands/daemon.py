@@ -53,7 +53,7 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
         KugetsuError: it did not start.
     """
     if is_held(here.engine_lock):
-        raise Conflict(f"an engine runs already: {read_holder(here)}")
+        raise Conflict(f"an engine is already running: {read_holder(here)}")
     files.rotate_log(here.daemon_log)
     further = [*(["--resume"] if resume else []), *(["--drain"] if drain else [])]
     with open(here.daemon_log, "ab", opener=_private) as log:
@@ -76,7 +76,7 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
 def _stop(here: StatePaths) -> int:
     state = _state(here)
     if not is_held(here.engine_lock):
-        raise Conflict("no engine runs", "kugetsu queue-daemon start")
+        raise Conflict("no engine is running", "kugetsu queue-daemon start")
     if state is None or state.mode != "headless":
         raise EngineHeld(f"the engine does not run in the background: {read_holder(here)}", "quit it where it was started")
     if not identity.signal_process(state.pid, state.start_ticks, state.boot_id, signal.SIGTERM):

@@ -32,7 +32,7 @@ def main(verb: str, argv: list[str]) -> int:
         return 0
     existing = [ref for ref in (BASE, PM_AGENT) if _session(client, ref) is not None]
     if len(existing) == 2 and not args.force:
-        raise Conflict("both sessions exist already", "--force destroys them and creates new ones")
+        raise Conflict("both sessions already exist", "--force destroys them and creates new ones")
     for ref in existing if args.force else ():
         for line in destroy.destroy_issue(client, destroy.inspect_issue(client, ref), force=True):
             print(safe_line(line))

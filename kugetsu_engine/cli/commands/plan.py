@@ -94,7 +94,7 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
                 task.title,
             ]
             rows.append([*row, why or describe_sample(one.expected)])
-    print_table(["", "starts", "ends", "id", "issue", "message", "why, or how the time is known"], rows, flexible=5)
+    print_table(["", "starts", "ends", "id", "issue", "message", "why, or the basis of the estimate"], rows, flexible=5)
 
 
 def describe_plan(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[str]:
@@ -109,10 +109,10 @@ def describe_plan(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> 
     if plan.ends_at is not None and (plan.starts or plan.busy):
         parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {format_upcoming(plan.ends_at, plan.now)}")
     elif plan.unknown or plan.ends_at is None:
-        parts.append("no attempt has succeeded yet, so times are unknown")
+        parts.append("no attempt has succeeded yet, so durations are unknown")
     lines = [", ".join(parts)]
     if plan.blocked is not None:
-        lines.append(f"{plan.blocked.text}: nothing starts. This is the plan as if that ended now")
+        lines.append(f"{plan.blocked.text}: nothing starts. This plan assumes that it ends now")
     if stalled:
         lines.append(stall_text.format_caveat(stalled))
     return lines

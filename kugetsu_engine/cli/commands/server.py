@@ -60,7 +60,7 @@ def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
     if re.search(r"://[^/@]*:[^/@]*@", url):
         raise UsageError("the address contains a password", "keep it in env/default.env or in git's credential helper")
     if known.servers.get(name) == url:
-        raise Conflict(f"{name} has that address already")
+        raise Conflict(f"{name} already has that address")
     _edit(here, lambda document, set_in: _set_address(document, set_in, name, url))
     print(safe_line(f"{name}: {url}"))
     return 0
@@ -78,7 +78,7 @@ def _remove(here: StatePaths, known: Settings, name: str) -> int:
 
 def _set_default(here: StatePaths, known: Settings, name: str) -> int:
     if name == known.default_server:
-        raise Conflict(f"{name} is the default server already")
+        raise Conflict(f"{name} is already the default server")
 
     def change(document: dict[str, object], _set_in: Callable[..., None]) -> None:
         document["default_server"] = name

@@ -53,7 +53,9 @@ def _print_start(client: Client, task_id: str, limit_s: float | None) -> int:
         raise KugetsuError(f"{task.shown} {task.issue_ref}: {task.reason}", "the engine will try again")
     print(f"Started: {task.id}")
     if not is_held(client.paths.engine_lock):
-        print_note("no engine runs: the agent runs on, and the next engine records its result (kugetsu queue-daemon start)")
+        print_note(
+            "no engine is running: the agent continues, and the next engine records its result (kugetsu queue-daemon start)"
+        )
     return 0
 
 

@@ -147,9 +147,9 @@ def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> Waitin
         return WaitingReason("not_before", f"starts in {format_clock(not_before - now)}", not_before)
     for hand in facts.by_hand:
         if task.issue_key == hand.issue_key:
-            return WaitingReason("by_hand", f"the issue is worked on by hand, see {hand.shown}")
+            return WaitingReason("by_hand", f"the issue has a manual session, see {hand.shown}")
     if task.issue_key in facts.busy_refs:
-        return WaitingReason("issue_busy", "the issue has an agent already")
+        return WaitingReason("issue_busy", "an agent is already working on the issue")
     if task.issue_key in facts.obstacles.issues:
         return WaitingReason("issue_busy", "another program is working on the issue")
     return None
@@ -183,7 +183,7 @@ def find_queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
     if facts.gaps.everything:
         return WaitingReason("config", facts.gaps.everything)
     if not facts.engine_runs:
-        return WaitingReason("no_engine", "no engine runs")
+        return WaitingReason("no_engine", "no engine is running")
     if not facts.engine_answers:
         return WaitingReason("no_engine", "the engine does not answer")
     if facts.draining:

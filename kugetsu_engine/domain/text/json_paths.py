@@ -51,7 +51,7 @@ def chooses_id(stream: dict[str, Any] | None) -> bool:
 
 
 def has_session_id(stream: dict[str, Any] | None) -> bool:
-    """Whether the id of the session gets known, whoever chooses it."""
+    """Whether the id of the session becomes known, no matter who chooses it."""
     return stream is not None and "session" in stream
 
 
