@@ -127,9 +127,10 @@ def _compose(
     handlers = RequestHandlers(
         context, store=store, controls=controls, backoff=backoff, attempts=attempts, dispatcher=dispatcher
     )
-    flow = FlowRecorder(context, journal=store.journal, controls=controls, gate=gate, backoff=backoff)
     recovery = Recovery(context, store=store, controls=controls, attempts=attempts)
     listeners += [recovery.add_quarantined, *([on_notice] if on_notice is not None else [])]
+    # after the listeners, as it journals the start and may set aside what it finds in the journal's place
+    flow = FlowRecorder(context, journal=store.journal, controls=controls, gate=gate, backoff=backoff)
     return Engine(
         context, lock=lock, waker=waker, launcher=launcher, store=store, controls=controls, gate=gate, backoff=backoff,
         budget=budget, run_times=run_times, attempts=attempts, recovery=recovery, reaper=OrphanReaper(context),

@@ -123,13 +123,14 @@ class AttemptFinisher:
 
     def requeue(self, task: Task, reason: str) -> None:
         """Put a task back whose attempt never began. It does not count as an attempt, but three in a row end the task."""
-        count = self._false_starts[task.id] = self._false_starts.get(task.id, 0) + 1
+        count = self._false_starts.get(task.id, 0) + 1  # kept once it is written: a failed write is repeated
         if count >= MAX_FALSE_STARTS:
-            self.reset_false_starts(task.id)
             self._store.change(task, "error", reason, error=f"{reason}: see {self._paths.supervisor_log}")
+            self.reset_false_starts(task.id)
             return
         delay = compute_retry_delay(count, self._context.settings.current.timing)
         self._store.apply(make_requeue_change(task, reason, self._context.clock() + delay))
+        self._false_starts[task.id] = count
 
     def requeue_refused_start(self, task: Task, number: int) -> None:
         """Put a task back that could not start for lack of disk, memory or processes. It keeps its place; all starts wait.

@@ -48,8 +48,16 @@ def save_session(paths: StatePaths, session: Session) -> None:
 
 
 def list_sessions(paths: StatePaths) -> list[Session]:
-    """List the readable sessions, by slug."""
-    return [session for slug in files.list_documents(paths.sessions) if (session := load_session(paths, slug)) is not None]
+    """List the readable sessions, by slug.
+
+    Raises:
+        OSError: the folder exists but cannot be listed; that does not mean that there are none.
+    """
+    try:
+        slugs = sorted(slug for slug, _ in files.scan_documents(paths.sessions))
+    except FileNotFoundError:
+        return []
+    return [session for slug in slugs if (session := load_session(paths, slug)) is not None]
 
 
 def remove_session(paths: StatePaths, slug: str) -> None:

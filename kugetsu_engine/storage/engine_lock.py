@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from ..errors import EngineHeld, StateDirError
 from ..paths import StatePaths
 from . import files
-from .locks import is_held
+from .locks import MOST_TRIES, is_held
 
 
 class EngineLock:
@@ -28,18 +28,30 @@ class EngineLock:
             EngineHeld: another process is.
             StateDirError: the file system has no working locks.
         """
-        try:
-            self._lock.acquire(timeout=wait_s, poll_interval=0.02)
-        except Timeout:
-            raise EngineHeld(f"the engine of {self._paths.root} is already running: {read_holder(self._paths)}") from None
-        except (OSError, NotImplementedError) as error:
-            raise StateDirError(f"cannot lock {self._paths.engine_lock}: {error}", "use a local file system") from error
-        self._identity = self._identity_now()
+        for _ in range(MOST_TRIES):
+            before = self._identity_now()
+            self._lock_file(wait_s)
+            self._identity = self._identity_now()
+            if self._identity is not None and self._identity == before:
+                break
+            self.release()  # the file was created or replaced meanwhile, so it is unknown which one is locked
+        else:
+            raise StateDirError(
+                f"cannot lock {self._paths.engine_lock}: it is being replaced all the time", "stop what does that"
+            )
         if not is_held(self._paths.engine_lock):
             self.release()
             raise StateDirError(
                 f"locks do not work on the file system of {self._paths.root}", "set KUGETSU_DIR to a local file system"
             )
+
+    def _lock_file(self, wait_s: float) -> None:
+        try:
+            self._lock.acquire(timeout=wait_s, poll_interval=0.02)
+        except Timeout:
+            raise EngineHeld(f"the engine of {self._paths.root} is already running: {read_holder(self._paths)}") from None
+        except (OSError, NotImplementedError) as error:  # filelock raises the second where there is no `flock`
+            raise StateDirError(f"cannot lock {self._paths.engine_lock}: {error}", "use a local file system") from error
 
     def still_ours(self) -> bool:
         """Whether the lock file is still the one we hold; someone may have deleted or replaced it."""

@@ -1,7 +1,6 @@
 """Lists worktrees, says which can be removed without losing work, and removes those."""
 
 import os
-import time
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -11,7 +10,6 @@ from ..client.snapshot_reader import ALL_DONE, SnapshotReader
 from ..config.loader import load_settings
 from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of
-from ..engine.local_engine import LocalEngine
 from ..errors import AttemptFailed, KugetsuError
 from ..git import discovery, folder_removal, start_point
 from ..git.command import set_remote_variables
@@ -70,14 +68,11 @@ class Removal(msgspec.Struct, frozen=True):
 class WorktreeInventory:
     """The worktrees of one state directory."""
 
-    def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time, *, read_only: bool = False
-    ) -> None:  # fmt: skip
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str], *, read_only: bool = False) -> None:
         self._paths = paths
         self._settings: Settings = load_settings(paths, environ)[0]
-        self._clock = clock
         self._environ = environ
-        self._client = Client(paths.root, environ, LocalEngine(paths, environ), read_only=read_only)
+        self._client = Client(paths.root, environ, read_only=read_only)
         snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
         tasks = (*(active.task for active in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}

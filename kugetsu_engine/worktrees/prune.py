@@ -33,14 +33,18 @@ class Orphan(msgspec.Struct, frozen=True):
 
 
 def find_prunable(client: Client) -> list[Orphan]:
-    """Return everything that no issue uses; changes nothing."""
+    """Return everything that no issue uses; changes nothing.
+
+    Raises:
+        OSError: a folder that shows what is used cannot be listed.
+    """
     open_slugs, known = _read_slugs(client)
     with_session = {session.slug for session in sessions.list_sessions(client.paths)} | {
         name_of(client.paths, ref) for ref in SESSIONS
     }
     orphans = [*_find_sessions(client, open_slugs), *_find_worktrees(client, known | with_session)]
     removed = {os.path.basename(orphan.path) for orphan in orphans if orphan.kind == "worktree" and not orphan.kept}
-    kept = set(files.list_names(client.paths.worktrees)) - removed
+    kept = set(_list_worktrees(client)) - removed
     return [*orphans, *_find_contexts(client, known | with_session | kept)]
 
 
@@ -82,7 +86,7 @@ def _find_sessions(client: Client, open_slugs: set[str]) -> Iterator[Orphan]:
 
 def _find_worktrees(client: Client, known: set[str]) -> Iterator[Orphan]:
     working = WorkingDirectories()
-    for name in files.list_names(client.paths.worktrees):
+    for name in _list_worktrees(client):
         path = client.paths.worktree(name)
         if name in known or name[0] == "." or not os.path.isdir(path):
             continue
@@ -92,6 +96,14 @@ def _find_worktrees(client: Client, known: set[str]) -> Iterator[Orphan]:
         if objections:
             why = f"{why}, but {'; '.join(objection.text for objection in objections)}"
         yield Orphan("worktree", path, why, kept=bool(objections))
+
+
+def _list_worktrees(client: Client) -> list[str]:
+    """The names in the folder of worktrees; if it cannot be listed that is an error, as they are not gone."""
+    try:
+        return sorted(os.listdir(client.paths.worktrees))
+    except FileNotFoundError:
+        return []
 
 
 def _find_contexts(client: Client, known: set[str]) -> Iterator[Orphan]:

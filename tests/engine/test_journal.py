@@ -1,11 +1,14 @@
 """The journal of acts: what was asked, what was answered and what it changed; a disk that refuses it hurts nothing."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
 from kugetsu_engine.domain.history.journal_entries import Act
+from kugetsu_engine.domain.task import Notice
+from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.state import journal_file
 from kugetsu_engine.storage import files, json_lines
@@ -107,6 +110,17 @@ def test_no_fault_of_the_journal_hurts_a_request(fleet: Fleet, fault: str, monke
     monkeypatch.undo()
     fleet.operator.do("release", task)
     assert [act.verb for act in journal_file.read_journal(fleet.paths)][-1] == "release"
+
+
+def test_what_is_set_aside_while_an_engine_is_built_is_reported(fleet: Fleet) -> None:
+    """It journals its start before its first turn: listeners hear of the notification, and the report counts it."""
+    Path(fleet.paths.journal).mkdir()
+    told: list[Notice] = []
+    with contextlib.closing(open_engine(fleet.paths, {}, "headless", on_notice=told.append)) as engine:
+        assert [notice.type for notice in told] == ["engine_corrupt"]
+        engine.recover_attempts()
+        assert engine.recovery.counts.set_aside == 1
+    assert [act.verb for act in journal_file.read_journal(fleet.paths)] == ["engine_started", "engine_ended"]
 
 
 def test_a_long_journal_is_put_away_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

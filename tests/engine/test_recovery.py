@@ -1,5 +1,7 @@
 """Killing the engine or a supervisor loses nothing, repeats nothing that ended, and is counted right."""
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.errors import EngineHeld
+from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock, unlock
 from tests.support.fleet import Fleet
@@ -127,6 +130,25 @@ def test_an_attempt_that_never_began_is_given_back(fleet: Fleet) -> None:
     task = fleet.wait_for_end([task_id])[0]
     assert (task.state, task.attempt) == ("completed", 1)
     assert fleet.starts() == [task_id]
+
+
+def test_a_start_that_failed_counts_once_however_often_it_is_written(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk refuses for a while: the next turns try again, and that is not three failed starts in a row."""
+    task_id = fleet.enqueue()
+    _change_item(fleet, task_id, state="notified", attempt=1, token="feedfeedfeedfeed")
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with contextlib.closing(open_engine(fleet.paths, {}, "headless")) as engine:
+        monkeypatch.setattr(tasks, "save_task", refuse)
+        for _ in range(5):
+            with pytest.raises(OSError, match="No space"):
+                engine.attempts.check_all()
+        monkeypatch.undo()
+        engine.attempts.check_all()
+    task = fleet.task(task_id)
+    assert (task.state, task.attempt, task.reason) == ("pending", 0, "the start did not happen")
 
 
 def test_a_task_the_bash_kugetsu_left_notified_is_resolved_at_once(fleet: Fleet) -> None:

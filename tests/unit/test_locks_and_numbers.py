@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from kugetsu_engine.agents import aider
 from kugetsu_engine.domain.session import Session
@@ -257,6 +259,31 @@ def test_the_engine_lock_has_one_holder_and_notices_when_its_file_is_replaced(pa
     Path(paths.engine_lock).touch()
     assert not first.still_ours()
     first.release()
+
+
+def test_an_engine_lock_whose_file_is_replaced_while_it_is_acquired_is_another_engines(
+    paths: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of a file that nobody finds any more protects nothing: whoever has the new file is the engine."""
+    acquire, other = FileLock.acquire, list[int]()
+
+    def replaced(lock: FileLock, *args: Any, **options: Any) -> Any:
+        held = acquire(lock, *args, **options)
+        if not other:
+            os.unlink(paths.engine_lock)
+            other.append(locks.wait_lock(paths.engine_lock))
+        return held
+
+    Path(paths.engine_lock).touch()
+    monkeypatch.setattr(FileLock, "acquire", replaced)
+    lock = EngineLock(paths)
+    with pytest.raises(EngineHeld):
+        lock.acquire()
+    assert not lock.still_ours()
+    os.close(other[0])
+    lock.acquire()
+    assert lock.still_ours()
+    lock.release()
 
 
 def test_an_engine_does_not_start_where_locks_do_nothing(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:

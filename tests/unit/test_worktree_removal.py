@@ -5,18 +5,22 @@ Each situation is something that a person, an agent or git itself left in the wo
 """
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kugetsu_engine.cli.main import run
+from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.state import sessions
 from kugetsu_engine.storage import locks
 from kugetsu_engine.worktrees import destroy, prune
 from kugetsu_engine.worktrees.inventory import WorktreeInventory
@@ -298,6 +302,27 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
         assert place.worktree.exists()
         if make is _locked:
             run_git(place.home, "worktree", "unlock", str(place.worktree))
+
+
+@pytest.mark.parametrize("folder", ["sessions", "worktrees"])
+def test_prune_stops_where_a_folder_cannot_be_listed(place: Place, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all sessions would be without a worktree, or all worktrees without a session, and prune would remove them."""
+    operator = local_client(place.paths.root, {})
+    sessions.save_session(place.paths, Session("local-work-1", "local/work#1", "s1", "demo"))
+    assert prune.find_prunable(operator) == []
+
+    def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(path: Any = ".") -> Any:
+            if path == getattr(place.paths, folder):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            return function(path)
+
+        return refuse
+
+    monkeypatch.setattr(os, "listdir", refusing(os.listdir))
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    with pytest.raises(OSError, match="Input/output"):
+        prune.find_prunable(operator)
 
 
 @pytest.mark.parametrize("act", ["clean", "prune", "destroy"])
