@@ -108,8 +108,8 @@ def expand_name(name: str, known: Collection[str]) -> str:
 
 def list_names(known: Collection[str]) -> list[str]:
     """All themes by their short names, the console's own first."""
-    own = [theme.name for theme in ALL]
-    return [*(name.removeprefix("kugetsu-") for name in own), *sorted(name for name in known if name not in own)]
+    own = [theme.name.removeprefix("kugetsu-") for theme in ALL]
+    return [*own, *sorted({name.removeprefix("kugetsu-") for name in known}.difference(own))]
 
 
 def apply_first_theme(app: App[Any], configured: str | None, colourless: bool) -> list[str]:

@@ -122,7 +122,8 @@ class Scene:
         )  # fmt: skip
         if restarted:
             state = msgspec.structs.replace(
-                state, since="2026-11-21T14:02:29.000Z", recovered="found 2 adopted, 1 completed", found={"adopted": 2},
+                state, since="2026-11-21T14:02:29.000Z", recovered="found 2 adopted, 1 ended meanwhile",
+                found={"adopted": 2, "ended_meanwhile": 1},
             )  # fmt: skip
         self._write(self.paths.engine, state)
         self._fleet()
@@ -189,7 +190,7 @@ class Scene:
         waiting = [
             Task("q_46", f"{web}#211", "Write the release notes for 2.1", priority=7, tags=["release"]),
             Task("q_47", f"{api}#92", "Find out why the nightly job hangs", retry_at="2026-11-21T14:05:12.000Z", attempt=1,
-                 attempts=[Attempt(1, outcome="timeout", failure="timeout", reason="no end within 1h")]),
+                 attempts=[Attempt(1, outcome="timeout", failure="timeout", reason="ran longer than 3600 s")]),
             Task("q_48", f"{web}#9", "Move the icons to one sprite", held=True),
             Task("q_49", f"{api}#93", "Upgrade the date library", tags=["deps"]),
             Task("q_50", f"{api}#94", "Remove the old date helpers", after=["q_49"]),
@@ -226,13 +227,13 @@ class Scene:
     def _notices(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
         told = (
-            ("13:41:10", "task_started", f"#41 {api}#88 started again, attempt 2", "info", 41, f"{api}#88"),
-            ("13:57:00", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: no end within 1h", "warning", 47,
+            ("13:41:10", "task_started", f"#41 {api}#88 started", "info", 41, f"{api}#88"),
+            ("13:57:00", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: ran longer than 3600 s", "warning", 47,
              f"{api}#92"),
             ("13:57:02", "task_started", f"#45 {api}#91 started", "info", 45, f"{api}#91"),
             ("13:58:12", "task_completed", f"#40 {web}#208 completed: 2 commits, +66 −18", "good", 40, f"{web}#208"),
             ("14:00:12", "task_completed", f"#38 {web}#205 completed: 3 commits, +120 −41", "good", 38, f"{web}#205"),
-            ("14:01:12", "task_error", f"#39 {api}#80 failed: 401 from the provider, not retried: fix the key, then r",
+            ("14:01:12", "task_error", f"#39 {api}#80 failed: 401 from the provider (not retried)",
              "error", 39, f"{api}#80"),
         )  # fmt: skip
         with open(self.paths.notifications, "wb") as file:

@@ -143,6 +143,7 @@ def test_themes_complete_by_their_documented_names() -> None:
     assert found[:2] == ["dark", "light"]
     assert found[-2:] == ["dracula", "nord"]
     assert list_completions("theme li", KnownValues(themes=found)) == ["theme light "]
+    assert list_names([*(theme.name for theme in ALL), "ansi-light"]).count("ansi-light") == 1, "Textual has one of that name"
 
 
 @pytest.mark.parametrize("text", ["41", "#41", "jump 41", "jump q_41"])
