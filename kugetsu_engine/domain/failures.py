@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 MAX_UNCOUNTED = 20
 """So many attempts in a row that do not count against `max_attempts` end the task."""
+PARKED = "parked"
 MAX_PATTERN = 500
 """Maximum length of a pattern in characters."""
 
@@ -59,6 +60,7 @@ CLASSES: dict[str, Policy] = {
     "lost": Policy("lost", retried=True),  # the supervisor or the machine went away
     "server_lost": Policy("server lost", retried=True, prefixed=True),  # the shared server went away
     "stopped": Policy("stopped", retried=True),  # a signal that no operator asked for
+    "parked": Policy("parked", retried=True, counts=False),  # ended by the operator, or for lack of memory, to go on later
     "config": Policy("settings", retried=False),
     "unknown": Policy("unknown", retried=True),
 }

@@ -10,7 +10,7 @@ from ..paths import StatePaths
 from ..state import issue_names, sessions
 
 INTERRUPTED = frozenset(
-    {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"}
+    {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked", "parked"}
 )
 """Failures after which the session is resumed: the cause was external, and the agent's context is worth keeping."""
 

@@ -1,8 +1,8 @@
 """Stops a whole process tree by signals, and lets it go on. Standard library only; for the subreaper of the tree.
 
-A stopped process neither forks nor ends. So a process is stopped, all its threads are seen to stand, and only then are its children
-read: that list is final. The kernel's list of children may leave one out while its neighbours end (proc(5)), so two passes in a row
-must find everybody standing. On a system without /proc only the agent's process group is stopped.
+A stopped process neither forks nor ends. So a process is stopped, all its threads are seen to stand, and only then are its
+children read: that list is final. The kernel's list of children may leave one out while its neighbours end (proc(5)), so two
+passes in a row must find everybody standing. On a system without /proc only the agent's process group is stopped.
 """
 
 import os
@@ -19,8 +19,8 @@ FREEZE_S = 5.0
 THAW_S = 2.0
 _CLEAN_PASSES = 2
 _KERNEL_PASSES = 3
-"""Passes after which a thread that waits in the kernel (D) counts as standing. The parent of a vfork waits for ever if its child was
-stopped; one in the middle of a fork does not, and its child must be seen."""
+"""Passes after which a thread that waits in the kernel (D) counts as standing. The parent of a vfork waits for ever if its
+child was stopped; one in the middle of a fork does not, and its child must be seen."""
 _CHECKS = 20
 _CHECK_S = 0.0001
 """A process stands within microseconds of the signal, unless the kernel holds it."""
@@ -137,7 +137,7 @@ class _Freezing:
         return False
 
     def _reap(self, pid: int) -> None:
-        """Collect a child that has ended: a process that starts its like all the time leaves thousands, which slow each pass."""
+        """Collect a child that has ended: a process that starts its like all the time leaves thousands, which slow us down."""
         if self._root == os.getpid() and pid != self._leader:
             try:
                 os.waitpid(pid, os.WNOHANG)

@@ -1,7 +1,7 @@
 """What the engine wants of a running attempt besides its end: a small file beside the folder of the attempt.
 
-The engine writes it, the supervisor reads it once a second. It is no signal, as that would end the supervisor of an earlier version,
-and it outlives the engine. Standard library only.
+The engine writes it, the supervisor reads it once a second. It is no signal, as that would end the supervisor of an earlier
+version, and it outlives the engine. Standard library only.
 """
 
 import json
