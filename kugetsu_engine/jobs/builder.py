@@ -134,7 +134,8 @@ def _prompt_continued(task: Task, session: WantedSession) -> str | None:
     how = f"interrupted ({last.reason})"
     if last.failure == failures.PARKED:
         how = "paused by the operator" if last.reason == PARKED_BY_OPERATOR else f"paused ({last.reason})"
-    return f"You were {how}. Check what you have done so far, and continue the task where you stopped."
+    text = f"You were {how}. Check what you have done so far, and continue the task where you stopped."
+    return text + prompts.advise(last.failure)
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
