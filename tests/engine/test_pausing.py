@@ -16,10 +16,10 @@ from tests.support.processes import is_alive, kill_hard
 from tests.support.waiting import wait_until
 
 
-def start(fleet: Fleet, **how: object) -> str:
+def start(fleet: Fleet, timeout: str = "60s", **how: bool) -> str:
     """A task whose agent prints numbered lines until it is released."""
-    options = {"timeout": how.pop("timeout", "60s")}
-    task_id = fleet.enqueue(wait=fleet.waiting_file("go"), busy="count", options=options, **how)
+    options = {"timeout": timeout}
+    task_id = fleet.enqueue(None, "count", options, wait=fleet.waiting_file("go"), busy="count", **how)
     fleet.wait_for(task_id, "running")
     return task_id
 

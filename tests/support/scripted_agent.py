@@ -1,10 +1,11 @@
 """An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
 
 Keys: `last` (seconds to work), `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `busy` (what
-it does meanwhile: "cpu", "files", "output" or "count": numbered lines), `deaf` (ignore TERM), `orphan` (leave a process in a session of its own; "deaf":
-one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print), `say` (one line to
-print), `tell` (a variable whose value it prints, half before it waits, half after), `signal` (die of it), `write` (file to
-leave in the worktree), `commit` (and commit it). Each start and orderly end is one line in the journal, appended whole.
+it does meanwhile: "cpu", "files", "output", or numbered lines: "count"), `deaf` (ignore TERM), `orphan` (leave a process in a
+session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much
+to print), `say` (one line to print), `tell` (a variable whose value it prints, half before it waits, half after), `signal` (die
+of it), `write` (file to leave in the worktree), `commit` (and commit it). Each start and orderly end is one line in the journal,
+appended whole.
 """
 
 import itertools
@@ -15,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-
 
 STEPS = itertools.count(1)
 
