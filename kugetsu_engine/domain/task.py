@@ -235,6 +235,11 @@ class Task(msgspec.Struct, frozen=True):
         return repository_of(self.issue_ref)
 
     @property
+    def pending_since_s(self) -> float | None:
+        """Since when it waits, in seconds since 1970."""
+        return epoch(self.pending_since)
+
+    @property
     def title(self) -> str:
         """The first line of the message that is not blank."""
         return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
