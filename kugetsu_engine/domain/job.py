@@ -75,6 +75,12 @@ class Job(msgspec.Struct, frozen=True):
     stall_after_s: float = 0.0
     """Seconds without activity after which the agent counts as stalled; 0: never."""
     stall_kills: bool = False
+    memory_cap: int | None = None
+    """Bytes that all its processes together may use; 0: no limit, None: by the machine's memory."""
+    memory_cap_by: str = "auto"
+    """`cgroup`: it does not start where the kernel cannot enforce the limit; `watch`: the supervisor always does."""
+    max_processes: int = 4096
+    """Where the kernel enforces the limit; 0: no limit."""
     task_began: str | None = None
     """Commit of the branch when the task's first attempt began; None for the first attempt, or if unknown."""
     task_dirty: bool = False
@@ -97,6 +103,17 @@ class Job(msgspec.Struct, frozen=True):
     """Masked in texts taken from the log."""
 
 
+class MemoryLimit(msgspec.Struct, frozen=True):
+    """The memory limit of an attempt, and what enforces it."""
+
+    cap: int = 0
+    """In bytes; 0: none."""
+    by: str = "none"
+    """`cgroup`: the kernel; `watch`: the supervisor, which looks at its processes; `none`."""
+    why: str = ""
+    """Why the kernel does not."""
+
+
 class RunRecord(msgspec.Struct, frozen=True):
     """`run.json`: the record that the attempt exists, written before anything else."""
 
@@ -112,6 +129,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     reader: str | None = None
     """Driver that reads the agent's events."""
     reader_options: dict[str, Any] = {}
+    memory: MemoryLimit | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -125,6 +143,13 @@ class Progress(msgspec.Struct, frozen=True):
     processes: int = 0
     cpu_percent: float | None = None
     rss_bytes: int | None = None
+    """Resident memory; a page that several processes share counts in each."""
+    memory_bytes: int | None = None
+    """Memory, each page once; None if an earlier version wrote this."""
+    memory_cap: int | None = None
+    """The memory limit; None: none."""
+    memory_kills: int = 0
+    """Processes that were ended because of it."""
     log_bytes: int = 0
     quiet_s: float = 0.0
     """Seconds since the agent last printed something."""
@@ -147,6 +172,11 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+
+    @property
+    def memory(self) -> int | None:
+        """The memory its processes use, as exactly as it is known."""
+        return self.memory_bytes if self.memory_bytes is not None else self.rss_bytes
 
     @property
     def usage(self) -> Usage | None:
@@ -187,6 +217,9 @@ class Result(msgspec.Struct, frozen=True):
     base: Base | None = None
     """The starting point of its work; None if the attempt ended before it was decided."""
     git_holder: str = ""
+    peak_bytes: int | None = None
+    """The most memory that its processes used together."""
+    memory_kills: int = 0
     """The task for which git was busy in the repository, if that prevented the start."""
 
     def as_attempt(self, log: str) -> Attempt:

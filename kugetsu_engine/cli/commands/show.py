@@ -8,6 +8,7 @@ from ...domain import failures
 from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock
 from ...domain.text.safe_text import safe_line, safe_text
+from ...domain.text.sizes import format_memory_cap
 from ...domain.text.times import format_stored
 from ...domain.usage_sums import format_usage, sum_usage
 from ...state import tasks
@@ -51,6 +52,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     if task.reason:
         lines.append(("reason", task.reason))
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
+    if task.memory_cap is not None:
+        lines.append(("memory", f"limit {format_memory_cap(task.memory_cap)}"))
     if task.expect != "anything":
         lines.append(("expects", task.expect))
     if task.tags:
