@@ -9,7 +9,7 @@ from ..domain.agent_names import KNOWN
 from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
 from ..domain.text.command_template import find_fault as fault_of_argv
-from ..domain.text.sizes import parse_memory_cap
+from ..domain.text.sizes import parse_memory_cap, parse_size
 from .value_parsers import (
     parse_choice,
     parse_command,
@@ -20,7 +20,6 @@ from .value_parsers import (
     parse_names,
     parse_prompt_kind,
     parse_seconds,
-    parse_size,
     parse_table,
     parse_texts,
     parse_variables,

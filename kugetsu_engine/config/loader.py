@@ -17,7 +17,7 @@ from ..domain import agent_names, refs
 from ..domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, find_nearest, suggest_name
 from ..domain.text import shell_assignments as assignments
 from ..domain.text.safe_text import safe_line
-from ..domain.text.sizes import parse_memory_cap
+from ..domain.text.sizes import parse_memory_cap, parse_size
 from ..errors import BadFile, KugetsuError
 from ..paths import CONFIG, StatePaths
 from ..storage import files
@@ -40,7 +40,6 @@ from .value_parsers import (
     parse_positive_seconds,
     parse_prompt_kind,
     parse_seconds,
-    parse_size,
 )  # fmt: skip
 
 TOML, VARIABLES = CONFIG, "environment"

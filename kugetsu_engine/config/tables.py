@@ -6,12 +6,11 @@ from typing import Any, Literal
 from ..domain import agent_names, refs
 from ..domain.config_faults import EVERYTHING, NOTHING, Stop, find_nearest, suggest_name
 from ..domain.decisions.notification_rules import WORTHS
-from ..domain.text.sizes import parse_memory_cap
+from ..domain.text.sizes import format_value, parse_memory_cap
 from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, find_agent_fault
 from .settings import ForgeSettings, NotifySettings, RepoSettings
 from .value_parsers import (
-    format_value,
     parse_choice,
     parse_command,
     parse_commands,

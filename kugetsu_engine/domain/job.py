@@ -144,12 +144,6 @@ class Progress(msgspec.Struct, frozen=True):
     cpu_percent: float | None = None
     rss_bytes: int | None = None
     """Resident memory; a page that several processes share counts in each."""
-    memory_bytes: int | None = None
-    """Memory, each page once; None if an earlier version wrote this."""
-    memory_cap: int | None = None
-    """The memory limit; None: none."""
-    memory_kills: int = 0
-    """Processes that were ended because of it."""
     log_bytes: int = 0
     quiet_s: float = 0.0
     """Seconds since the agent last printed something."""
@@ -172,6 +166,12 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+    memory_bytes: int | None = None
+    """Memory, each page once; None if an earlier version wrote this."""
+    memory_cap: int | None = None
+    """The memory limit; None: none."""
+    memory_kills: int = 0
+    """Processes that were ended because of it."""
 
     @property
     def memory(self) -> int | None:

@@ -126,6 +126,15 @@ def find_own(mounts: str = "/proc/self/mounts", membership: str = "/proc/self/cg
     return folder
 
 
+def enter(procs: str) -> None:
+    """Move this process into a cgroup; an agent that cannot be limited by the kernel must not run.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    _write(procs, "0")
+
+
 def enter_leaf() -> None:
     """Move this process into a leaf of its cgroup if it is alone in it, so that attempts can get cgroups beside it."""
     try:

@@ -216,4 +216,6 @@ class MemoryLimit(Part):
             return ""
         _, victim, used = self._last_kill
         used_text = format_size(max(used, self._cap)) if self._cgroup is not None else format_size(used)
-        return f"its processes took {used_text} of {format_size(self._cap)} ({victim.name} {format_size(victim.size)} the largest)"
+        return (
+            f"its processes took {used_text} of {format_size(self._cap)} ({victim.name} {format_size(victim.size)} the largest)"
+        )

@@ -21,13 +21,14 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .memory_limit import MemoryLimit
 from .parts import Part
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
 
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return []
+    return [MemoryLimit(attempt)]
 
 
 class Interrupted(BaseException):
@@ -98,6 +99,8 @@ class Supervisor:
         signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
         self.may_interrupt = True
         self._interrupt_if_stopped()
+        for part in attempt.parts:
+            part.prepare()
         run_check_step(self.job, attempt.log)
         workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase)
         run_prepare_step(self.job, attempt.set_phase)
