@@ -238,7 +238,7 @@ def everyone_killed(ground: Ground, amount: Amount) -> Report:
 
 
 def hours_of_work(ground: Ground, amount: Amount) -> Report:
-    """An hour of eight agents at a time on one server: each task is done in one attempt, no database is locked, nothing is left."""
+    """Eight agents at a time on one server for an hour: each task takes one attempt, no database is locked, nothing is left."""
     seconds = amount.number(3600)
     report = Report()
     memory: list[int] = []
