@@ -20,8 +20,10 @@ from .parts import Part
 
 SMALLEST_AUTO = 3 << 29
 """Without a setting the limit is three quarters of the machine's memory, and at least 1.5 GiB."""
-PACES = ((0.8, 0.05), (0.5, 0.2))
-"""Seconds until the next look from this share of the limit on; below, one second."""
+PACES = ((0.8, 0.05), (0.5, 0.2), (0.0, 1.0))
+"""Seconds until the next look from this share of the limit on."""
+FASTEST = 2 << 30
+"""Bytes a second that are expected at most: so the next look comes before they can fill what is left of a small limit."""
 MAX_KILLS, KILLS_S = 5, 600.0
 """After so many ended processes within so many seconds the attempt ends: it will not learn."""
 RECENT_S = 5.0
@@ -50,6 +52,12 @@ def choose_cap(wanted: int | None) -> int:
         return max(wanted, 0)
     total = machine_memory.read_memory()[1]
     return max(total * 3 // 4, SMALLEST_AUTO) if total is not None else 0
+
+
+def choose_pace(used: int, cap: int) -> float:
+    """Return the seconds until the next look."""
+    pace = next(pace for above, pace in PACES if used >= cap * above)
+    return min(pace, max((cap - used) / FASTEST, PACES[0][1]))
 
 
 class MemoryLimit(Part):
@@ -127,9 +135,8 @@ class MemoryLimit(Part):
             self._end_largest(agents, now)
         self._largest = self._choose_largest(agents)
         if self._cap and self._cgroup is None:
-            share = self._use.bytes / self._cap
-            pace = next((pace for above, pace in PACES if share >= above), None)
-            self.due = None if pace is None else max(now + pace, self._use.count_again_at if share > 1 else 0.0)
+            again_at = self._use.count_again_at if self._use.bytes > self._cap else 0.0
+            self.due = max(now + choose_pace(self._use.bytes, self._cap), again_at)
 
     def find_stop(self) -> tuple[str, str] | None:
         """End an attempt whose tools reach the limit again and again."""

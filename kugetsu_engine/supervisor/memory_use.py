@@ -69,5 +69,7 @@ class MemoryUse:
     def _count(self, now: float, rss: int) -> None:
         started = time.monotonic()
         self.bytes = memory.measure_shares(self.resident)
+        if self.bytes > self.peak:  # a process that is forked meanwhile changes the shares of the others
+            self.bytes = min(self.bytes, memory.measure_shares(self.resident))
         self._counted_at, self.count_again_at = now, now + (time.monotonic() - started) * (1 + REST)
         self._highest_rss = max(self._highest_rss, rss)

@@ -27,7 +27,7 @@ def hungry(fleet: Fleet) -> Fleet:
 def test_a_tool_over_the_limit_is_ended_and_its_agent_goes_on(hungry: Fleet) -> None:
     """The agent sees the tool's exit code and ends with its own one; log, progress and result name what happened."""
     gate = hungry.waiting_file("tool")
-    task_id = hungry.enqueue(tool=500, rate=1000, hold=gate)
+    task_id = hungry.enqueue(tool=600, rate=300, hold=gate)
     hungry.start_engine()
     wait_until(lambda: (hungry.progress(task_id) or 0) and hungry.progress(task_id).memory_kills, 15, "the kill")  # type: ignore[union-attr]
     progress = hungry.progress(task_id)
@@ -42,7 +42,7 @@ def test_a_tool_over_the_limit_is_ended_and_its_agent_goes_on(hungry: Fleet) -> 
     result, record = hungry.result(task_id), hungry.record(task_id)
     assert result is not None
     assert result.memory_kills == 1
-    assert 250 << 20 < (result.peak_bytes or 0) < 450 << 20
+    assert 280 << 20 < (result.peak_bytes or 0) < 560 << 20
     assert record is not None
     assert record.memory is not None
     assert (record.memory.cap, record.memory.by) == (300 << 20, "watch")
