@@ -133,19 +133,22 @@ class Launcher:
         Raises:
             OSError: no process can be made now.
         """
-        handle, self._reserve = self._reserve, None
-        if handle is not None and handle.has_ended():
-            self.release(handle)
-            handle = None
-        if handle is None:
-            handle = self._make()
+        fd = _anonymous_file(_encoded(msgspec.structs.replace(job, process_env=dict(os.environ))))
+        try:
+            handle, self._reserve = self._reserve, None
+            if handle is not None:
+                try:
+                    return self._hand_over(handle, fd, locks)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # the spare was killed
+            return self._hand_over(self._make(), fd, locks)
+        finally:
+            os.close(fd)
+
+    def _hand_over(self, handle: SupervisorHandle, job: int, locks: Sequence[int]) -> SupervisorHandle:
         assert handle.control is not None
         try:
-            fd = _anonymous_file(_encoded(job))
-            try:
-                socket.send_fds(handle.control, [b"job"], [fd, *locks])
-            finally:
-                os.close(fd)
+            socket.send_fds(handle.control, [b"job"], [job, *locks])
         except OSError:
             self.release(handle)
             raise
@@ -180,7 +183,7 @@ class Launcher:
         """End the spare supervisor and the template."""
         self._drop_reserve()
         if self._template is not None:
-            self._template.close()
+            self._template.kill()
             self._gone.append(self._template.process)
             self._template = None
         self._gone = [process for process in self._gone if process.poll() is None]

@@ -1,7 +1,7 @@
 """The template process: it has loaded what a supervisor needs, and forks one for each attempt when the engine asks.
 
-It has one thread, the standard library, and a socket to the engine. It never sees a job: an attempt's socket is only passed through
-to the child, which waits there for its job as a supervisor that was started does. It ends with the engine's socket.
+It has one thread, the standard library, and a socket to the engine. It never sees a job: an attempt's socket is only passed
+through to the child, which waits there for its job as a supervisor that was started does. It ends with the engine.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ def main(argv: list[str]) -> None:
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
+    tree.die_with_parent(os.getppid())  # a stopped process does not see that its socket is closed
     _set_name(PROGRAM)
     for name in _LATER:
         import_module(name)
@@ -52,7 +53,9 @@ def main(argv: list[str]) -> None:
 
 def _fork_supervisor(control: socket.socket, attempt: int, log: int, title: tuple[int, int]) -> None:
     """Fork a supervisor, and send its pid and a pidfd."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # it is not reaped, so its pid is its own, until there is a pidfd
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGCHLD}
+    )  # it is not reaped, so its pid is its own, until there is a pidfd
     try:
         pid = os.fork()
         if pid == 0:
@@ -115,7 +118,7 @@ def _find_title() -> tuple[int, int]:
     try:
         with open("/proc/self/cmdline", "rb") as file:
             line = file.read()
-        fields = identity.read_stat(os.getpid()) or ()
+        fields = identity.read_stat(os.getpid()) or []
         start, end = int(fields[45]), int(fields[46])
     except (OSError, IndexError, ValueError):
         return 0, 0

@@ -97,7 +97,7 @@ class TemplateClient:
         """Have a supervisor forked, which waits for its job at `control`. Only once it is ready.
 
         Raises:
-            TemplateGone: it has ended, or does not answer. A supervisor that it may have forked nevertheless ends with `control`.
+            TemplateGone: it has ended, or does not answer. A supervisor that it may have forked ends with `control`.
             OSError: the system refuses another process.
         """
         try:
@@ -113,10 +113,6 @@ class TemplateClient:
                 os.close(fd)
             raise TemplateGone("it sent no process")
         return Forked(int(answer), fds[0])
-
-    def close(self) -> None:
-        """Close the socket, with which it ends."""
-        self._control.close()
 
     def kill(self) -> None:
         """End it at once, even if it is stopped. The supervisors that it has forked run on."""
