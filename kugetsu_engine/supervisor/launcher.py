@@ -18,7 +18,8 @@ import msgspec
 from ..domain.job import Job, RunRecord
 from ..domain.supervisor_messages import Received, decode_messages
 from ..process import identity, interpreter, marks
-from .template_client import SUPPORTED, TemplateClient, TemplateGone
+from . import template_client
+from .template_client import TemplateClient, TemplateGone
 
 WARM_UP_S = 0.2
 """How long a start waits for a template that was started a moment ago; then a supervisor is started without it."""
@@ -109,7 +110,7 @@ class Launcher:
 
     def prepare(self) -> None:
         """Start the template process. Only an engine that lasts does that: for a single supervisor it does not pay."""
-        self._forks = SUPPORTED
+        self._forks = template_client.SUPPORTED
         self._find_template()
 
     def start_reserve(self) -> None:

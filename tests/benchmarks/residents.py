@@ -100,7 +100,8 @@ def _watching(options: Options) -> Table:
         record, progress = state / "runs" / "q_1.1" / "run.json", state / "runs" / "q_1.1" / "progress.json"
         wait_for(lambda: progress.exists() and json.loads(progress.read_bytes())["phase"] == "agent", 20, "the agent")
         watching = int(json.loads(record.read_bytes())["supervisor_pid"])
-        spare = wait_for(lambda: _spare_of(engine.pid, watching), 10, "a spare supervisor")
+        wait_for(lambda: _spare_of(engine.pid, watching), 10, "a spare supervisor")
+        spare = _spare_of(engine.pid, watching)
         let_pass(2.0)
         before, engine_before = cpu_s(watching), cpu_s(engine.pid)
         let_pass(window)

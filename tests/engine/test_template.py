@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.supervisor import launcher as launchers
+from kugetsu_engine.supervisor import template_client
 from kugetsu_engine.supervisor.launcher import Launcher, SupervisorHandle
 from tests.faults.templates import templates
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive, kill_hard
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(not launchers.SUPPORTED, reason="this system has no pidfds: supervisors are started")
+pytestmark = pytest.mark.skipif(not template_client.SUPPORTED, reason="this system has no pidfds: supervisors are started")
 SECRET = "a-secret-of-the-first-task-alone"
 
 
@@ -66,8 +66,8 @@ def test_a_supervisor_is_a_process_of_its_own(launcher: Launcher, tmp_path: Path
     """In its own session and folder `/`, with the log and its socket, default signals, and its name in `ps`."""
     handle = launcher._make()
     assert is_forked(handle)
-    assert os.getsid(handle.pid) == handle.pid
     wait_until(lambda: b"kugetsu-template" not in Path(f"/proc/{handle.pid}/cmdline").read_bytes(), 5, "its name")
+    assert os.getsid(handle.pid) == handle.pid
     assert Path(f"/proc/{handle.pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0kugetsu-supervisor")
     assert Path(f"/proc/{handle.pid}/comm").read_text().strip() == "kugetsu-supervisor"[:15]
     assert os.readlink(f"/proc/{handle.pid}/cwd") == "/"
@@ -99,6 +99,7 @@ def test_nothing_of_the_engine_is_in_template_or_supervisor(
             assert all(name in (b"LANG", b"LANGUAGE", b"TZ") or name.startswith((b"LC_", b"LD_")) for name in names), names
             assert not re.search(r"msgspec|watchfiles|psutil|site-packages", Path(f"/proc/{pid}/maps").read_text())
             assert not holds(pid, SECRET)
+    fresh.release(handle)
     fresh.close()
 
 
@@ -190,7 +191,7 @@ def test_a_template_ends_with_its_engine_even_when_it_is_stopped(fleet: Fleet) -
 
 def test_without_a_template_supervisors_are_started(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a system that has no pidfds."""
-    monkeypatch.setattr(launchers, "SUPPORTED", False)
+    monkeypatch.setattr(template_client, "SUPPORTED", False)
     fleet.start_engine()
     tasks = fleet.wait_for_end([fleet.enqueue(exits=[1, 0]), fleet.enqueue()])
     assert [(task.state, len(task.attempts)) for task in tasks] == [("completed", 2), ("completed", 1)]

@@ -19,9 +19,9 @@ ENGINE = """
 import contextlib, os, sys
 import kugetsu_engine.engine.engine_thread as embedded
 from kugetsu_engine.paths import StatePaths
-import kugetsu_engine.supervisor.launcher as launcher
+import kugetsu_engine.supervisor.template_client as templates
 sys.executable = os.environ.get("FAULTS_PYTHON", sys.executable)
-launcher.SUPPORTED = launcher.SUPPORTED and ("FAULTS_PYTHON" not in os.environ or "FAULTS_TEMPLATE" in os.environ)
+templates.SUPPORTED = templates.SUPPORTED and ("FAULTS_PYTHON" not in os.environ or "FAULTS_TEMPLATE" in os.environ)
 print("ready", flush=True)
 thread = embedded.EngineThread(StatePaths(sys.argv[1]), os.environ, "headless", until_idle=sys.argv[2] == "until-idle")
 thread._supervise()  # in the main thread, where strace looks

@@ -35,7 +35,7 @@ FORKING = ("recvmsg", "clone", "pidfd_open", "sendmsg", "rt_sigprocmask", "close
 
 
 def template_dies(ground: Ground, amount: Amount) -> Report:
-    """The template is killed, also while it forks, is stopped, or gets no process: each task has the agents it needs, no more."""
+    """The template is killed, also while it forks, is stopped, or gets no process: each task has the agents it needs only."""
     count = amount.number(200)
     cases = [_Named(KINDS[number % len(KINDS)], seed, number // len(KINDS)) for number, seed in enumerate(ground.seeds(count))]
     return ground.side_by_side(cases, lambda case: _attempt(ground, case))
@@ -121,13 +121,21 @@ def _traced_template(fleet: Fleet, case: _Named) -> str:
 def templates(engine: int) -> list[int]:
     """The template processes among the children of an engine."""
     found = []
-    for pid in programs.children(engine):
+    for pid in _children_of_threads(engine):
         try:
             if b"kugetsu-template" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except OSError:
             continue
     return found
+
+
+def _children_of_threads(pid: int) -> list[int]:
+    try:
+        texts = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return []
+    return [int(word) for text in texts for word in text.split()]
 
 
 def _signal(pid: int, number: int) -> None:
