@@ -62,6 +62,8 @@ class Job(msgspec.Struct, frozen=True):
     """Which session to use; the agent's driver knows how."""
     prompt_continued: str | None = None
     """The prompt for a session that knows the task already; None: the same."""
+    message: str = ""
+    """The task's message, which is part of its prompt: a session that has it knows the task."""
     max_steps: int | None = None
     """Model turns after which the agent is ended as endless."""
     max_tokens: int | None = None
