@@ -103,6 +103,8 @@ class Job(msgspec.Struct, frozen=True):
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
     """Masked in texts taken from the log."""
+    process_env: dict[str, str] | None = None
+    """The supervisor's own variables, for git; None: those it was started with."""
 
 
 class MemoryLimit(msgspec.Struct, frozen=True):

@@ -172,6 +172,14 @@ def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | No
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
+def _apply_environment(job: dict[str, Any]) -> None:
+    """Take over the engine's variables, which git gets: the template that forked this process does not have them."""
+    environ = job.pop("process_env", None)
+    if environ is not None:
+        os.environ.clear()
+        os.environ.update(environ)
+
+
 def main(argv: list[str] | int) -> None:
     """Run a supervisor; an engine that was started before an upgrade passes the file descriptor as a number."""
     control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
@@ -180,6 +188,7 @@ def main(argv: list[str] | int) -> None:
     received = receive_job(control)
     if received is None:
         return
+    _apply_environment(received[0])
     tree.become_subreaper()
     try:
         supervisor = Supervisor(*received, control)
