@@ -115,14 +115,11 @@ class AgentsView:
         overlap = self._console.snapshot.find_overlap(agent.task.id)
         others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
-<<<<<<< HEAD
         if agent.pause_note:
             again = (*again, (clean(agent.pause_note, 80), "warning"))
-=======
         kills = agent.progress.memory_kills if agent.progress is not None else 0
         if kills:
             again = (*again, (f"{format_count(kills, 'tool')} ended for memory", "warning"))
->>>>>>> main
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
 
     def _title(self, agent: Active) -> str:
