@@ -150,7 +150,7 @@ ACTIONS: tuple[Action, ...] = (
            TASK, many=True, why_not=require_retryable, footer=26, footer_in=REPLAYED),
     Action("task.hold", ("p",), "hold",
            "pause its agent, so that all its processes stand still, or resume it; hold a waiting task, or release it",
-           TASK, many=True, why_not=require_holdable, footer=28, footer_in=FLEET | LOGS),
+           TASK, many=True, why_not=require_holdable, footer=28, footer_in=FLEET),
     Action("task.park", ("Z",), "park",
            "end its attempt to go on later: its slot becomes free, session and worktree are kept; p lets it go on",
            TASK, many=True, why_not=require_parkable, does="park_tasks"),
