@@ -172,6 +172,7 @@ def test_memory_that_an_agent_will_need_is_promised_to_it(fleet: Fleet, on_machi
     assert why.text.endswith("of 16G are free and not promised: waits for #1")
     assert alert(fleet) is None, "waiting for another task is nothing to be alarmed about"
     assert fleet.state(second) == "pending"
+    wait_until(lambda: (seen := fleet.progress(first)) and seen.memory_bytes, 5, "a look at its memory")
     fleet.release("first")
     fleet.wait_for_started(second, limit_s=CHECK_AGAIN_S + 15)
     known = json.loads(fleet.folder.joinpath("state/memory-peaks.json").read_text())
