@@ -163,6 +163,15 @@ class SetupFailed(AttemptFailed):
     failure = "setup"
 
 
+class SandboxFailed(AttemptFailed):
+    """The sandbox that an attempt must run in cannot be made."""
+
+    failure = "sandbox"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"its sandbox could not be made: {why}")
+
+
 class GitTimeout(GitError):
     """git did not end in time; if it asked a remote, the network is taken to be the cause."""
 

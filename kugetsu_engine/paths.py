@@ -223,6 +223,8 @@ class RunPaths:
         self.reserve = f"{folder}/.exit.reserve"
         """Disk space reserved for the result."""
         self.prompt = f"{folder}/prompt"
+        self.empty = f"{folder}/empty"
+        """An empty file; in a sandbox it takes the place of files with secrets."""
         self.temporary = f"{folder}/tmp"
         """The folder for the agent's temporary files."""
 

@@ -8,6 +8,7 @@ from ..domain.config_faults import EVERYTHING, NOTHING, Stop, find_nearest, sugg
 from ..domain.decisions.notification_rules import WORTHS
 from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, find_agent_fault
+from .sandbox_settings import SANDBOX_READERS
 from .settings import ForgeSettings, NotifySettings, RepoSettings
 from .value_parsers import (
     format_value,
@@ -39,6 +40,7 @@ NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
 }
 REPO_READERS: dict[str, Callable[[Any], Any]] = {
     "path": parse_folder, "setup": parse_commands, "teardown": parse_commands, "base_branch": parse_line,
+    **SANDBOX_READERS,
 }  # fmt: skip
 FORGE_READERS: dict[str, Callable[[Any], Any]] = {
     "kind": parse_choice("github", "gitea", "forgejo", "off"),

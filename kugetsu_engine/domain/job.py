@@ -91,6 +91,8 @@ class Job(msgspec.Struct, frozen=True):
     """Commands to run in the worktree before the agent."""
     teardown: list[list[str]] = []
     """Commands to run there after it."""
+    sandbox: dict[str, Any] | None = None
+    """What the sandbox that it runs in allows, see `jobs.sandbox_choice`; None: it runs in none."""
     patterns: list[tuple[str, str]] = []
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
@@ -147,6 +149,9 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
 
     @property
     def usage(self) -> Usage | None:
@@ -186,6 +191,9 @@ class Result(msgspec.Struct, frozen=True):
     """See `Attempt.not_measured`."""
     base: Base | None = None
     """The starting point of its work; None if the attempt ended before it was decided."""
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
     git_holder: str = ""
     """The task for which git was busy in the repository, if that prevented the start."""
 
@@ -194,5 +202,5 @@ class Result(msgspec.Struct, frozen=True):
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured, self.base,
+            self.not_measured, self.base, self.sandbox, self.refused,
         )  # fmt: skip

@@ -145,6 +145,10 @@ class Attempt(msgspec.Struct, frozen=True):
     """The part of its delivery that could not be measured, and why, in a sentence; None if all was."""
     base: Base | None = None
     """The starting point of its work; None if it was not reached or not recorded."""
+    sandbox: str | None = None
+    """What the sandbox that it ran in allowed, in a few words; None if it ran in none."""
+    refused: list[str] = []
+    """Hosts that its sandbox refused, as `host:port`."""
 
 
 class Task(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from .agent_log import LogFile
 from .delivery_record import DeliveryRecord
 from .log_stamper import LogStamper
 from .parts import Part
+from .sandbox import Sandbox
 from .stall import StallWatch
 from .stream_reader import StreamReader
 from .tree_usage import NO_USAGE, TreeUsage
@@ -42,6 +43,7 @@ class Attempt:
         self.reader = StreamReader(job, self.log)
         self.stamper = LogStamper(job.get("times"), self.log, self.reader.readable_log)
         self.delivery = DeliveryRecord(job, self.log)
+        self.sandbox = Sandbox(job, self.log)
         self.usage = TreeUsage(job)
         self.stall = StallWatch((str(job["worktree"]), self.files.temporary), float(job.get("stall_after_s", 0)))
         self.last_output = self.started
