@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 from ..domain.text.safe_text import safe_line
-from ..process import interpreter, tree
+from ..process import interpreter
 from .agent_log import LogFile
 
 PORT = 3128
@@ -31,16 +31,16 @@ class NetworkGate:
         self._reading, writing = os.pipe()
         for end in (self._reading, writing):
             os.set_blocking(end, False)
-        supervisor = os.getpid()
         self._theirs = theirs
         upstream = next(
             (environ[name] for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY") if name in environ), ""
         )
         try:
             self._process = subprocess.Popen(
-                interpreter.build_command("network-gate", str(self._end.fileno()), *allowed), stdin=subprocess.DEVNULL,
+                interpreter.build_command("network-gate", str(os.getpid()), str(self._end.fileno()), *allowed),
+                stdin=subprocess.DEVNULL,
                 stdout=writing, stderr=subprocess.DEVNULL, cwd="/", pass_fds=(self._end.fileno(),), start_new_session=True,
-                env={"KUGETSU_UPSTREAM_PROXY": upstream}, preexec_fn=lambda: tree.die_with_parent(supervisor),
+                env={"KUGETSU_UPSTREAM_PROXY": upstream},
             )  # fmt: skip
         finally:
             os.close(writing)

@@ -10,6 +10,8 @@ import socket
 import threading
 from urllib.parse import unquote, urlsplit
 
+from ..process import tree
+
 HEAD_BYTES = 64 << 10
 CONNECT_S = 20.0
 HEAD_S = 60.0
@@ -171,8 +173,9 @@ def _copy(client: socket.socket, server: socket.socket) -> None:
 
 def run_gate(argv: list[str]) -> int:
     """Serve every socket that comes from a sandbox, until the supervisor ends."""
-    channel = socket.socket(fileno=int(argv[0]))
-    gate = Gate(argv[1:], os.environ.get("KUGETSU_UPSTREAM_PROXY", ""))
+    tree.die_with_parent(int(argv[0]))
+    channel = socket.socket(fileno=int(argv[1]))
+    gate = Gate(argv[2:], os.environ.get("KUGETSU_UPSTREAM_PROXY", ""))
     while True:
         data, fds, _, _ = socket.recv_fds(channel, 16, 4)
         if not data and not fds:

@@ -12,8 +12,9 @@ from ..errors import SandboxFailed
 from ..git.gitfile import read_admin_dir, read_common_dir, read_small_file
 from ..git.worktrees import BASE_FILE
 from ..paths import RunPaths
-from ..process import interpreter, sandbox, tree
-from ..process.sandbox import Facts, GitPlaces
+from ..process import bubblewrap, interpreter, tree
+from ..process.bubblewrap import Facts, GitPlaces
+from ..storage import files
 from .agent_log import LogFile
 from .parts import Part
 
@@ -123,7 +124,7 @@ class Sandbox(Part):
             self._facts = self._gather(self._wanted)
         except (OSError, ValueError) as error:
             raise SandboxFailed(f"its places cannot be prepared: {error}") from None
-        self._job["sandbox"] = {**self._wanted, "facts": sandbox.as_document(self._facts)}
+        self._job["sandbox"] = {**self._wanted, "facts": bubblewrap.as_document(self._facts)}
         net = self._wanted.get("net", "on")
         if isinstance(net, list):
             from .network_gate import NetworkGate
@@ -143,7 +144,7 @@ class Sandbox(Part):
             raise SandboxFailed("it was not prepared")
         facts = self._facts
         program = _find_program(argv[0], dict(self._job["env"]), facts.worktree)
-        needed = (*sandbox.list_program_places(program, {}), *facts.needed)
+        needed = (*bubblewrap.list_program_places(program, {}), *facts.needed)
         if os.path.exists(prompt := RunPaths(str(self._job["run_dir"])).prompt):
             facts = facts._replace(read=(*facts.read, prompt))
         for path in self._wanted.get("files", ()):
@@ -155,12 +156,12 @@ class Sandbox(Part):
             argv = self._gate.wrap(argv, fds[0])
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
-        command = sandbox.build_command(facts._replace(needed=needed), argv, writing)
+        command = bubblewrap.build_command(facts._replace(needed=needed), argv, writing)
         return Launch(command, (writing, *fds), reading)
 
     def explain(self, log_tail: Sequence[str]) -> SandboxFailed:
         """Return why the sandbox of a command was not made, from the end of the log, newest line first."""
-        return SandboxFailed(sandbox.explain("\n".join(line for line in reversed(log_tail) if "bwrap: " in line)))
+        return SandboxFailed(bubblewrap.explain("\n".join(line for line in reversed(log_tail) if "bwrap: " in line)))
 
     def translate_exit_code(self, code: int) -> int:
         """Return the code as if the agent were our own child: bubblewrap turns a signal into 128 and its number."""
@@ -177,8 +178,7 @@ class Sandbox(Part):
                 try:
                     if os.path.lexists(path):
                         os.unlink(path)
-                    with open(path, "x", encoding="utf-8") as file:
-                        file.write(text)
+                    _make_file(path, text)
                 except OSError:
                     continue
 
@@ -217,29 +217,29 @@ class Sandbox(Part):
 
     def _gather(self, wanted: dict[str, Any]) -> Facts:
         job, env = self._job, {str(name): str(value) for name, value in self._job["env"].items()}
-        real, files = os.path.realpath, RunPaths(str(job["run_dir"]))
+        real, places = os.path.realpath, RunPaths(str(job["run_dir"]))
         folders = wanted.get("folders") or {}
         written = [real(path) for path in folders.get("written", ())]
         for path, text in folders.get("files", ()):
             _make_file(real(path), text)
         for path in written:
             os.makedirs(path, 0o700, exist_ok=True)
-        with open(files.empty, "w", encoding="utf-8"):
-            pass
+        _make_file(places.empty, "")
         chosen = {kind: self._expand(wanted.get(kind) or (), env, kind) for kind in ("write", "read", "hide")}
         return Facts(
             worktree=real(str(job["worktree"])), home=real(env.get("HOME") or os.path.expanduser("~")),
-            state_dir=real(str(job["state_dir"])), temporary=real(files.temporary), empty_file=real(files.empty),
+            state_dir=real(str(job["state_dir"])), temporary=real(places.temporary), empty_file=real(places.empty),
             git=self._find_git_places(real(str(job["worktree"])), wanted.get("refs") == "all"),
             written=(*written, *chosen["write"]), read=(*(real(path) for path in folders.get("read", ())), *chosen["read"]),
             hidden=(*folders.get("others", ()), *chosen["hide"]),
-            needed=(*sandbox.list_program_places(shutil.which(str(job.get("program") or ""), path=env.get("PATH")), env),
+            needed=(*bubblewrap.list_program_places(shutil.which(str(job.get("program") or ""), path=env.get("PATH")), env),
                     *interpreter.list_folders()),
             home_empty=bool(wanted.get("home_empty")), network=wanted.get("net", "on") == "on", own_proc=self._own_proc,
+            as_root=os.geteuid() == 0,
         )  # fmt: skip
 
     def _expand(self, paths: Sequence[str], env: dict[str, str], kind: str) -> list[str]:
-        found = [(path, sandbox.expand(path, env)) for path in paths]
+        found = [(path, bubblewrap.expand(path, env)) for path in paths]
         for path, real in found:
             if kind != "hide" and (real is None or not os.path.lexists(real)):
                 self._log.note(f"sandbox: {path} of sandbox_{kind} is not there")
@@ -287,14 +287,14 @@ def probe(environ: dict[str, str], network: bool) -> bool:
     """
     if not tree.LINUX:
         raise SandboxFailed('there is none for this system: set sandbox = "off", or run kugetsu in a virtual machine')
-    if shutil.which(sandbox.PROGRAM, path=environ.get("PATH")) is None:
+    if shutil.which(bubblewrap.PROGRAM, path=environ.get("PATH")) is None:
         raise SandboxFailed("bubblewrap is not installed, or not on the PATH: apt-get install bubblewrap, or the like")
-    facts = Facts("/", "", "/", "/", "/", None, network=network)
+    facts = Facts("/", "", "/", "/", "/", None, network=network, as_root=os.geteuid() == 0)
     words = ""
     for own_proc in (True, False):
         try:
             done = subprocess.run(
-                sandbox.build_probe(facts._replace(own_proc=own_proc)), stdin=subprocess.DEVNULL, capture_output=True,
+                bubblewrap.build_probe(facts._replace(own_proc=own_proc)), stdin=subprocess.DEVNULL, capture_output=True,
                 env=environ, cwd="/", timeout=PROBE_S, check=False, start_new_session=True,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -302,9 +302,9 @@ def probe(environ: dict[str, str], network: bool) -> bool:
         if done.returncode == 0:
             return own_proc
         words = words or done.stderr.decode("utf-8", "replace")
-        if sandbox.NO_PROC not in words:
+        if bubblewrap.NO_PROC not in words:
             break
-    raise SandboxFailed(sandbox.explain(words))
+    raise SandboxFailed(bubblewrap.explain(words))
 
 
 def describe(wanted: dict[str, Any] | None) -> str:
@@ -330,8 +330,11 @@ def _make_file(path: str, text: str) -> None:
     if os.path.lexists(path):
         return
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "x", encoding="utf-8") as file:
-        file.write(text)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        files.write_all(fd, text.encode())
+    finally:
+        os.close(fd)
 
 
 def _read_alternates(objects: str) -> list[str]:

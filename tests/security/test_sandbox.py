@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.errors import SandboxFailed
 from kugetsu_engine.supervisor import sandbox
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
@@ -21,7 +22,7 @@ def why_not() -> str:
     """Why there can be no sandbox here; empty if there can."""
     try:
         sandbox.probe({"PATH": os.environ["PATH"]}, network=False)
-    except sandbox.SandboxFailed as error:
+    except SandboxFailed as error:
         return str(error)
     return ""
 
@@ -53,7 +54,7 @@ class Boxed:
         table += f'[agents.shell.env]\nHOME = "{self.home}"\n'
         self.fleet.tables = table
         self.fleet.settings = {"sandbox": "on", **self.fleet.settings}
-        self.fleet.configure(max_attempts=1, **settings)
+        self.fleet.configure(**{"max_attempts": 1, **settings})
         path = Path(self.fleet.paths.config)
         path.write_text(f"{top}\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
 
@@ -70,6 +71,10 @@ class Boxed:
             self.fleet.start_engine()
         self.fleet.wait_for_end([task_id])
         return task_id, self.fleet.log(task_id).decode("utf-8", "replace")
+
+    def marked(self, task_id: str) -> list[int]:
+        """The processes of a task, as seen from outside."""
+        return [pid for pid, mark in marked_processes(self.fleet.paths.root).items() if mark.startswith(f"{task_id}:")]
 
 
 @pytest.fixture
@@ -119,7 +124,7 @@ ESCAPES: dict[str, str] = {
     "replace that": "rm -f {admin}/commondir",
     "move git's folder of the worktree": "mv {admin} {admin}x",
     "write kugetsu's record of the worktree": "echo '{{}}' > {admin}/kugetsu-base",
-    "write attributes of the repository": "mkdir -p {repository}/.git/info && echo '* filter=x' > {repository}/.git/info/attributes",
+    "write attributes of the repository": "mkdir -p {common}/info && echo '* filter=x' > {common}/info/attributes",
     "borrow objects": "echo /tmp > {repository}/.git/objects/info/alternates",
     "move a branch of others": "git update-ref refs/heads/other HEAD~0 refs/heads/main^{{}} || git branch -f other HEAD",
     "make a tag": "git tag v1",
@@ -127,12 +132,10 @@ ESCAPES: dict[str, str] = {
     "add a worktree": "git worktree add -q ../w2",
     "write the home": "echo x > {home}/.bashrc",
     "write git's settings of the operator": "git config --global core.pager x",
-    "write the main checkout": "echo x > {repository}/README.md",
-    "write another folder": "echo x > {folder}/x",
+    "write the main checkout": "echo x > {repository}/README.md; false",
+    "write another folder": "echo x > {folder}/x; false",
     "see files of /tmp": "ls -A {folder} && test -n \"$(ls -A /tmp/* 2>/dev/null | grep canary)\"",
     "see processes of others": "test $(ls /proc | grep -c '^[0-9]') -gt 12",
-    "kill its supervisor": "kill -0 {supervisor}",
-    "read the environment of its supervisor": "cat /proc/{supervisor}/environ",
     "find sockets of the desktop": "ls -A /run /run/user | grep -v -e : -e '^$' -e systemd -e current-system | grep .",
     "mount": "mount -t tmpfs x /mnt",
     "unmount": "umount {state} || umount .git",
@@ -152,28 +155,35 @@ def test_s27_no_escape_succeeds(boxed: Boxed) -> None:
     fleet = boxed.fleet
     worktree = fleet.paths.worktree("local-work-1")
     names = {
-        "state": fleet.paths.root, "home": boxed.home, "repository": fleet.repository, "folder": fleet.folder,
-        "admin": f"{fleet.repository}/.git/worktrees/local-work-1", "supervisor": "$SUPERVISOR", "worktree": worktree,
+        "state": fleet.paths.root, "home": boxed.home, "common": f"{fleet.repository}/.git",
+        "repository": fleet.repository, "folder": fleet.folder,
+        "admin": f"{fleet.repository}/.git/worktrees/local-work-1", "worktree": worktree,
     }  # fmt: skip
     script = boxed.home / "try.sh"
-    lines = ["SUPERVISOR=$(cat supervisor 2>/dev/null || echo 999999)", "echo y > y; git add y; git commit -qm y"]
+    lines = ["echo y > y; git add y; git commit -qm y"]
     for number, shell in enumerate(ESCAPES.values()):
         lines.append(
             f"if ( {shell.format(**names)} ) >out 2>&1; then echo ESCAPED {number}; head -3 out; else echo kept {number}; fi"
         )
     script.write_text("\n".join([*lines, "rm -f out", "git status --short | head -5", "echo finished"]), encoding="utf-8")
-    before = (Path(fleet.repository, ".git/config").read_bytes(), run_git(fleet.repository, "rev-parse", "other"))
+
+    def outside() -> object:
+        files = (fleet.repository / ".git/config", fleet.repository / "README.md", boxed.home / ".gitconfig")
+        there = [name for name in os.listdir(fleet.folder) if name not in ("state", "journal")]
+        return [file.read_bytes() for file in files], run_git(fleet.repository, "rev-parse", "other"), sorted(there)
+
+    before = outside()
     _, log = boxed.run(f"sh {script}", ref="local/work#1")
     assert "finished" in log, log
     escaped = [name for number, name in enumerate(ESCAPES) if f"kept {number}\n" not in log]
     assert escaped == [], log
-    assert (Path(fleet.repository, ".git/config").read_bytes(), run_git(fleet.repository, "rev-parse", "other")) == before
+    assert outside() == before
 
 
 def test_s27_the_escapes_succeed_without_a_sandbox(boxed: Boxed) -> None:
     """So the list can tell: most of what it tries works without one."""
     fleet = boxed.fleet
-    shell = f"cat {fleet.paths.root}/env/default.env && cat {boxed.home}/.ssh/id && echo x > {boxed.home}/new && git tag v1 && echo out"
+    shell = f"cat {fleet.paths.root}/env/default.env ~/.ssh/id && echo x > ~/new && git tag v1 && echo out"
     _, log = boxed.run(shell, agent='sandbox = "off"')
     assert "\nout" in log, log
     assert (boxed.home / "new").exists()
@@ -185,7 +195,10 @@ def test_s27_places_of_the_settings(boxed: Boxed) -> None:
         (boxed.home / name).mkdir()
         (boxed.home / name / "file").write_text(name, encoding="utf-8")
     socket_path = boxed.fleet.folder / "s"
-    shell = f"echo x > ~/cache/new; cat ~/.ssh/id; ls ~/hidden/file; cat ~/data/file; echo x > ~/data/new; git tag v1 && echo tagged; ls {socket_path}"
+    shell = (
+        "echo x > ~/cache/new; cat ~/.ssh/id; ls ~/hidden/file; cat ~/data/file; echo x > ~/data/new; git tag v1 && echo tagged"
+    )
+    shell += f"; ls {socket_path}"
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(socket_path))
         top = 'sandbox_write = ["~/cache"]\nsandbox_hide = ["~/hidden"]\nsandbox_read = ["~/.ssh/id"]'
@@ -218,10 +231,9 @@ def test_s27_setup_and_teardown_run_in_it(boxed: Boxed) -> None:
     boxed.settings("cat made")
     words = json.dumps(f"echo made > made; echo x > {boxed.home}/out || echo confined")
     config = Path(fleet.paths.config)
-    text = config.read_text(encoding="utf-8").replace(
-        f'"local/work" = "{fleet.repository}"',
-        f'"local/work" = {{ path = "{fleet.repository}", setup = [["sh", "-c", {words}]], teardown = [["sh", "-c", {words}]] }}',
-    )
+    place, command = f'"local/work" = "{fleet.repository}"', f'[["sh", "-c", {words}]]'
+    table = f'"local/work" = {{ path = "{fleet.repository}", setup = {command}, teardown = {command} }}'
+    text = config.read_text(encoding="utf-8").replace(place, table)
     config.write_text(text, encoding="utf-8")
     task_id = boxed.enqueue()
     fleet.start_engine()
@@ -242,13 +254,13 @@ def test_s27_a_stop_leaves_the_grace_period(boxed: Boxed) -> None:
     fleet.start_engine()
     ready = Path(fleet.paths.worktree("local-work-1"), "ready")
     wait_until(ready.exists, 15, "the agent")
-    assert len(marked_processes(task_id)) >= 3  # seen from outside, as sweeps and measures need
-    fleet.operator.kill([task_id])
+    assert len(boxed.marked(task_id)) >= 3  # seen from outside, as sweeps and measures need
+    fleet.operator.do("kill", task_id)
     task = fleet.wait_for_end([task_id])[0]
     assert task.state == "cancelled"
     assert task.attempts[0].exit_code == 9
     assert "in order" in fleet.log(task_id).decode()
-    assert marked_processes(task_id) == []
+    assert boxed.marked(task_id) == []
 
 
 def test_s27_nothing_is_left_whoever_dies(boxed: Boxed) -> None:
@@ -258,14 +270,14 @@ def test_s27_nothing_is_left_whoever_dies(boxed: Boxed) -> None:
     first = boxed.enqueue()
     fleet.start_engine()
     assert fleet.wait_for_end([first])[0].state == "completed"
-    wait_until(lambda: marked_processes(first) == [], 5, "the leftovers to end")
+    wait_until(lambda: boxed.marked(first) == [], 5, "the leftovers to end")
     boxed.settings("setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & echo x > ready; while :; do sleep 1; done")
     second = boxed.enqueue()
     wait_until(Path(fleet.paths.worktree("local-work-2"), "ready").exists, 15, "the agent")
     record = fleet.record(second)
     assert record is not None
     os.kill(record.supervisor_pid, 9)
-    wait_until(lambda: marked_processes(second) == [], 5, "the sandbox to end")
+    wait_until(lambda: boxed.marked(second) == [], 5, "the sandbox to end")
     assert fleet.wait_for_end([second])[0].attempts[0].failure == "lost"
 
 
@@ -287,7 +299,10 @@ def test_s27_a_signal_and_a_missing_program_are_told_as_without_it(boxed: Boxed)
 FAILURES: dict[str, tuple[str, str]] = {
     "not installed": ("", "bubblewrap is not installed"),
     "no user namespaces": ("bwrap: No permissions to create new namespace", "unprivileged_userns_clone"),
-    "too many namespaces": ("bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)", "max_user_namespaces"),
+    "too many namespaces": (
+        "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)",
+        "max_user_namespaces",
+    ),
     "AppArmor": ("bwrap: setting up uid map: Permission denied", "bwrap-userns-restrict"),
     "AppArmor and the network": ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "bwrap-userns-restrict"),
 }  # fmt: skip
@@ -337,11 +352,6 @@ def test_s27_a_sandbox_that_fails_at_the_last_moment_starts_nothing(boxed: Boxed
 
 def test_s27_it_costs_a_few_milliseconds(boxed: Boxed) -> None:
     """Making it, trial included; the limit is generous for a busy machine."""
-    job = {
-        "sandbox": {"net": "on"}, "env": {"PATH": os.environ["PATH"], "HOME": str(boxed.home)}, "worktree": str(boxed.home),
-        "state_dir": boxed.fleet.paths.root, "run_dir": boxed.fleet.paths.run("x", 1), "branch": "fix/issue-1", "program": "true",
-    }  # fmt: skip
-    del job["sandbox"]
     times = []
     for command in (["true"], ["bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "true"]):
         started = time.perf_counter()

@@ -21,6 +21,7 @@ EMPTIED = ("/tmp", "/var/tmp", "/run")
 """Folders that are empty in a sandbox: sockets of the desktop, of tmux, docker and ssh-agent are ways out."""
 KEPT_OF_RUN = ("/run/current-system", "/run/wrappers", "/run/opengl-driver")
 """Parts of `/run` that hold programs on some systems."""
+KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs")
 HOME_BASICS = (".gitconfig", ".config/git", ".profile", ".bashrc")
 """What is left of an empty home directory, besides the agent's own folders and the programs of PATH."""
 
@@ -61,6 +62,8 @@ class Facts(NamedTuple):
     home_empty: bool = False
     network: bool = True
     """Whether the network can be used; else there is a loopback of its own alone."""
+    as_root: bool = False
+    """Whether it runs as root, who may write to the kernel even without capabilities."""
     own_proc: bool = True
     """Whether `/proc` can be mounted; else the system's own is shown, which lists the processes of others."""
 
@@ -127,6 +130,7 @@ def _options(facts: Facts, status_fd: int | None) -> list[str]:
         *([] if facts.network else ["--unshare-net"]), "--die-with-parent", "--cap-drop", "ALL",
         *(["--json-status-fd", str(status_fd)] if status_fd is not None else []),
         "--ro-bind", "/", "/", "--dev", "/dev", *(["--proc", "/proc"] if facts.own_proc else ["--ro-bind", "/proc", "/proc"]),
+        *(word for path in KERNEL if facts.as_root and facts.own_proc for word in ("--ro-bind-try", path, path)),
     ]  # fmt: skip
 
 
