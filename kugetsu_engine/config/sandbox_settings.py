@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from ..domain.text.sizes import format_value
 from ..errors import UsageError
-from .value_parsers import format_value, parse_line
+from .value_parsers import parse_line
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?")
 MAX_HOSTS = 500

@@ -46,6 +46,11 @@ class NetworkGate:
             os.close(writing)
             self._end.close()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def lend(self) -> int:
         """Return a descriptor for a command in a sandbox, through which it hands out its socket."""
         return os.dup(self._theirs.fileno())

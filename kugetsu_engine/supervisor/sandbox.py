@@ -85,8 +85,10 @@ class Launch:
 class Sandbox(Part):
     """The sandbox of one attempt; without one in its job, commands are run as they are."""
 
-    def __init__(self, job: dict[str, Any], log: LogFile) -> None:
+    def __init__(self, job: dict[str, Any], log: LogFile, helpers: set[int]) -> None:
+        """`helpers` gets the process that the network goes through."""
         self._job = job
+        self._helpers = helpers
         self._log = log
         self._wanted: dict[str, Any] | None = job.get("sandbox") or None
         self._facts: Facts | None = None
@@ -100,7 +102,7 @@ class Sandbox(Part):
         """Whether the attempt must run in a sandbox."""
         return self._wanted is not None
 
-    def probe(self) -> None:
+    def prepare(self) -> None:
         """Make a sandbox for nothing, to see whether it can be made.
 
         Raises:
@@ -112,7 +114,7 @@ class Sandbox(Part):
         if not self._own_proc:
             self._log.note("sandbox: /proc of the system is shown in it, as a new one cannot be mounted here")
 
-    def prepare(self) -> None:
+    def settle_places(self) -> None:
         """Decide what the sandbox consists of, now that the worktree exists.
 
         Raises:
@@ -130,6 +132,7 @@ class Sandbox(Part):
             from .network_gate import NetworkGate
 
             self._gate = NetworkGate(net, dict(self._job["env"]), self._log)
+            self._helpers.add(self._gate.pid)
 
     def launch(self, argv: list[str]) -> Launch:
         """Return how to run a command of the attempt.

@@ -21,6 +21,7 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .memory_limit import MemoryLimit
 from .parts import Part
 from .pausing import PausePart
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
@@ -28,7 +29,7 @@ from .stream_reader import run_after_step, run_check_step, run_prepare_step
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return [PausePart(attempt), attempt.sandbox]
+    return [attempt.sandbox, MemoryLimit(attempt), PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -99,7 +100,8 @@ class Supervisor:
         attempt.clocks.start_limit(float(self.job["timeout_s"]))
         self.may_interrupt = True
         self._interrupt_if_stopped()
-        attempt.sandbox.probe()
+        for part in attempt.parts:
+            part.prepare()
         run_check_step(self.job, attempt.log)
         workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, attempt.sandbox)
         run_prepare_step(self.job, attempt.set_phase)
@@ -172,6 +174,14 @@ def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | No
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
+def _apply_environment(job: dict[str, Any]) -> None:
+    """Take over the engine's variables, which git gets: the template that forked this process does not have them."""
+    environ = job.pop("process_env", None)
+    if environ is not None:
+        os.environ.clear()
+        os.environ.update(environ)
+
+
 def main(argv: list[str] | int) -> None:
     """Run a supervisor; an engine that was started before an upgrade passes the file descriptor as a number."""
     control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
@@ -180,6 +190,7 @@ def main(argv: list[str] | int) -> None:
     received = receive_job(control)
     if received is None:
         return
+    _apply_environment(received[0])
     tree.become_subreaper()
     try:
         supervisor = Supervisor(*received, control)

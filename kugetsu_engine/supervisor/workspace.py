@@ -14,7 +14,7 @@ from ..errors import BadPrompt, GitError, RepositoryError, SandboxFailed, SetupF
 from ..git import discovery, include_files, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, limit_remote_time, set_remote_variables
 from ..paths import RunPaths, repository_lock
-from ..process import memory, tree
+from ..process import cgroup, memory, tree
 from . import forge_questions
 from .agent_log import LogFile
 from .repository_lock import acquire_repository_lock
@@ -46,7 +46,7 @@ def prepare_workspace(job: dict[str, Any], log: LogFile, set_phase: SetPhase, bo
         if question is not None:
             question.close()
     os.makedirs(RunPaths(job["run_dir"]).temporary, 0o700, exist_ok=True)
-    box.prepare()
+    box.settle_places()
     for command in job.get("setup", ()):
         set_phase("setup")
         started = time.monotonic()
@@ -94,16 +94,20 @@ def run_teardown(
             log.note(f"teardown: {'done' if not code else _describe_exit(code)}")
 
 
-def make_child_setup(supervisor: int) -> Callable[[], None]:
+def make_child_setup(job: dict[str, Any]) -> Callable[[], None]:
     """Return what a child does between fork and exec.
 
-    It ends with its supervisor, resets signal handlers, and becomes likelier to be ended by the kernel when memory runs out.
+    It ends with its supervisor, resets signal handlers, becomes likelier to be ended by the kernel when memory runs out, and
+    enters the cgroup of the attempt if there is one.
     """
+    supervisor, procs = os.getpid(), job.get("cgroup_procs")
     score = memory.read_own_score() + memory.AGENT_SCORE
 
     def set_up() -> None:
         tree.die_with_parent(supervisor)
         memory.set_score("self", score)
+        if procs:
+            cgroup.enter(procs)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
 
@@ -163,7 +167,7 @@ def _run(
         launch = box.launch(list(command))
         process = subprocess.Popen(
             launch.argv, stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
-            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(os.getpid()), close_fds=True,
+            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(job), close_fds=True,
             pass_fds=launch.pass_fds,
         )  # fmt: skip
     except (OSError, ValueError) as error:
