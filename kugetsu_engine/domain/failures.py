@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 MAX_UNCOUNTED = 20
 """So many attempts in a row that do not count against `max_attempts` end the task."""
+MAX_MEMORY_RETRIES = 2
+"""So many attempts in a row that ran out of their memory limit are retried."""
+MEMORY_HINT = 'raise memory_cap, at the top of config.toml or in [repos."HOST/OWNER/REPO"]'
 MAX_PATTERN = 500
 """Maximum length of a pattern in characters."""
 
@@ -46,6 +49,8 @@ CLASSES: dict[str, Policy] = {
     "git_busy": Policy("git busy", retried=True, counts=False),  # with another attempt in that repository
     "setup": Policy("setup", retried=True),
     "disk": Policy("disk", retried=True),
+    "memory": Policy("memory cap", retried=True),  # its processes used more than `memory_cap`
+    "machine_memory": Policy("no memory", retried=True, counts=False),  # the machine ran out, and it was ended for that
     "machine": Policy("machine", retried=True),  # no more processes, memory or descriptors
     "timeout": Policy("timeout", retried=True),
     "stalled": Policy("stalled", retried=True),

@@ -130,7 +130,8 @@ def _prompt_continued(task: Task, session: WantedSession) -> str | None:
         return None
     if last is None or last.session_id != session.session_id:
         return task.message  # it knows the rules and the conversation
-    return f"You were interrupted ({last.reason}). Check what you have done so far, and continue the task where you stopped."
+    text = f"You were interrupted ({last.reason}). Check what you have done so far, and continue the task where you stopped."
+    return text + prompts.advise(last.failure)
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:

@@ -60,6 +60,12 @@ Never wait for an agent. Report what you have delegated, and end.
 """
 
 
+SPARE_MEMORY = (
+    "It ran out of memory, so use less: run one build or test process at a time (for example `make -j1`, "
+    "`pytest -n 0`, `jest --runInBand`), and no large part of the project at once."
+)
+
+
 def build_prompt(
     paths: StatePaths, settings: Settings, task: Task, ref: IssueRef, *, plain: bool, pr_url: str | None = None, issue: str = ""
 ) -> str:
@@ -103,7 +109,13 @@ def _attempt(task: Task) -> str:
     if last is None or last.outcome == "ok":
         return ""
     how = f"{last.outcome}, {last.reason}" if last.reason else last.outcome
-    return _section("An earlier attempt", f"Attempt {last.number} of this task ended: {how}. Its work is in the worktree.")
+    text = f"Attempt {last.number} of this task ended: {how}. Its work is in the worktree.{advise(last.failure)}"
+    return _section("An earlier attempt", text)
+
+
+def advise(failure: str | None) -> str:
+    """Return what an agent should do differently after an attempt that ran out of memory, as the end of a paragraph."""
+    return f" {SPARE_MEMORY}" if failure in ("memory", "machine_memory") else ""
 
 
 def _context(paths: StatePaths, task: Task) -> str:

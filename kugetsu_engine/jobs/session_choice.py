@@ -10,7 +10,20 @@ from ..paths import StatePaths
 from ..state import issue_names, sessions
 
 INTERRUPTED = frozenset(
-    {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"}
+    {
+        "lost",
+        "server_lost",
+        "timeout",
+        "stopped",
+        "crash",
+        "memory",
+        "machine_memory",
+        "network",
+        "rate_limit",
+        "quota",
+        "disk",
+        "locked",
+    }
 )
 """Failures after which the session is resumed: the cause was external, and the agent's context is worth keeping."""
 

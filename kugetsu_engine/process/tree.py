@@ -5,11 +5,13 @@ Elsewhere only the agent's process group can be ended.
 """
 
 import ctypes
+import functools
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .identity import read_stat
 from .waiting import pause
@@ -39,7 +41,52 @@ def die_with_parent(parent: int) -> None:
 
 
 def list_descendants(root: int) -> list[int]:
-    """Return live processes below `root`, parents first; a zombie is dead. Empty if the system does not show them."""
+    """Return live processes below `root`, parents first; a zombie is dead. Empty if the system does not show them.
+
+    From the kernel's own lists of children, so the cost depends on the tree alone. A list may leave a process out for a moment
+    while its neighbours end; `walk_descendants` does not.
+    """
+    return [pid for pid in _list_candidates(root) if _is_live(read_stat(pid))]
+
+
+def _list_candidates(root: int) -> list[int]:
+    """Return the processes below `root`, parents first, zombies possibly included."""
+    if not _has_children_lists():
+        return walk_descendants(root)
+    queue = list_children(root)
+    for pid in queue:  # grows meanwhile
+        queue += list_children(pid)
+    return queue
+
+
+def _is_live(fields: list[str] | None) -> bool:
+    return fields is not None and fields[0] not in "ZX"
+
+
+def list_children(pid: int) -> list[int]:
+    """Return the children of a process, zombies included, from the lists of all its threads."""
+    found: list[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                found += map(int, file.read().split())
+        except OSError:
+            continue
+    return found
+
+
+@functools.cache
+def _has_children_lists() -> bool:
+    """Whether the kernel has lists of children (CONFIG_PROC_CHILDREN)."""
+    return LINUX and os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def walk_descendants(root: int) -> list[int]:
+    """Like `list_descendants`, from a walk over all processes of the machine."""
     try:
         names = os.listdir("/proc") if LINUX else []
     except OSError:
@@ -57,20 +104,28 @@ def list_descendants(root: int) -> list[int]:
     return pids
 
 
-def measure_tree(root: int, others: Iterable[int] = ()) -> tuple[int, float, int]:
-    """Return the number of live processes below `root`, their CPU time in seconds and their resident memory in bytes.
+class TreeUse(NamedTuple):
+    """What the processes of a tree use together."""
+
+    processes: dict[int, int]
+    """Resident bytes of each process, by pid; a page that several share counts in each."""
+    cpu_s: float
+
+
+def measure_tree(root: int, others: Iterable[int] = ()) -> TreeUse:
+    """Measure the live processes below `root`.
 
     Args:
         others: further processes to include.
     """
-    count, ticks, pages = 0, 0, 0
-    for pid in {*list_descendants(root), *others}:
+    processes: dict[int, int] = {}
+    ticks = 0
+    for pid in {*_list_candidates(root), *others}:
         fields = read_stat(pid)
-        if fields is not None:
-            count += 1
+        if fields is not None and _is_live(fields):
             ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
-            pages += int(fields[21])
-    return count, ticks / _TICKS, pages * _PAGE
+            processes[pid] = int(fields[21]) * _PAGE
+    return TreeUse(processes, ticks / _TICKS)
 
 
 def send_signal(pids: list[int], number: int) -> None:
@@ -148,9 +203,9 @@ def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 1
         limit_s: seconds after which a process that cannot be killed is left alone.
     """
     reap_children()
-    left = list_descendants(root)
     if has_no_children() if LINUX else leader is None:
         return 0
+    left = walk_descendants(root)
     seen = set(left)
     if not LINUX and leader is not None:
         signal_group(leader, signal.SIGTERM)
@@ -162,7 +217,7 @@ def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 1
         pause(wait_s)  # grandchildren send no signal when they end
         wait_s = min(wait_s * 1.5, 0.05)
         reap_children()
-        left = list_descendants(root)
+        left = walk_descendants(root)
         seen.update(left)
         now = time.monotonic()
         if now >= kill_from:

@@ -28,13 +28,18 @@ class _TooLong(Exception):
     """The patterns used up their time."""
 
 
-def judge_exit(job: dict[str, Any], log: LogFile, code: int, reported: tuple[str, str] | None = None) -> Fields:
+def judge_exit(
+    job: dict[str, Any], log: LogFile, code: int, reported: tuple[str, str] | None = None, killed: tuple[str, str] | None = None
+) -> Fields:
     """Judge an agent that ended by itself, from its exit code or signal and the end of its log.
 
     Args:
         reported: class and reason of a failure in its events.
+        killed: class and reason of its end if something was ended for lack of memory a moment ago.
     """
     facts: Fields = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    if killed is not None and code in KILLED:
+        return facts | _failed(*killed)
     if code < 0:
         return facts | _failed("crash", f"the agent was ended by {format_signal(-code)}")
     if reported is None and not code:
@@ -55,6 +60,8 @@ def judge_exit(job: dict[str, Any], log: LogFile, code: int, reported: tuple[str
     return facts | verdict | {"resets_at": resets_at}
 
 
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""How an agent ends that was killed; the second one is that of a shell around it."""
 STOPS = {
     "timeout": "time limit reached", "stalled": "", "finished": "it has reported its result, but its process has not ended",
 }  # fmt: skip

@@ -33,6 +33,10 @@ class OutputPipes:
         for fd in self._sources:
             poller.register(fd, select.POLLIN)
 
+    def owns(self, fd: int) -> bool:
+        """Whether a descriptor is the read end of one of the pipes."""
+        return fd in self._sources
+
     def pump(self, fd: int, poller: "select.poll") -> bool:
         """Copy available data from one pipe; return whether there was any. At end of file the pipe is closed."""
         try:

@@ -21,9 +21,10 @@ class TreeUsage:
         if not tree.LINUX:
             return NO_USAGE, None
         others = marks.list_marked_pids(self._job) if self._job.get("after") else ()
-        self.processes, cpu_s, rss = tree.measure_tree(os.getpid(), others)
+        use = tree.measure_tree(os.getpid(), others)
+        cpu_s, self.processes = use.cpu_s, len(use.processes)
         percent = None
         if self._before is not None and now > self._before[0]:
             percent = round(max(cpu_s - self._before[1], 0.0) / (now - self._before[0]) * 100, 1)
         self._before = (now, cpu_s)
-        return {"processes": self.processes, "cpu_percent": percent, "rss_bytes": rss}, cpu_s
+        return {"processes": self.processes, "cpu_percent": percent, "rss_bytes": sum(use.processes.values())}, cpu_s

@@ -14,7 +14,7 @@ from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import discovery, include_files, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, limit_remote_time, set_remote_variables
 from ..paths import RunPaths, repository_lock
-from ..process import tree
+from ..process import memory, tree
 from . import forge_questions
 from .agent_log import LogFile
 from .repository_lock import acquire_repository_lock
@@ -91,10 +91,15 @@ def run_teardown(job: dict[str, Any], log: LogFile, set_phase: SetPhase, killed:
 
 
 def make_child_setup(supervisor: int) -> Callable[[], None]:
-    """Return what a child does between fork and exec: end with its supervisor, and reset signal handlers."""
+    """Return what a child does between fork and exec.
+
+    It ends with its supervisor, resets signal handlers, and becomes likelier to be ended by the kernel when memory runs out.
+    """
+    score = memory.read_own_score() + memory.AGENT_SCORE
 
     def set_up() -> None:
         tree.die_with_parent(supervisor)
+        memory.set_score("self", score)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
 

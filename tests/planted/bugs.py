@@ -97,8 +97,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the process group instead of the sweep",
         "kugetsu_engine/supervisor/supervisor.py",
-        "        swept = tree.sweep_tree(os.getpid(), self.agent_pid, grace)\n",
-        "        swept = 0\n        tree.signal_group(self.agent_pid or os.getpid(), signal.SIGTERM)\n",
+        "        swept = tree.sweep_tree(os.getpid(), attempt.agent_pid, grace)\n",
+        "        swept = 0\n        tree.signal_group(attempt.agent_pid or os.getpid(), signal.SIGTERM)\n",
         f"{FAILURES} -k session_of_its_own",
     ),
     Bug(
@@ -131,9 +131,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "time limits by the clock on the wall",
-        "kugetsu_engine/supervisor/supervisor.py",
-        "        now = time.monotonic()\n        if self.stop_reason and self.kill_at is None:\n",
-        "        now = time.time()\n        if self.stop_reason and self.kill_at is None:\n",
+        "kugetsu_engine/supervisor/agent_run.py",
+        "        attempt, now = self.attempt, time.monotonic()\n        if attempt.stop_reason and",
+        "        attempt, now = self.attempt, time.time()\n        if attempt.stop_reason and",
         "tests/engine/test_planted.py -k clock_on_the_wall",
     ),
     Bug(
@@ -187,9 +187,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the prompt in the command line",
-        "kugetsu_engine/supervisor/supervisor.py",
-        "workspace.build_agent_argv(self.job), stdin=stdin",
-        '[*workspace.build_agent_argv(self.job), str(self.job["prompt"])], stdin=stdin',
+        "kugetsu_engine/supervisor/agent_run.py",
+        "workspace.build_agent_argv(job), stdin=stdin",
+        '[*workspace.build_agent_argv(job), str(job["prompt"])], stdin=stdin',
         "tests/engine/test_agent_contract.py -k never_in_argv",
     ),
     Bug(
@@ -215,8 +215,8 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the agent writes straight into its log",
-        "kugetsu_engine/supervisor/supervisor.py",
-        '        pumped = self.job["output"] == "pump"\n',
+        "kugetsu_engine/supervisor/agent_run.py",
+        '        pumped = job["output"] == "pump"\n',
         "        pumped = False\n",
         "tests/engine/test_planted.py",
     ),

@@ -30,7 +30,7 @@ FORBIDDEN_CALLS = frozenset({
 })  # fmt: skip
 FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "yaml"})
 ALLOWED: dict[tuple[str, str], str] = {
-    ("kugetsu_engine/supervisor/supervisor.py", "preexec_fn"): "a process of one thread, where it is safe",
+    ("kugetsu_engine/supervisor/agent_run.py", "preexec_fn"): "a process of one thread, where it is safe",
     ("kugetsu_engine/supervisor/workspace.py", "preexec_fn"): "the same process",
     (
         "kugetsu_engine/agents/opencode/server_keeper.py",

@@ -125,7 +125,12 @@ def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
             return NextState("error", f"{reason} ({in_a_row} times in a row)")
         delay = 0.0 if known.pause else compute_retry_delay(in_a_row, timing)  # the provider's cooldown is long enough
         return NextState("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
+    hint = f"; {failures.MEMORY_HINT}" if ended.failure == "memory" else ""
     if used >= timing.max_attempts:
-        return NextState("error", f"{reason} (attempt {used} of {timing.max_attempts})")
+        return NextState("error", f"{reason} (attempt {used} of {timing.max_attempts}{hint})")
+    if ended.failure == "memory":
+        in_a_row = 1 + sum(1 for _ in takewhile(lambda one: one.failure == "memory", reversed(task.attempts)))
+        if in_a_row % (failures.MAX_MEMORY_RETRIES + 1) == 0:  # the operator's retry allows as many again
+            return NextState("error", f"{reason} ({in_a_row} times in a row{hint})")
     delay = compute_retry_delay(used, timing)
     return NextState("pending", f"attempt {ended.number} failed: {reason}", delay)

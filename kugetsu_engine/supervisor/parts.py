@@ -1,0 +1,42 @@
+"""What a part of a running attempt offers. A feature that watches the agent, such as a limit, is one part."""
+
+import select
+from typing import Any
+
+
+class Part:
+    """One feature of an attempt. Each method does nothing by default; a failure in one is logged and does not end the agent."""
+
+    due: float | None = None
+    """Monotonic time at which `tick` is wanted before the next whole second; None if that is soon enough."""
+
+    def start(self, agent_pid: int) -> None:
+        """The agent's process has been started."""
+
+    def watch(self, poller: "select.poll") -> None:
+        """Register descriptors that end the wait of the attempt; called once, when the agent runs."""
+
+    def handle_ready(self, fd: int) -> None:
+        """A descriptor may be ready: of this part, or of another one."""
+
+    def tick(self, now: float) -> None:
+        """Look at the agent: once a second, and when it is `due`. `now` is the monotonic clock."""
+
+    def find_stop(self) -> tuple[str, str] | None:
+        """Return a class of failure and its evidence if the agent must be stopped; asked after each tick."""
+        return None
+
+    def build_record(self) -> dict[str, Any]:
+        """Return fields for `run.json`. `can` is a list of what the attempt can do; the lists of all parts are joined."""
+        return {}
+
+    def build_progress(self) -> dict[str, Any]:
+        """Return fields for `progress.json`."""
+        return {}
+
+    def build_result(self) -> dict[str, Any]:
+        """Return fields for `exit.json`."""
+        return {}
+
+    def close(self) -> None:
+        """The agent and all its processes have ended."""
