@@ -34,7 +34,7 @@ class Message(NamedTuple):
     text: str
     at: str
     """When it was written, ISO 8601 UTC."""
-    record: Record = {}  # noqa: RUF012
+    record: Record = {}
     """What the newest attempt that has it says; empty while none has."""
     attempt: int = 0
     """The number of that attempt."""
@@ -60,7 +60,7 @@ class Situation(NamedTuple):
     """Whether the running attempt gives messages while its agent works."""
     able: bool = True
     """Whether its supervisor delivers messages at all; those of earlier versions do not."""
-    late: Mapping[str, Any] = {}  # noqa: RUF012
+    late: Mapping[str, Any] = {}
     """What the engine did with messages that could not be delivered, by number."""
 
 
@@ -73,7 +73,7 @@ def describe_message(message: Message, now: Situation) -> str:
         step = record.get("step")
         return f"read{_after(message, 'read_at')}" + (f" (step {step})" if isinstance(step, int) and step > 0 else "")
     if message.state == "prompt":
-        return f"given with the prompt of attempt {message.attempt}"
+        return f"given with the prompt of attempt {record.get('attempt') or message.attempt}"
     if (late := now.late.get(str(message.number))) is not None:
         task = str(late.get("task") or "")
         return f"given to {format_id(task)}, which continues its session" if task else f"not delivered: {late.get('why')}"
@@ -82,6 +82,15 @@ def describe_message(message: Message, now: Situation) -> str:
     if now.task_state == PENDING:
         return "will be given when it starts" if not message.attempt else "will be given with its next attempt"
     return f"not delivered: {record.get('why') or 'the task ended'}"
+
+
+def read_shown_message(document: Mapping[str, Any]) -> Message:
+    """Read a message as `progress.json` has it; what is not valid is left out."""
+    number, text, at, record = (document.get(name) for name in ("number", "text", "at", "record"))
+    return Message(
+        number if isinstance(number, int) else 0, text if isinstance(text, str) else "", at if isinstance(at, str) else "",
+        record if isinstance(record, dict) else {},
+    )  # fmt: skip
 
 
 def _describe_waiting(message: Message, now: Situation) -> str:
@@ -115,7 +124,11 @@ def format_section(messages: Iterable[Message]) -> str:
     texts = [message.text.strip() for message in messages]
     if not texts:
         return ""
-    return "\n\n## Messages from the operator\n\nWritten while the task waited or ran, oldest first.\n\n" + "\n\n".join(texts) + "\n"
+    return (
+        "\n\n## Messages from the operator\n\nWritten while the task waited or ran, oldest first.\n\n"
+        + "\n\n".join(texts)
+        + "\n"
+    )
 
 
 def format_continuation(messages: Iterable[Message]) -> str:
@@ -132,5 +145,5 @@ def describe_refusal(task_id: str, state: str, issue_ref: str) -> tuple[str, str
     """Return why an ended task takes no message, and what to do instead."""
     return (
         f"{format_id(task_id)} has ended ({state}): no agent would read it",
-        f"kugetsu continue {issue_ref} TEXT sends it to the issue's session, kugetsu retry {format_bare_id(task_id)} tries again",
+        f"kugetsu continue {issue_ref} TEXT goes on with its session, kugetsu retry {format_bare_id(task_id)} tries it again",
     )

@@ -62,7 +62,9 @@ def check_text(text: str) -> str:
     if "\0" in text:
         raise UsageError("the message contains a NUL character", "remove it")
     if size > MAX_BYTES:
-        raise UsageError(f"the message has {size} bytes, at most {MAX_BYTES} are allowed", "put the rest into a file and name it")
+        raise UsageError(
+            f"the message has {size} bytes, at most {MAX_BYTES} are allowed", "put the rest into a file and name it"
+        )
     return text
 
 

@@ -10,6 +10,9 @@ class Part:
     due: float | None = None
     """Monotonic time at which `tick` is wanted before the next whole second; None if that is soon enough."""
 
+    def prepare(self) -> None:
+        """The agent's process is about to be started, with the prompt of the job. An `OSError` ends the attempt."""
+
     def start(self, agent_pid: int) -> None:
         """The agent's process has been started."""
 

@@ -84,7 +84,30 @@ def format_header(console: ConsoleState, task: Task, attempt: int) -> list[Spans
     lines.append(_format_reason_line(console, task))
     lines.append(_format_facts(console, task))
     lines += [spans for spans in (_format_activity(console, task, active), _format_place(console, task, active)) if spans]
+    lines += format_messages(console, task, active)
     lines += _format_attempts(task, attempt)
+    return lines
+
+
+MESSAGES_SHOWN = 3
+
+
+def format_messages(console: ConsoleState, task: Task, active: Active | None) -> list[Spans]:
+    """The operator's newest messages to the agent that runs, each with what became of it."""
+    if active is None or active.progress is None:
+        return []
+    record = active.record
+    agent = clean(task.agent or console.snapshot.default_agent or "the agent", 60)
+    able = record is None or ABILITY in record.can
+    now = Situation(task.state, agent, live=record is not None and record.talk == "live", able=able)
+    lines: list[Spans] = []
+    for one in active.progress.messages[-MESSAGES_SHOWN:]:
+        message = read_shown_message(one)
+        tone = "good" if message.state == "answered" else "info" if message.delivered else "warning"
+        lines.append([
+            ("> you   ", "muted"), (clean(" ".join(message.text.split()), 200), "text"),
+            (f"  {clean(describe_message(message, now), 120)}", tone),
+        ])  # fmt: skip
     return lines
 
 
