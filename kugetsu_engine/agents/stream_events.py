@@ -69,7 +69,7 @@ class Reader:
         """Class and text of what keeps it from working, such as a provider that refuses; None while it works. The class is
         `exit` if the patterns of failures decide by the text."""
         self.talk: list[TalkEvent] = []
-        """What its output said about messages and questions, until `supervisor.operator_messages` removes it."""
+        """What its output said about messages and questions, until `supervisor.message_delivery` removes it."""
 
     def feed(self, line: bytes) -> list[Event]:
         """Read one line of output: JSON events, wherever they start in it, and the text around them."""

@@ -151,10 +151,10 @@ class Client(ReadClient):
         Raises:
             KugetsuError: the task has ended, or the message is not valid; nothing was written.
         """
-        from . import messages
+        from . import task_messages
 
         self._prepare_change()
-        return messages.say(self.paths, self.settings, self.resolve_task(task, "say"), text, self._clock())
+        return task_messages.say(self.paths, self.settings, self.resolve_task(task, "say"), text, self._clock())
 
     def send_request(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Send a request and return its answer. If no engine is running, the local engine applies it.

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from ..domain.messages import Message, Record, format_continuation, format_section
+from ..domain.message_states import Message, Record, format_continuation, format_section
 from ..domain.session import WantedSession
 from ..domain.task import Task
 from ..paths import StatePaths
-from ..state import messages as stored
+from ..state import message_files as stored
 from ..storage.tail import FileTail
 
 LOG_END = 8 << 20

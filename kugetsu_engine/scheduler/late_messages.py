@@ -6,13 +6,13 @@ retry gives them to the next attempt.
 
 from typing import Any
 
-from ..domain.messages import Message, describe_count, format_continuation
+from ..domain.message_states import Message, describe_count, format_continuation
 from ..domain.new_task import format_bare_id, format_id
 from ..domain.task import Notice, Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from ..queue.task_store import TaskStore
-from ..state import messages as stored
+from ..state import message_files as stored
 from ..state import new_tasks, tasks
 from ..storage import files
 from ..storage.counter import next_number

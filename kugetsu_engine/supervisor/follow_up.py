@@ -6,12 +6,12 @@ The first turn's outcome is on disk before, and counts whatever happens here: an
 from collections.abc import Callable
 from typing import Any
 
-from ..domain.messages import describe_count, format_continuation, format_section
+from ..domain.message_states import describe_count, format_continuation, format_section
 from ..domain.text.command_template import SESSION_MARK
 from ..errors import AttemptFailed
 from .agent_run import AgentRun
 from .attempt import Attempt
-from .operator_messages import OperatorMessages
+from .message_delivery import MessageDelivery
 from .stream_reader import run_prepare_step
 
 Fields = dict[str, Any]
@@ -24,7 +24,7 @@ class CannotFollowUp(AttemptFailed):
 
 
 def run_follow_ups(
-    attempt: Attempt, agent_run: AgentRun, messages: OperatorMessages, result: Fields, keep: Callable[[Fields], bool]
+    attempt: Attempt, agent_run: AgentRun, messages: MessageDelivery, result: Fields, keep: Callable[[Fields], bool]
 ) -> Fields:
     """Run the agent for the messages that wait, as often as there are new ones; return the result of the attempt.
 

@@ -22,7 +22,7 @@ from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
 from .follow_up import run_follow_ups
-from .operator_messages import OperatorMessages
+from .message_delivery import MessageDelivery
 from .parts import Part
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
 
@@ -43,7 +43,7 @@ class Supervisor:
         self.job = job
         self.locks = locks
         self.attempt = Attempt(job, control)
-        self.messages = OperatorMessages(self.attempt)
+        self.messages = MessageDelivery(self.attempt)
         self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False

@@ -2,6 +2,7 @@
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
+from kugetsu_engine.domain.message_states import ABILITY, Situation, describe_message, read_shown_message
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span

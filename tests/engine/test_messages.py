@@ -1,15 +1,17 @@
 """Messages of the operator to running agents: delivered once, whatever dies, and their state is always known."""
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kugetsu_engine.domain.messages import MAX_WAITING
+from kugetsu_engine.domain.message_states import MAX_WAITING
 from kugetsu_engine.errors import Conflict, QueueFull, UsageError
-from kugetsu_engine.state import messages as stored
+from kugetsu_engine.state import message_files as stored
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import wait_until
 
@@ -181,34 +183,34 @@ def test_a_supervisor_killed_in_a_follow_up_loses_neither_the_result_nor_the_mes
     wait_until(lambda: (now := fleet.progress(task_id)) and now.turn == 2 and len(given(talks)) == 2, 15, "the follow-up")
     record = fleet.record(task_id)
     assert record is not None
-    import os
-
-    fleet_pid = record.supervisor_pid
-    os.kill(fleet_pid, 9)
+    os.kill(record.supervisor_pid, signal.SIGKILL)
     ended = fleet.wait_for_end([task_id])[0]
     assert (ended.state, ended.attempt) == ("completed", 1)
-    late = wait_until(lambda: stored.read_late(fleet.paths, task_id), 10, "the new task")
+    late = wait_until(
+        lambda: stored.read_late(fleet.paths, task_id).get("1", {}).get("made") and stored.read_late(fleet.paths, task_id),
+        10,
+        "the new task",
+    )
     follower = fleet.task(late["1"]["task"])
     assert (follower.session, follower.issue_ref, follower.message) == ("continue", ended.issue_ref, '{"steps": 400}')
-    assert fleet.operator.do("kill", follower.id, now=True) if fleet.state(follower.id) == "running" else True
 
 
-def test_a_message_that_comes_too_late_is_kept_and_reported(fleet: Fleet, talks: Path) -> None:
-    """The task failed for good: a notification that needs the operator, and the retry gives it."""
+def test_a_message_of_a_task_that_fails_is_kept_and_reported(fleet: Fleet) -> None:
+    """A notification that needs the operator says so; another message is refused, and the retry gives the first one."""
+    talks = install_talking_agent(fleet, messages="follow-up")
     fleet.configure(max_attempts=1)
     fleet.start_engine()
-    task_id = fleet.enqueue(steps=40, exits=[1, 0])
+    task_id = fleet.enqueue(steps=20, exits=[1, 0])
     wait_for_progress(fleet, task_id)
-    wait_until(lambda: len(given(talks)) == 1, 15, "the prompt")
-    stored.add_message(fleet.paths, task_id, "x", 0.0, 1)
-    stored.write_records(fleet.paths.run_files(task_id, 1).messages, {}, durable=False)
-    with pytest.raises(UsageError):
-        fleet.operator.say(task_id, " ")
-    fleet.operator.do("kill", task_id, now=True)
-    ended = fleet.wait_for_end([task_id])[0]
-    assert ended.state == "cancelled"
+    fleet.operator.say(task_id, "mind the gap")
+    assert fleet.wait_for_end([task_id])[0].state == "error"
+    notice = wait_until(lambda: fleet.notices("task_message_late", task_id), 10, "the notification")[0]
+    assert (notice.level, "mind the gap" in "".join(given(talks))) == ("error", False)
     with pytest.raises(Conflict, match="has ended"):
         fleet.operator.say(task_id, "hello?")
+    fleet.operator.do("retry", task_id)
+    assert fleet.wait_for(task_id, "completed").attempt == 2
+    assert [heard(talks, "mind the gap"), states(fleet, task_id)] == [1, ["prompt"]]
 
 
 def test_a_message_has_limits(fleet: Fleet) -> None:

@@ -2,9 +2,9 @@
 
 import os
 
-from ...client.messages import list_documents
 from ...client.snapshot import Snapshot
 from ...client.snapshot_reader import SnapshotReader
+from ...client.task_messages import list_documents
 from ...domain import failures
 from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock

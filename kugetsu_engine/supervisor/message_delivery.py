@@ -6,13 +6,12 @@ knows that the agent may have it.
 
 import select
 import time
-from typing import Any
+from typing import Any, Protocol
 
-from ..agents.talk import Talk, TalkEvent
-from ..domain.messages import ABILITY, Message, Record, format_log_lines
+from ..domain.message_states import ABILITY, Message, Record, format_log_lines
 from ..domain.text.times import iso
 from ..paths import StatePaths
-from ..state import messages as stored
+from ..state import message_files as stored
 from .attempt import Attempt
 from .drivers import load_driver
 from .parts import Part
@@ -24,7 +23,21 @@ SHOWN = 5
 SHOWN_CHARACTERS = 400
 
 
-class OperatorMessages(Part):
+class Talk(Protocol):
+    """What a driver's `talk` offers, see `agents.talk.Talk`."""
+
+    def make_ids(self, seed: str) -> dict[str, str]: ...
+    def write_message(self, text: str, ids: dict[str, str]) -> bytes: ...
+
+
+class TalkEvent(Protocol):
+    """What a driver's reader says, see `agents.talk.TalkEvent`."""
+
+    kind: str
+    id: str
+
+
+class MessageDelivery(Part):
     """The messages of one attempt."""
 
     def __init__(self, attempt: Attempt) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..domain.messages import MAX_BYTES, MAX_WAITING, Message, Record
+from ..domain.message_states import MAX_BYTES, MAX_WAITING, Message, Record
 from ..domain.text.times import iso
 from ..errors import BadFile, Conflict, QueueFull, UsageError
 from ..paths import JSON, StatePaths

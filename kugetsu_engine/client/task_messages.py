@@ -3,12 +3,12 @@
 from typing import Any
 
 from ..config.settings import Settings
-from ..domain.messages import ABILITY, Message, Situation, describe_message, describe_refusal
+from ..domain.message_states import ABILITY, Message, Situation, describe_message, describe_refusal
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import Conflict, KugetsuError
 from ..paths import StatePaths
-from ..state import messages as stored
+from ..state import message_files as stored
 from ..state import runs, tasks
 
 
