@@ -25,10 +25,11 @@ tasks     enqueue REF MESSAGE | enqueue --file F     add tasks to the queue
           say ID TEXT                                a message to its agent while it works
           kill ID... cancel ID... retry ID...        stop it, take it out of the queue, try again
           hold ID... release ID... move ID edit ID   before it starts
+          pause ID... resume ID... park ID...        its agent stands still, goes on, gives its slot back for now
           attach ID    shell ID                      work in its worktree yourself
           plan [--limit N]    usage [--since 6d]     when tasks will start; tokens and cost
           worktrees [--clean [--dry-run]]            list worktrees; remove those whose work is merged or pushed
-queue     pause  resume  drain  limit N              the whole queue
+queue     pause  resume  drain  limit N              the whole queue; pause --all: every running agent too
           stop-all [--now]                           emergency stop: pause the queue and stop every agent
 history   replay [TIME] [--plain]  replay --events   the state at a past time (03:00, 2h); what happened
 news      notify list|clear|mute|unmute|test  watch  notifications
@@ -66,6 +67,7 @@ class Verb:
 
 _ID = Argument("id", console={"nargs": "*"})  # the console uses the selected tasks if none is named
 _IDS = Argument("id", nargs="+", console={"nargs": "*"})
+_PAUSED = Argument("id", nargs="*", help="tasks with an agent; without one: the whole queue")
 _JSON = flag("--json", help="print one JSON document", shell_only=True)
 _NOW = flag("--now", help="send KILL at once, not TERM first")
 _ISSUE = "host/owner/repo#N, owner/repo#N, local/name#N or the issue's URL"
@@ -168,10 +170,18 @@ VERBS: dict[str, Verb] = {
         _EXPECT,
         Argument("--tag", action="append", metavar="WORD", help="replace its tags by these; an empty text for none"),
     ),
-    "pause": Verb("task_requests", "Start no more tasks; running agents continue."),
+    "pause": Verb(
+        "task_requests", "Start no more tasks; running agents continue. With ids: the agents of these tasks stand still, keep "
+        "their slots, and their time limits stand still too.", _PAUSED, flag("--all", help="the queue and every running agent"),
+    ),
     "resume": Verb(
-        "task_requests", "Start tasks again.",
+        "task_requests", "Start tasks again. With ids: paused agents go on, and parked tasks start again in their sessions.",
+        _PAUSED, flag("--all", help="the queue and every paused agent"),
         Argument("--agent", metavar="NAME", help="only end this agent's cooldown after a rate limit"),
+    ),
+    "park": Verb(
+        "task_requests", "End the attempts of running or paused agents to go on later: their slots become free, sessions and "
+        "worktrees are kept, the attempts do not count. Continue with kugetsu resume.", _IDS,
     ),
     "drain": Verb("task_requests", "Start no more tasks; a headless engine ends with its last agent."),
     "limit": Verb(

@@ -117,18 +117,18 @@ class RunRecord(msgspec.Struct, frozen=True):
     worktree: str = ""
     reader: str | None = None
     """Driver that reads the agent's events."""
-    can: list[str] = []
-    """What its supervisor can do; those of earlier versions say nothing."""
     talk: str = ""
     """When its agent gets messages: `live`, `follow-up`, or empty for never."""
     reader_options: dict[str, Any] = {}
+    can: list[str] = []
+    """What the supervisor can do besides ending the attempt, such as `pause`; earlier versions can do nothing more."""
 
 
 class Progress(msgspec.Struct, frozen=True):
     """`progress.json`: the progress of an attempt, written at most once a second."""
 
     phase: str = "starting"
-    """`waiting for git`, `worktree`, `setup`, `agent`, `teardown`, `stopping`, `sweeping` or `delivery`."""
+    """`waiting for git`, `worktree`, `setup`, `agent`, `paused`, `teardown`, `stopping`, `sweeping` or `delivery`."""
     pid: int | None = None
     agent_started_at: str | None = None
     elapsed_s: float = 0.0
@@ -163,6 +163,12 @@ class Progress(msgspec.Struct, frozen=True):
     """The operator's newest messages, each with number, text, time, and what became of it."""
     messages_waiting: int = 0
     """Messages that the agent does not have yet."""
+    paused_s: float = 0.0
+    """Seconds for which its clocks have stood still so far: paused, or waiting for an answer."""
+    paused_at: str | None = None
+    """Since when it is paused; None if it is not."""
+    pause_note: str = ""
+    """Why it could not be paused, or that it is only paused at its next step."""
 
     @property
     def usage(self) -> Usage | None:
@@ -204,11 +210,13 @@ class Result(msgspec.Struct, frozen=True):
     """The starting point of its work; None if the attempt ended before it was decided."""
     git_holder: str = ""
     """The task for which git was busy in the repository, if that prevented the start."""
+    paused_s: float = 0.0
+    """See `Attempt.paused_s`."""
 
     def as_attempt(self, log: str) -> Attempt:
         """Make the task's record of the attempt."""
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured, self.base,
+            self.not_measured, self.base, self.paused_s,
         )  # fmt: skip

@@ -16,6 +16,8 @@ class SupervisorMessage(StrEnum):
     STALLED = "stalled"
     MOVES = "moves"
     """The agent is no longer stalled."""
+    NOT_PAUSED = "not-paused"
+    """The agent could not be paused."""
     ENDED = "ended"
 
 

@@ -9,8 +9,9 @@ from ..agents.launch_spec import Invocation
 from ..config import secret_values
 from ..config.loader import AgentSettings, RepoSettings
 from ..config.settings import Settings
-from ..domain import refs
+from ..domain import failures, refs
 from ..domain.job import Job
+from ..domain.pause import PARKED_BY_OPERATOR
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import WantedSession
 from ..domain.task import Attempt, Task
@@ -135,7 +136,10 @@ def _prompt_continued(task: Task, session: WantedSession) -> str | None:
         return None
     if last is None or last.session_id != session.session_id:
         return task.message  # it knows the rules and the conversation
-    text = f"You were interrupted ({last.reason}). Check what you have done so far, and continue the task where you stopped."
+    how = f"interrupted ({last.reason})"
+    if last.failure == failures.PARKED:
+        how = "paused by the operator" if last.reason == PARKED_BY_OPERATOR else f"paused ({last.reason})"
+    text = f"You were {how}. Check what you have done so far, and continue the task where you stopped."
     return text + prompts.advise(last.failure)
 
 

@@ -60,8 +60,9 @@ class MessageDelivery(Part):
     @property
     def due(self) -> float | None:  # type: ignore[override]
         """Soon after new output of an agent that can be spoken to, as that may say that it is idle."""
-        fresh = self._talk is not None and self.attempt.last_output > self._read_at
-        return self.attempt.last_output + SOON_S if fresh else None
+        if self._talk is None or self.attempt.last_output <= self._read_at:
+            return None
+        return time.monotonic() - (self.attempt.clocks.now() - self.attempt.last_output) + SOON_S
 
     def build_record(self) -> dict[str, Any]:
         """Say that this supervisor delivers messages, and when."""

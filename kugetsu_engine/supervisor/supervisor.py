@@ -24,12 +24,13 @@ from .attempt import Attempt
 from .follow_up import run_follow_ups
 from .message_delivery import MessageDelivery
 from .parts import Part
+from .pausing import PausePart
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
 
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return []
+    return [PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -99,7 +100,7 @@ class Supervisor:
     def _prepare(self) -> None:
         """Do all that comes before the agent. The time limit starts here."""
         attempt = self.attempt
-        signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
+        attempt.clocks.start_limit(float(self.job["timeout_s"]))
         self.may_interrupt = True
         self._interrupt_if_stopped()
         run_check_step(self.job, attempt.log)
