@@ -70,7 +70,7 @@ class MessageDelivery(Part):
             return {}
         return {"can": [ABILITY], "talk": "live" if self.attempt.job.get("talk") else "follow-up"}
 
-    def prepare(self) -> None:
+    def before_agent(self) -> None:
         """Keep which messages the prompt has, before the agent gets it."""
         if self.records:
             stored.write_records(self.attempt.files.messages, self.records, durable=True)
