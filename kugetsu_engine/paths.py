@@ -71,6 +71,7 @@ class StatePaths:
         self.by_hand = join(root, "queue", "by-hand")
         self.messages = join(root, "messages")
         self.run_times = join(root, "run-times.json")
+        self.memory_peaks = join(root, "memory-peaks.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")

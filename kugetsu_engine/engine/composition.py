@@ -22,6 +22,7 @@ from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.late_messages import LateMessages
+from ..scheduler.memory_reservation import MemoryReservation
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -31,6 +32,7 @@ from ..scheduler.session_recorder import SessionRecorder
 from ..scheduler.shared_server import SharedServer
 from ..scheduler.start_obstacles import StartObstacles
 from ..state import issue_names
+from ..state.memory_peaks import MemoryPeaksFile
 from ..state.run_times import RunTimesFile
 from ..storage import files, wakeup_fifo
 from ..storage.engine_lock import EngineLock
@@ -113,11 +115,17 @@ def _compose(
     run_times = RunTimesFile(paths)
     late_messages = LateMessages(context, store=store)
 
+    peaks = MemoryPeaksFile(paths)
+    reservation = MemoryReservation(
+        paths, store=store, peaks=peaks, default_agent=lambda: settings.current.agent, monotonic=monotonic
+    )  # fmt: skip
     learn_run_time, forget_learned = _make_run_time_listeners(run_times, settings)
     finisher = AttemptFinisher(
         context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
-        before=(learn_run_time, cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(forget_learned, lambda finished: budget.add_attempt(finished.attempt), late_messages.note_end),
+        before=(learn_run_time, reservation.learn_peak, cooldowns.note_result, sessions.note_result, conversations.note_result),
+        after=(
+            forget_learned, reservation.forget_learned, lambda finished: budget.add_attempt(finished.attempt),
+            late_messages.note_end),
     )  # fmt: skip
     attempts = AttemptTracker(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
@@ -125,7 +133,7 @@ def _compose(
     )  # fmt: skip
     dispatcher = Dispatcher(
         context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
-        backoff=backoff, gate=gate, obstacles=obstacles, launcher=launcher, server=server,
+        backoff=backoff, gate=gate, reservation=reservation, obstacles=obstacles, launcher=launcher, server=server,
     )  # fmt: skip
 
     pauses = AgentPauses(context, store=store, attempts=attempts)
