@@ -13,6 +13,7 @@ import pytest
 from kugetsu_engine.process import cgroup, machine_memory, memory, tree
 from kugetsu_engine.supervisor.attempt import Attempt
 from kugetsu_engine.supervisor.memory_limit import MemoryCapUnavailable, MemoryLimit, choose_cap, choose_pace
+from tests.support.waiting import wait_until
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -48,6 +49,7 @@ def attempt(tmp_path: Path) -> Iterator[Attempt]:
         attempt = Attempt(job, theirs)
         agent = subprocess.Popen(["sh", "-c", "sleep 60; :"])
         attempt.agent_pid = agent.pid
+        wait_until(lambda: [memory.read_name(pid) for pid in tree.list_descendants(agent.pid)] == ["sleep"], 5, "its tool")
         yield attempt
         tree.send_signal([*tree.list_descendants(agent.pid), agent.pid], signal.SIGKILL)
         agent.wait()
