@@ -101,6 +101,15 @@ def require_parkable(now: ActionContext) -> str | None:
     return f"{_shown(now)} is being stopped" if now.stopping else None
 
 
+def require_listener(now: ActionContext) -> str | None:
+    """Refuse unless it is one task whose agent can still read a message."""
+    if now.marked > 1:
+        return f"one task at a time: {now.marked} are marked, esc clears the marks"
+    if (reason := require_writable_task(now)) is not None:
+        return reason
+    return f"{_shown(now)} has ended ({now.state}): no agent would read it" if now.state in FINAL else None
+
+
 def require_editable(now: ActionContext) -> str | None:
     """Refuse unless it is one waiting task."""
     if now.marked > 1:
