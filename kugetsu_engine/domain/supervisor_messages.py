@@ -16,6 +16,12 @@ class SupervisorMessage(StrEnum):
     STALLED = "stalled"
     MOVES = "moves"
     """The agent is no longer stalled."""
+    PREPARED = "prepared"
+    """The worktree is made, before there is a slot."""
+    NOT_PREPARED = "not-prepared"
+    """It could not be made ahead; the attempt will say why."""
+    SLOT_FREE = "slot-free"
+    """Nothing of the agent is left, so its slot was given back; what it delivered is still measured."""
     ENDED = "ended"
 
 

@@ -21,6 +21,7 @@ from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.orphans import OrphanReaper
+from ..scheduler.preparations import Preparations
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
@@ -119,9 +120,12 @@ def _compose(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
         cooldowns=cooldowns, sessions=sessions,
     )  # fmt: skip
+    preparations = Preparations(context, store=store, waker=waker, launcher=launcher, gate=gate)
+    obstacles.is_made_ahead = preparations.is_made
     dispatcher = Dispatcher(
         context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
         backoff=backoff, gate=gate, obstacles=obstacles, launcher=launcher, server=server,
+        preparations=preparations,
     )  # fmt: skip
 
     handlers = RequestHandlers(

@@ -92,9 +92,7 @@ def decide_start_point(
         RepositoryError: it is not a repository, has no such branch, or has no commit.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    addresses = remotes.read_remotes(settings) if settings is not None else None
-    if addresses is None:
-        addresses = remotes.list_remotes(repository)
+    addresses = _list_remotes(repository, settings)
     remote, name = remotes.choose_remote(repository, addresses, base_branch, issue_repository)
     answer, fault, timed_out = None, None, False
     if remote is not None and fetch:
@@ -116,16 +114,26 @@ def decide_start_point(
     )  # fmt: skip
 
 
-def read_start_point(repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False) -> str | None:
+def read_start_point(
+    repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False, settings: Settings | None = None
+) -> str | None:  # fmt: skip
     """Return the commit of the base without asking a remote; None if there is none.
+
+    Args:
+        settings: the repository's, if they are known.
 
     Raises:
         RepositoryError: it is not a repository.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    remote, name = remotes.choose_remote(repository, remotes.list_remotes(repository), base_branch, issue_repository)
+    remote, name = remotes.choose_remote(repository, _list_remotes(repository, settings), base_branch, issue_repository)
     base = _find_base(repository, remote, None, name, base_branch, own)
     return base[1] if base is not None else None
+
+
+def _list_remotes(repository: str, settings: Settings | None) -> dict[str, str]:
+    known = remotes.read_remotes(settings) if settings is not None else None
+    return remotes.list_remotes(repository) if known is None else known
 
 
 def fetch_start_point(repository: str, base_branch: str | None, branches: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import GitError, RepositoryError
 from ..storage import files
 from . import new_worktree
+from .baseline import read_checkout_state
 from .command import NETWORK_TIMEOUT_S, git, git_succeeds
 from .discovery import resolve_main_folder
 from .folder_removal import restore_worktree_folder
@@ -79,6 +80,35 @@ def make_worktree(
             git_succeeds(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
         raise
     return base, fresh
+
+
+def move_forward(
+    repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None, own: bool, fetch: bool,
+    made: StartPoint,
+) -> StartPoint:  # fmt: skip
+    """Move a worktree that was made ahead to where its work would start now; one with changes stays. Returns its start.
+
+    The caller holds the repository's lock.
+
+    Args:
+        issue_repository, own, fetch: as for `decide_start_point`.
+        made: where it started, on a new branch.
+
+    Raises:
+        GitError: git failed.
+    """
+    now = decide_start_point(repository, branch, base_branch, issue_repository, own, fetch)
+    state = read_checkout_state(worktree) if now.commit != made.commit else None
+    if state is None or now.branch != "moved" or (state.head, state.branch, state.dirty) != (made.start, branch, frozenset()):
+        return made._replace(fetched=now.fetched, unfetched=now.unfetched, timed_out=now.timed_out) if fetch else made
+    _check_out(worktree, _build_record(now), now.start)
+    return now._replace(branch="new" if now.start == now.commit else "remote", note=None)
+
+
+def is_ready(worktree: str) -> bool:
+    """Whether there is a worktree of kugetsu with all its files."""
+    record = _read_record(worktree)
+    return record is not None and bool(record.get("ready"))
 
 
 def _has_no_branch(worktree: str) -> bool:

@@ -90,6 +90,10 @@ class ReadyQueue:
             self._checked_facts[code] = of_facts(facts)
         return scheduling.choose_next(self._front(facts, now), facts, now)
 
+    def list_first(self, most: int) -> Iterator[Entry]:
+        """Yield tasks from the front of the queue; some of them may have a reason to wait."""
+        return (self._entries[key[3]] for key in self._ready[:most])
+
     def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
         """Yield the tasks from the front of the queue; those with a reason of their own to wait are parked."""
         while self._ready:

@@ -76,6 +76,14 @@ class Launcher:
         self.start_reserve()
         handle, self._reserve = self._reserve, None
         assert handle is not None
+        return self.hand_over(handle, job, locks)
+
+    def hand_over(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
+        """Give a job and its locks to a supervisor that waits for it; one that cannot take it is given up.
+
+        Raises:
+            OSError: it has ended, or the system is short of something.
+        """
         fd = _anonymous_file(_encoded(job))
         try:
             socket.send_fds(handle.control, [b"job"], [fd, *locks])

@@ -22,7 +22,9 @@ from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
 from .parts import Part
+from .preparation import Begun, Preparation
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
+from .worktree_step import ReadyWorktree
 
 
 def make_parts(attempt: Attempt) -> list[Part]:
@@ -37,10 +39,16 @@ class Interrupted(BaseException):
 class Supervisor:
     """The life of one attempt."""
 
-    def __init__(self, job: dict[str, Any], locks: list[int], control: socket.socket) -> None:
+    def __init__(
+        self, job: dict[str, Any], locks: list[int], control: socket.socket, ready: ReadyWorktree | None = None,
+        stop_reason: str | None = None,
+    ) -> None:  # fmt: skip
         self.job = job
         self.locks = locks
+        """Of slot, task and issue, in this order."""
+        self.ready = ready
         self.attempt = Attempt(job, control)
+        self.attempt.stop_reason = stop_reason
         self.attempt.parts = make_parts(self.attempt)
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
@@ -57,7 +65,7 @@ class Supervisor:
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
-            self.attempt.set_phase("delivery")
+            self._free_slot()
             result = self.attempt.delivery.finish(result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.attempt.log.dropped})
 
@@ -99,9 +107,9 @@ class Supervisor:
         self.may_interrupt = True
         self._interrupt_if_stopped()
         run_check_step(self.job, attempt.log)
-        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase)
+        fresh = workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, self.ready)
         run_prepare_step(self.job, attempt.set_phase)
-        attempt.delivery.record_baseline()
+        attempt.delivery.record_baseline(fresh)
         self.may_interrupt = False
 
     def _clean_up(self) -> int:
@@ -125,6 +133,15 @@ class Supervisor:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
             return  # the result is written to the reserved space later
+
+    def _free_slot(self) -> None:
+        """Give the slot back, as nothing of the agent is left. Task and issue stay locked until the result is written."""
+        attempt = self.attempt
+        attempt.slot_free = True
+        attempt.set_phase("delivery")
+        if attempt.progress_written:  # else others could not see why an attempt has no slot
+            unlock(self.locks.pop(0))
+            attempt.notify_engine(SupervisorMessage.SLOT_FREE)
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, release the locks, and notify the engine, in this order."""
@@ -157,10 +174,14 @@ class Supervisor:
             raise Interrupted
 
 
-def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Wait for the job and the locks; None if the engine has ended or does not need this supervisor."""
-    data, fds, _, _ = socket.recv_fds(control, 64, 8)
-    if not data or len(fds) < 2:
+def receive_job(control: socket.socket, flags: int = 0) -> tuple[dict[str, Any], list[int]] | None:
+    """Wait for a job and its locks, none for a task that waits for a slot; None if the engine has ended or needs it no more.
+
+    Raises:
+        BlockingIOError: nothing has come, and `flags` say not to wait.
+    """
+    data, fds, _, _ = socket.recv_fds(control, 64, 8, flags)
+    if not data or not fds:
         return None
     with os.fdopen(fds[0], "rb") as file:
         file.seek(0)
@@ -177,8 +198,13 @@ def main(argv: list[str] | int) -> None:
     if received is None:
         return
     tree.become_subreaper()
+    begun: Begun | None = Begun(*received, None, None)
+    if not received[1]:
+        begun = Preparation(control, lambda flags: receive_job(control, flags)).run(received[0])
+    if begun is None:
+        return
     try:
-        supervisor = Supervisor(*received, control)
+        supervisor = Supervisor(begun.job, begun.locks, control, begun.ready, begun.stop_reason)
     except OSError as error:  # not even the log can be made
         control.send(format_refusal(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return
