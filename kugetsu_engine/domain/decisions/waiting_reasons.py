@@ -209,5 +209,5 @@ def find_waiting_reason(task: Waiting, facts: SchedulingFacts, now: float) -> Wa
     why = find_own_reason(task, facts, now) or find_queue_reason(facts) or WaitingReason("next", "starts next")
     if why.code == "slots" and (ready := facts.prepared.get(task.id)) is not None:
         text, short = ("ready", "ready") if ready else ("its worktree is being made", "worktree is made")
-        return WaitingReason("prepared", f"{text}, waits for a slot", without_time=short)
+        return WaitingReason("prepared", f"{text}, waits for a slot ({why.text})", without_time=short)
     return why
