@@ -179,6 +179,10 @@ class StatePaths:
         """The folder of one attempt; only its supervisor writes there."""
         return f"{self.runs}/{task_id}.{attempt}"
 
+    def wish(self, task_id: str, attempt: int) -> str:
+        """What the engine wants of that attempt; written by the engine, so it is beside the folder."""
+        return RunPaths(self.run(task_id, attempt)).wish
+
     def run_files(self, task_id: str, attempt: int) -> "RunPaths":
         """The files of that folder."""
         return RunPaths(self.run(task_id, attempt))
@@ -223,8 +227,13 @@ class RunPaths:
         self.reserve = f"{folder}/.exit.reserve"
         """Disk space reserved for the result."""
         self.prompt = f"{folder}/prompt"
+        self.wish = f"{folder}.wish"
+        self.hold = f"{folder}/hold"
+        """While it exists, the shared server does not begin the next step of the attempt's session."""
         self.temporary = f"{folder}/tmp"
         """The folder for the agent's temporary files."""
+        self.held = f"{folder}/tmp/kugetsu-held"
+        """Made by the shared server while it holds the session."""
 
 
 def log_name(task_id: str, attempt: int) -> str:

@@ -24,10 +24,11 @@ tasks     enqueue REF MESSAGE | enqueue --file F     add tasks to the queue
           show ID    logs ID [-f]    wait ID...      one task
           kill ID... cancel ID... retry ID...        stop it, take it out of the queue, try again
           hold ID... release ID... move ID edit ID   before it starts
+          pause ID... resume ID... park ID...        its agent stands still, goes on, gives its slot back for now
           attach ID    shell ID                      work in its worktree yourself
           plan [--limit N]    usage [--since 6d]     when tasks will start; tokens and cost
           worktrees [--clean [--dry-run]]            list worktrees; remove those whose work is merged or pushed
-queue     pause  resume  drain  limit N              the whole queue
+queue     pause  resume  drain  limit N              the whole queue; pause --all: every running agent too
           stop-all [--now]                           emergency stop: pause the queue and stop every agent
 history   replay [TIME] [--plain]  replay --events   the state at a past time (03:00, 2h); what happened
 news      notify list|clear|mute|unmute|test  watch  notifications
@@ -35,11 +36,11 @@ engine    queue-daemon start|stop|restart|status|logs
                     --resume: continue after a restart of the machine
           doctor [--verify] [--fix]                  find problems, and fix them
           doctor agents                              which agents are installed and can run
-          completion bash|zsh|...                    completions for your shell
+          completion [--install] [bash|zsh|fish]     completions for your shell
 issues    context REF    set-pr REF URL              its conversation, its pull request
           destroy REF|--base|--pm-agent    prune     remove what an issue has, what belongs to no issue
 setup     init [--force]    import [--dry-run] [DIR]   create sessions and files; import from the bash kugetsu
-          server list|add|remove|default|get         where repositories are cloned from
+          githost list|add|remove|default|get        the hosts that repositories are cloned from
 
 Ids are written 41, #41 or q_41; an issue reference stands for the task of the issue. More: kugetsu VERB --help
 Exit codes: 0 done, 1 failed, 2 try later, 3 already done, 4 no such task, 64 wrong usage.
@@ -65,6 +66,7 @@ class Verb:
 
 _ID = Argument("id", console={"nargs": "*"})  # the console uses the selected tasks if none is named
 _IDS = Argument("id", nargs="+", console={"nargs": "*"})
+_PAUSED = Argument("id", nargs="*", help="tasks with an agent; without one: the whole queue")
 _JSON = flag("--json", help="print one JSON document", shell_only=True)
 _NOW = flag("--now", help="send KILL at once, not TERM first")
 _ISSUE = "host/owner/repo#N, owner/repo#N, local/name#N or the issue's URL"
@@ -161,10 +163,18 @@ VERBS: dict[str, Verb] = {
         _EXPECT,
         Argument("--tag", action="append", metavar="WORD", help="replace its tags by these; an empty text for none"),
     ),
-    "pause": Verb("task_requests", "Start no more tasks; running agents continue."),
+    "pause": Verb(
+        "task_requests", "Start no more tasks; running agents continue. With ids: the agents of these tasks stand still, keep "
+        "their slots, and their time limits stand still too.", _PAUSED, flag("--all", help="the queue and every running agent"),
+    ),
     "resume": Verb(
-        "task_requests", "Start tasks again.",
+        "task_requests", "Start tasks again. With ids: paused agents go on, and parked tasks start again in their sessions.",
+        _PAUSED, flag("--all", help="the queue and every paused agent"),
         Argument("--agent", metavar="NAME", help="only end this agent's cooldown after a rate limit"),
+    ),
+    "park": Verb(
+        "task_requests", "End the attempts of running or paused agents to go on later: their slots become free, sessions and "
+        "worktrees are kept, the attempts do not count. Continue with kugetsu resume.", _IDS,
     ),
     "drain": Verb("task_requests", "Start no more tasks; a headless engine ends with its last agent."),
     "limit": Verb(
@@ -228,14 +238,14 @@ VERBS: dict[str, Verb] = {
         "start", "Enqueue a message for each issue that it names, else for the project manager.",
         Argument("message", nargs="+", help=_MESSAGE), _DEBUG,
     ),
-    "server list": Verb("server", "All known servers; * marks the default one.", _JSON),
-    "server add": Verb(
-        "server", "Add a server, or change its address.", _SERVER,
+    "githost list": Verb("githost", "All known git hosts; * marks the default one.", _JSON),
+    "githost add": Verb(
+        "githost", "Add a git host, or change its address.", _SERVER,
         Argument("url", help="the part before /owner/repo: https://git.example.org, ssh://git@host, a folder"),
     ),
-    "server remove": Verb("server", "Remove a server.", _SERVER),
-    "server default": Verb("server", "Show the server of references written owner/repo#N, or set it.", _MAYBE_SERVER),
-    "server get": Verb("server", "The address of a server, by default of the default one.", _MAYBE_SERVER),
+    "githost remove": Verb("githost", "Remove a git host.", _SERVER),
+    "githost default": Verb("githost", "Show the host of references written owner/repo#N, or set it.", _MAYBE_SERVER),
+    "githost get": Verb("githost", "The address of a git host, by default of the default one.", _MAYBE_SERVER),
     "context": Verb(
         "issues", "The last 20 messages of an issue's conversation. Its next agent gets them too.", _ISSUE_OR_TASK, _JSON
     ),
@@ -296,8 +306,10 @@ VERBS: dict[str, Verb] = {
         flag("--fix", help="fix what can be fixed; nothing of yours is deleted"), _JSON,
     ),
     "completion": Verb(
-        "completion", 'Print shell completions: eval "$(kugetsu completion bash)", or kugetsu completion fish | source',
-        Argument("shell", choices=list_shells),
+        "completion", 'Print shell completions, or install them for this user: kugetsu completion --install. '
+        'Without installing: eval "$(kugetsu completion bash)", or kugetsu completion fish | source',
+        Argument("shell", nargs="?", choices=list_shells, help="default: that of $SHELL"),
+        flag("--install", help="write them to the folder from which bash, zsh or fish loads them", shell_only=True),
     ),
     "plan": Verb(
         "plan", "When each task will start, if attempts succeed and take as long as usual. Changes nothing.",
@@ -332,6 +344,8 @@ VERBS: dict[str, Verb] = {
     ),
 }  # fmt: skip
 
+OLD_NAMES = {"server": "githost"}
+"""Verbs that were renamed; the old name is still understood."""
 MODULES = {name.partition(" ")[0]: verb.module for name, verb in VERBS.items()}
 """The module of each verb."""
 

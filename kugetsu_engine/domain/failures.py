@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 MAX_UNCOUNTED = 20
 """So many attempts in a row that do not count against `max_attempts` end the task."""
+PARKED = "parked"
+"""The class of an attempt that was ended to go on later."""
 MAX_MEMORY_RETRIES = 2
 """So many attempts in a row that ran out of their memory limit are retried."""
 MEMORY_HINT = 'raise memory_cap, at the top of config.toml or in [repos."HOST/OWNER/REPO"]'
@@ -64,6 +66,7 @@ CLASSES: dict[str, Policy] = {
     "lost": Policy("lost", retried=True),  # the supervisor or the machine went away
     "server_lost": Policy("server lost", retried=True, prefixed=True),  # the shared server went away
     "stopped": Policy("stopped", retried=True),  # a signal that no operator asked for
+    "parked": Policy("parked", retried=True, counts=False),  # ended by the operator, or for lack of memory, to go on later
     "config": Policy("settings", retried=False),
     "unknown": Policy("unknown", retried=True),
 }

@@ -62,6 +62,8 @@ class Job(msgspec.Struct, frozen=True):
     """Which session to use; the agent's driver knows how."""
     prompt_continued: str | None = None
     """The prompt for a session that knows the task already; None: the same."""
+    message: str = ""
+    """The task's message, which is part of its prompt: a session that has it knows the task."""
     max_steps: int | None = None
     """Model turns after which the agent is ended as endless."""
     max_tokens: int | None = None
@@ -112,13 +114,15 @@ class RunRecord(msgspec.Struct, frozen=True):
     reader: str | None = None
     """Driver that reads the agent's events."""
     reader_options: dict[str, Any] = {}
+    can: list[str] = []
+    """What the supervisor can do besides ending the attempt, such as `pause`; earlier versions can do nothing more."""
 
 
 class Progress(msgspec.Struct, frozen=True):
     """`progress.json`: the progress of an attempt, written at most once a second."""
 
     phase: str = "starting"
-    """`waiting for git`, `worktree`, `setup`, `agent`, `teardown`, `stopping`, `sweeping` or `delivery`."""
+    """`waiting for git`, `worktree`, `setup`, `agent`, `paused`, `teardown`, `stopping`, `sweeping` or `delivery`."""
     pid: int | None = None
     agent_started_at: str | None = None
     elapsed_s: float = 0.0
@@ -149,6 +153,12 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+    paused_s: float = 0.0
+    """Seconds for which its clocks have stood still so far: paused, or waiting for an answer."""
+    paused_at: str | None = None
+    """Since when it is paused; None if it is not."""
+    pause_note: str = ""
+    """Why it could not be paused, or that it is only paused at its next step."""
 
     @property
     def usage(self) -> Usage | None:
@@ -190,11 +200,13 @@ class Result(msgspec.Struct, frozen=True):
     """The starting point of its work; None if the attempt ended before it was decided."""
     git_holder: str = ""
     """The task for which git was busy in the repository, if that prevented the start."""
+    paused_s: float = 0.0
+    """See `Attempt.paused_s`."""
 
     def as_attempt(self, log: str) -> Attempt:
         """Make the task's record of the attempt."""
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured, self.base,
+            self.not_measured, self.base, self.paused_s,
         )  # fmt: skip

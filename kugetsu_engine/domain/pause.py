@@ -1,4 +1,4 @@
-"""Why the queue is paused, as data beside the sentence that is shown."""
+"""Why the queue or a running agent is paused, as data beside the sentence that is shown."""
 
 from enum import StrEnum
 
@@ -22,3 +22,14 @@ def read_pause_reason(code: str, text: str) -> PauseReason:
     if code:
         return next((reason for reason in PauseReason if reason == code), PauseReason.OPERATOR)
     return next((reason for begin, reason in _OLD_TEXTS.items() if text.startswith(begin)), PauseReason.OPERATOR)
+
+
+class PausedBy(StrEnum):
+    """On whose behalf a running agent is paused, as `Task.pause`."""
+
+    OPERATOR = "operator"
+    MEMORY = "memory"
+
+
+PARKED_BY_OPERATOR = "parked by you"
+"""The reason of an attempt that the operator parked."""

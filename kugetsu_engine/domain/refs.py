@@ -24,6 +24,8 @@ _PLAIN = "[a-z0-9_][a-z0-9._]*"
 _NAME = "\\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _HOST = r"(?!www\.)[a-z0-9][a-z0-9.-]*[a-z0-9]"
 _CANONICAL = rf"(?:local(?:/{_NAME})+|{_HOST}(?:/{_NAME}){{2,}}(?<!\.[gG][iI][tT]))#(?:0|[1-9][0-9]{{0,11}})"
+_last_canonical = [""]
+"""The repository of the last reference that was found to be canonical."""
 # Patterns are compiled when they are needed: `enqueue` of a short reference needs none.
 
 
@@ -131,7 +133,11 @@ def normalize_reference(text: str, default_host: str | Callable[[], str] = "") -
     Args:
         default_host: the host of `owner/repo#N`; without one such a reference is returned unchanged.
     """
+    repository, _, number = text.rpartition("#")
+    if repository == _last_canonical[0] and number.isdecimal() and number.isascii() and number[0] != "0" and len(number) <= 12:
+        return text  # as that of the reference before: large queues are about few repositories
     if len(text) <= MAX_LENGTH and re.fullmatch(_CANONICAL, text):
+        _last_canonical[0] = repository
         return text
     try:
         return str(parse_reference(text, default_host))

@@ -6,7 +6,7 @@ import msgspec
 
 Verb = Literal[
     "kill", "cancel", "restore", "retry", "hold", "release", "move", "edit", "pause", "resume", "drain", "limit", "clear",
-    "start", "set_pr", "forget", "stop_all",
+    "start", "set_pr", "forget", "stop_all", "pause_agent", "resume_agent", "park", "pause_all", "resume_all",
 ]  # fmt: skip
 
 

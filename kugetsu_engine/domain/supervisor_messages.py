@@ -22,6 +22,8 @@ class SupervisorMessage(StrEnum):
     """It could not be made ahead; the attempt will say why."""
     SLOT_FREE = "slot-free"
     """Nothing of the agent is left, so its slot was given back; what it delivered is still measured."""
+    NOT_PAUSED = "not-paused"
+    """The agent could not be paused."""
     ENDED = "ended"
 
 

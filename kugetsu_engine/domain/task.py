@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from ..errors import KugetsuError
+from .failures import PARKED
 from .new_task import SCHEMA, format_bare_id, format_id
 from .refs import key_of, repository_of
 from .reserved_refs import SESSIONS
@@ -145,6 +146,13 @@ class Attempt(msgspec.Struct, frozen=True):
     """The part of its delivery that could not be measured, and why, in a sentence; None if all was."""
     base: Base | None = None
     """The starting point of its work; None if it was not reached or not recorded."""
+    paused_s: float = 0.0
+    """Seconds of `elapsed_s` for which it was paused, or waited for an answer."""
+
+    @property
+    def worked_s(self) -> float | None:
+        """Seconds that it worked; None if not known."""
+        return max(self.elapsed_s - self.paused_s, 0.0) if self.elapsed_s is not None else None
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -183,6 +191,10 @@ class Task(msgspec.Struct, frozen=True):
     attempts: list[Attempt] = []
     stop: str | None = None
     """`stop` or `kill`, from the operator's request until the attempt has ended."""
+    pause: str | None = None
+    """On whose behalf the running agent is to stand still: `operator` or `memory`; None: it works."""
+    park: str | None = None
+    """Why the attempt is being ended to go on later, from the request until it has ended."""
     pending_since: str | None = None
     notified_at: str | None = None
     started_at: str | None = None
@@ -223,6 +235,11 @@ class Task(msgspec.Struct, frozen=True):
         return repository_of(self.issue_ref)
 
     @property
+    def pending_since_s(self) -> float | None:
+        """Since when it waits, in seconds since 1970."""
+        return epoch(self.pending_since)
+
+    @property
     def title(self) -> str:
         """The first line of the message that is not blank."""
         return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
@@ -242,8 +259,10 @@ class Task(msgspec.Struct, frozen=True):
         """The name of its glyph: its state, or what says more about it, as `held` or `stopping`; see `text.glyph_tables`."""
         if self.state == PENDING:
             return "held" if self.held else "retry" if self.attempt else PENDING
-        if self.stop and not self.ended:
+        if (self.stop or self.park) and not self.ended:
             return "stopping"
+        if self.pause and not self.ended:
+            return "paused"
         return "warning" if self.empty_handed else self.state
 
     @property
@@ -263,6 +282,11 @@ class Task(msgspec.Struct, frozen=True):
     def failure(self) -> str | None:
         """Class of the last attempt's failure; None if it succeeded, or there is none."""
         return self.attempts[-1].failure if self.attempts else None
+
+    @property
+    def parked(self) -> bool:
+        """Whether its last attempt was parked, and it waits to be resumed."""
+        return self.state == PENDING and self.held and self.failure == PARKED
 
     @property
     def last_attempt(self) -> Attempt | None:
@@ -330,7 +354,7 @@ def move_task(task: Task, to: State, now: str, reason: str | None = None, **chan
     stamps = {"notified": "notified_at", "running": "started_at"}
     if to in FINAL:
         stamps[to] = "completed_at"
-        changes = {"stop": None, "token": None, "pid": None, "retry_at": None, **changes}
+        changes = {"stop": None, "pause": None, "park": None, "token": None, "pid": None, "retry_at": None, **changes}
     if to in stamps:
         changes = {stamps[to]: now, **changes}
     moved = msgspec.structs.replace(task, state=to, reason=reason, **changes)

@@ -12,6 +12,7 @@ from ..domain.task import Notice
 from ..paths import StatePaths
 from ..process import identity
 from ..queue.task_store import TaskStore
+from ..scheduler.agent_pauses import AgentPauses
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
@@ -34,6 +35,7 @@ from ..state.run_times import RunTimesFile
 from ..storage import files, wakeup_fifo
 from ..storage.engine_lock import EngineLock
 from ..supervisor.launcher import Launcher, Waker
+from .agent_requests import AgentRequests
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder
 from .heartbeat import is_engine_alive
@@ -128,9 +130,11 @@ def _compose(
         preparations=preparations,
     )  # fmt: skip
 
+    pauses = AgentPauses(context, store=store, attempts=attempts)
     handlers = RequestHandlers(
-        context, store=store, controls=controls, backoff=backoff, attempts=attempts, dispatcher=dispatcher
-    )
+        context, store=store, controls=controls, backoff=backoff, attempts=attempts, dispatcher=dispatcher,
+        agents=AgentRequests(context, store=store, controls=controls, pauses=pauses),
+    )  # fmt: skip
     recovery = Recovery(context, store=store, controls=controls, attempts=attempts)
     listeners += [recovery.add_quarantined, *([on_notice] if on_notice is not None else [])]
     # after the listeners, as it journals the start and may set aside what it finds in the journal's place
@@ -152,7 +156,7 @@ def _make_run_time_listeners(
     learned: set[str] = set()
 
     def learn_run_time(finished: FinishedAttempt) -> None:
-        task, seconds = finished.task, finished.attempt.elapsed_s
+        task, seconds = finished.task, finished.attempt.worked_s
         if finished.attempt.outcome == "ok" and seconds is not None and task.id not in learned:
             run_times.learn(task, task.agent or settings.current.agent, seconds)
             learned.add(task.id)

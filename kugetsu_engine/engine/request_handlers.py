@@ -23,6 +23,7 @@ from ..scheduler.queue_control import QueueControl
 from ..state import tasks
 from ..state.new_tasks import check_message
 from . import issue_requests, queue_order
+from .agent_requests import AgentRequests
 
 CLEARED_AT_ONCE = 100
 """Up to this many ended tasks, `clear` removes the logs before it answers; else a thread removes them."""
@@ -39,7 +40,7 @@ class RequestHandlers:
 
     def __init__(
         self, context: EngineContext, *, store: TaskStore, controls: QueueControl, backoff: ProviderBackoff,
-        attempts: AttemptTracker, dispatcher: Dispatcher,
+        attempts: AttemptTracker, dispatcher: Dispatcher, agents: AgentRequests,
     ) -> None:  # fmt: skip
         self._context = context
         self._store = store
@@ -47,12 +48,14 @@ class RequestHandlers:
         self._backoff = backoff
         self._attempts = attempts
         self._dispatcher = dispatcher
+        self._agents = agents
         self._asked_by = ""
         """Number and time of the current request. The number alone would repeat if the counter were lost."""
         self._task_handlers: dict[str, Callable[[Task, dict[str, Any]], Answer]] = {
             "kill": self._stop_task, "cancel": self._cancel_task, "restore": self._restore_task, "retry": self._retry_task,
             "hold": self._hold_task, "release": self._release_task, "move": self._move_task, "edit": self._edit_task,
-            "start": self._start_task,
+            "start": self._start_task, "pause_agent": agents.pause_agent, "resume_agent": agents.resume_agent,
+            "park": agents.park_task,
         }  # fmt: skip
 
     def apply_request(self, request: Request, name: str) -> Answer:
@@ -217,6 +220,10 @@ class RequestHandlers:
             return Answer(True, controls.set_limit(args.get("limit")), undo=Undo("limit", None, {"limit": before}))
         if verb == "stop_all":
             return Answer(True, self._stop_tasks(args))
+        if verb == "pause_all":
+            return self._agents.pause_all()
+        if verb == "resume_all":
+            return self._agents.resume_all()
         if verb == "clear":
             return Answer(True, self._clear_ended(args))
         if verb == "set_pr":

@@ -9,8 +9,9 @@ from ..agents.launch_spec import Invocation
 from ..config import secret_values
 from ..config.loader import AgentSettings, RepoSettings
 from ..config.settings import Settings
-from ..domain import refs
+from ..domain import failures, refs
 from ..domain.job import Job
+from ..domain.pause import PARKED_BY_OPERATOR
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import WantedSession
 from ..domain.task import Attempt, Task
@@ -73,7 +74,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         times=paths.times(task.id, task.attempt), after=spec.after,
         kind=kind, program=program,
         check="versions" if program_versions.detect_kind(kind, program) in program_versions.TESTED else None,
-        session=session, prompt_continued=continued,
+        session=session, prompt_continued=continued, message=task.message,
         max_steps=spec.max_steps, max_tokens=spec.max_tokens, max_cost=_remaining_budget(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
@@ -130,7 +131,10 @@ def _prompt_continued(task: Task, session: WantedSession) -> str | None:
         return None
     if last is None or last.session_id != session.session_id:
         return task.message  # it knows the rules and the conversation
-    text = f"You were interrupted ({last.reason}). Check what you have done so far, and continue the task where you stopped."
+    how = f"interrupted ({last.reason})"
+    if last.failure == failures.PARKED:
+        how = "paused by the operator" if last.reason == PARKED_BY_OPERATOR else f"paused ({last.reason})"
+    text = f"You were {how}. Check what you have done so far, and continue the task where you stopped."
     return text + prompts.advise(last.failure)
 
 

@@ -9,22 +9,10 @@ from ..errors import BadFile, ConfigError, KugetsuError
 from ..paths import StatePaths
 from ..state import issue_names, sessions
 
-INTERRUPTED = frozenset(
-    {
-        "lost",
-        "server_lost",
-        "timeout",
-        "stopped",
-        "crash",
-        "memory",
-        "machine_memory",
-        "network",
-        "rate_limit",
-        "quota",
-        "disk",
-        "locked",
-    }
-)
+INTERRUPTED = frozenset((
+    "lost", "server_lost", "timeout", "stopped", "crash", "memory", "machine_memory", "network", "rate_limit", "quota", "disk",
+    "locked", "parked",
+))  # fmt: skip
 """Failures after which the session is resumed: the cause was external, and the agent's context is worth keeping."""
 
 

@@ -210,6 +210,8 @@ def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 1
     if not LINUX and leader is not None:
         signal_group(leader, signal.SIGTERM)
     send_signal(left, signal.SIGTERM)
+    if grace_s > 0:
+        send_signal(left, signal.SIGCONT)  # one that stands would not see the TERM
     kill_from = time.monotonic() + grace_s
     give_up = kill_from + limit_s
     wait_s = 0.005

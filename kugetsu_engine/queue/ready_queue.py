@@ -1,4 +1,7 @@
-"""The order in which waiting tasks start: a sorted list, of which only the front is read.
+"""The order in which waiting tasks start: a sorted list of ids, of which only the front is read.
+
+A task costs one pointer in it: its sort key is made from its entry when it is compared. Added tasks are put in place when
+the order is next asked for, so that many of them, as at a start, are sorted at once.
 
 Tasks that cannot start for a reason of their own are parked until that reason may be gone.
 """
@@ -22,12 +25,20 @@ READ_FROM_FACTS: dict[WhyCode, Callable[[SchedulingFacts], object]] = {
 """By reason the facts it depends on: when they change, the tasks that wait for it are checked again."""
 
 
+FEW = 64
+"""So many tasks are put in place one by one; more are sorted together."""
+
+
 class ReadyQueue:
     """The waiting tasks, in order."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
-        self._ready: list[Order] = []
+        self._ready: list[str] = []
+        """Ids in order; those before `_first` are no longer in it."""
+        self._first = 0
+        self._added: set[str] = set()
+        """Ids that are not in `_ready` yet."""
         self._due: list[tuple[float, str]] = []
         self._parked_after: dict[str, set[str]] = {}
         self._parked_busy: dict[str, set[str]] = {}
@@ -37,14 +48,18 @@ class ReadyQueue:
         """By reason the facts of the last check."""
 
     def add(self, entry: Entry) -> None:
-        """Add a waiting task."""
-        insort(self._ready, entry.key)
+        """Add a waiting task, whose entry is known already."""
+        self._added.add(entry.id)
 
     def drop(self, task_id: str) -> None:
         """Remove a task, before its entry changes."""
-        entry = self._entries.get(task_id)
-        if entry is not None and (place := self._place(entry.key)) is not None:
-            del self._ready[place]
+        if task_id in self._added:
+            self._added.discard(task_id)
+        elif (place := self._place(task_id)) is not None:
+            if place == self._first:
+                self._drop_front()
+            else:
+                del self._ready[place]
 
     def release_dependants(self, task_id: str) -> None:
         """Check the tasks that come after one again, as it has ended or is gone."""
@@ -96,14 +111,14 @@ class ReadyQueue:
 
     def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
         """Yield the tasks from the front of the queue; those with a reason of their own to wait are parked."""
-        while self._ready:
-            key = self._ready[0]
-            entry = self._entries[key[3]]
+        self._put_in_place()
+        while self._first < len(self._ready):
+            entry = self._entries[self._ready[self._first]]
             why = waiting_reasons.find_own_reason(entry, facts, now)
             if why is None:
                 yield entry
                 return
-            del self._ready[0]
+            self._drop_front()
             if why.code in READ_FROM_FACTS:
                 self._parked.setdefault(why.code, set()).add(entry.id)
             if why.code in ("rate_limit", "config"):
@@ -116,11 +131,38 @@ class ReadyQueue:
             elif why.code == "issue_busy":
                 self._parked_busy.setdefault(entry.issue_key, set()).add(entry.id)
 
-    def _place(self, key: Order) -> int | None:
-        place = bisect_left(self._ready, key)
-        return place if place < len(self._ready) and self._ready[place] == key else None
+    def _put_in_place(self) -> None:
+        """Move the added tasks into the order."""
+        added, self._added = self._added, set()
+        if len(added) > FEW:
+            del self._ready[: self._first]
+            self._first = 0
+            self._ready += added
+            self._ready.sort(key=self._key)
+            return
+        for task_id in added:
+            insort(self._ready, task_id, self._first, key=self._key)
+
+    def _drop_front(self) -> None:
+        """Remove the first task without moving all others each time."""
+        self._first += 1
+        if self._first > FEW and self._first * 2 > len(self._ready):
+            del self._ready[: self._first]
+            self._first = 0
+
+    def _key(self, task_id: str) -> Order:
+        return self._entries[task_id].key
+
+    def _place(self, task_id: str) -> int | None:
+        """Where a task is in the order; None if it is not."""
+        if self._first < len(self._ready) and self._ready[self._first] == task_id:
+            return self._first
+        if task_id not in self._entries:
+            return None
+        place = bisect_left(self._ready, self._key(task_id), self._first, key=self._key)
+        return place if place < len(self._ready) and self._ready[place] == task_id else None
 
     def _unpark(self, task_id: str) -> None:
         entry = self._entries.get(task_id)
-        if entry is not None and entry.state == states.PENDING and self._place(entry.key) is None:
-            insort(self._ready, entry.key)
+        if entry is not None and entry.state == states.PENDING and self._place(task_id) is None:
+            self._added.add(task_id)

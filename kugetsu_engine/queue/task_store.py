@@ -30,7 +30,7 @@ from ..paths import StatePaths
 from ..state import notifications, tasks
 from ..storage import files
 from ..storage.quarantine import Quarantine
-from .entry import Entry, TaskStates
+from .entry import Entry, TaskStates, make_entry
 from .expiry import Expiry
 from .journal_writer import JournalWriter, LineGuard
 from .ready_queue import ReadyQueue
@@ -71,7 +71,6 @@ class TaskStore:
         """The bytes last written for each notified or running task; only the engine may change those files."""
         self._newer: set[str] = set()
         self._notices_file = LineGuard(paths.notifications, "notifications", self.quarantine.set_aside, alert)
-        self._signatures: dict[str, files.Signature] = {}
         self._suspects: dict[str, float] = {}
         self.ready = ReadyQueue(self.entries)
         self.expiry = Expiry(self.entries, now)
@@ -80,13 +79,23 @@ class TaskStore:
 
     def rescan(self) -> None:
         """Read every task file that has changed since it was last read or written."""
-        seen: set[str] = set()
-        for task_id, status in files.scan_documents(self.paths.items):
-            seen.add(task_id)
-            if self._signatures.get(task_id) != files.signature_of(status):
-                self._read_file(task_id)
-        for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
-            self._note_removed_file(task_id)
+        unchanged, changed, ended = 0, list[str](), None
+        if self.entries:
+            for task_id, status in files.scan_documents(self.paths.items):
+                if self._signature_of(task_id) == files.signature_number(status):
+                    unchanged += 1
+                else:
+                    changed.append(task_id)
+        else:  # at the start: a file that is read anyway need not be looked at first
+            changed = files.list_unsorted_documents(self.paths.items)
+            ended = frozenset(files.list_documents(self.paths.done))
+        for task_id in changed:
+            self._read_file(task_id, ended)
+        seen = unchanged + sum(task_id in self.entries for task_id in changed)
+        if seen < len(self.entries) or self._suspects or self._newer:
+            there = set(files.list_unsorted_documents(self.paths.items))
+            for task_id in {*self.entries, *self._suspects, *self._newer} - there:
+                self._note_removed_file(task_id)
         self.ready.recheck_unknown()
 
     def reread(self, task_ids: set[str]) -> None:
@@ -97,21 +106,24 @@ class TaskStore:
             except FileNotFoundError:
                 self._note_removed_file(task_id)
                 continue
-            if self._signatures.get(task_id) != files.signature_of(status):
+            if self._signature_of(task_id) != files.signature_number(status):
                 self._read_file(task_id)
 
-    def _read_file(self, task_id: str) -> None:
+    def _read_file(self, task_id: str, ended: frozenset[str] | None = None) -> None:
+        """Read the file of a task; `ended` holds the ids of all ended ones, if they are known."""
         path = self.paths.item(task_id)
         if task_id in self._active_files:
             self._restore_active_file(task_id)
-            self._remember_signature(task_id)
+            self._set_signature(task_id, self._read_signature(task_id))
             return
         try:
             data, status = files.read_with_stat(path)
             task = tasks.decode_task(data, task_id)
             if parse_task_id(task_id) != task_id:
                 raise BadFile(f"{task_id!r} is not a valid task id")
-            if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
+            if task_id not in self.entries and (
+                task_id in ended if ended is not None else os.path.lexists(self.paths.ended(task_id))
+            ):
                 raise BadFile(f"{task_id} has ended already: it is in queue/done")
         except FileNotFoundError:
             self._drop_from_index(task_id)
@@ -127,12 +139,11 @@ class TaskStore:
             return
         self._suspects.pop(task_id, None)
         self._clear_newer(task_id)
-        self._signatures[task_id] = files.signature_of(status)
         if task.ended:
             self._file_ended(task_id)
             return
         before = self.entries.get(task_id)
-        self._index(task, data)
+        self._index(task, data, files.signature_number(status))
         if task.issue_ref != normalize_reference(task.issue_ref, self.default_server):
             self._write_host(task)
         if before is not None:  # edited by hand
@@ -145,7 +156,7 @@ class TaskStore:
             self._save(task)
         except OSError as error:
             self.ready.drop(task.id)  # its issue is not known yet
-            self._signatures.pop(task.id, None)
+            self._set_signature(task.id, 0)
             self._alert("disk", f"cannot write {self.paths.item(task.id)}: {error.strerror}")
 
     def _skip_newer(self, task_id: str, error: BadFile) -> None:
@@ -210,7 +221,7 @@ class TaskStore:
         try:
             return tasks.read_task(self.paths.item(task_id), task_id)
         except (FileNotFoundError, BadFile) as error:
-            self._signatures.pop(task_id, None)  # so that the next rescan reads it again
+            self._set_signature(task_id, 0)  # so that the next rescan reads it again
             raise NoSuchTask(f"the file of {task_id} is gone or unreadable ({error})") from None
 
     def find(self, text: str) -> Task:
@@ -276,17 +287,22 @@ class TaskStore:
         if (written := normalize_reference(task.issue_ref, self.default_server)) != task.issue_ref:
             task = msgspec.structs.replace(task, issue_ref=written)
         data = tasks.save_task(self.paths, task, durable)
-        self._remember_signature(task.id)
-        self._index(task, data)
+        self._index(task, data, self._read_signature(task.id))
 
-    def _remember_signature(self, task_id: str) -> None:
-        """Remember the signature of the file as read or written."""
+    def _signature_of(self, task_id: str) -> int:
+        """The signature of a file as last read or written; 0 if it is to be read."""
+        entry = self.entries.get(task_id)
+        return entry.signature if entry is not None else 0
+
+    def _set_signature(self, task_id: str, signature: int) -> None:
+        if (entry := self.entries.get(task_id)) is not None:
+            self.entries[task_id] = msgspec.structs.replace(entry, signature=signature)
+
+    def _read_signature(self, task_id: str) -> int:
         try:
-            status = os.lstat(self.paths.item(task_id))
+            return files.signature_number(os.lstat(self.paths.item(task_id)))
         except FileNotFoundError:
-            self._signatures.pop(task_id, None)
-            return
-        self._signatures[task_id] = files.signature_of(status)
+            return 0
 
     def _file_ended(self, task_id: str) -> None:
         try:
@@ -296,20 +312,18 @@ class TaskStore:
                 )
             tasks.archive_task(self.paths, task_id)
         except OSError:
-            self._signatures.pop(task_id, None)
+            self._set_signature(task_id, 0)
             self._suspects[task_id] = self._monotonic()  # read again soon
             raise
         self._drop_from_index(task_id)
 
     # the index
 
-    def _index(self, task: Task, data: bytes) -> None:
+    def _index(self, task: Task, data: bytes, signature: int) -> None:
         self.version += 1
-        self.ready.drop(task.id)
-        entry = Entry(
-            task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
-            task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent, task.repo,
-        )  # fmt: skip
+        if task.id in self.entries:
+            self.ready.drop(task.id)
+        entry = make_entry(task, signature)
         self.entries[task.id] = entry
         if entry.state == states.PENDING:
             self.ready.add(entry)
@@ -333,7 +347,6 @@ class TaskStore:
             self._restore_active_file(task_id)
             return
         self.version += 1
-        self._signatures.pop(task_id, None)
         self._clear_newer(task_id)
         self._suspects.pop(task_id, None)
         self.states.forget(task_id)

@@ -24,6 +24,7 @@ from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .resource_gate import ResourceGate
 from .session_recorder import SessionRecorder
+from .wish_writer import WishWriter
 
 
 class RunningAttempt:
@@ -59,6 +60,7 @@ class AttemptTracker:
         self._session_kept: set[str] = set()
         self.without_slot: set[str] = set()
         """Attempts that have given their slot back: what they delivered is still measured."""
+        self._wishes = WishWriter(context.paths)
 
     def track_attempt(self, task_id: str, handle: SupervisorHandle | None, pidfd: int | None = None) -> None:
         """Wake the engine when the supervisor of an attempt sends a message or ends."""
@@ -107,6 +109,9 @@ class AttemptTracker:
                 self._note_session(task_id)
             if SupervisorMessage.SLOT_FREE in received.messages:
                 self.without_slot.add(task_id)
+            if SupervisorMessage.NOT_PAUSED in received.messages:
+                self._check_attempt(task_id)
+                return
             if SupervisorMessage.ENDED not in received.messages and not received.closed:
                 return
         self._check_attempt(task_id)
@@ -123,6 +128,14 @@ class AttemptTracker:
         running = self._running.get(task.id)
         if not signal_supervisor(self._paths, task) and running is not None and running.handle is not None:
             running.handle.process.send_signal(_stop_signal(task))  # it has no record yet, but it is our child
+
+    def send_wish(self, task: Task) -> None:
+        """Let the supervisor know what the task says about its agent. Every check repeats it.
+
+        Raises:
+            OSError: the wish could not be written; the next check tries again.
+        """
+        self._wishes.write(task)
 
     def close(self) -> None:
         """Stop tracking; the supervisors keep running."""
@@ -183,8 +196,20 @@ class AttemptTracker:
         self._note_stall(task_id)
         self._note_session(task_id)
         self._note_slot(task_id)
-        if task.stop is not None:
+        if task.stop is not None or task.park is not None:
             self.stop_attempt(task)
+        self._wishes.write(self._note_refused_pause(task))
+
+    def _note_refused_pause(self, task: Task) -> Task:
+        """Report an agent that could not be paused, and give up on pausing it; returns its task."""
+        progress = runs.read_progress(self._paths, task.id, task.attempt) if task.pause is not None else None
+        if progress is None or progress.paused_at is not None or not progress.pause_note:
+            return task
+        text = f"{task.shown} {task.issue_ref} {progress.pause_note}"
+        self._context.notify(Notice(
+            self._context.now(), "task_not_paused", text, "warning", task.id, task.issue_ref, reason=progress.pause_note
+        ))  # fmt: skip
+        return self._store.update(task, pause=None)
 
     def _mark_started(self, task_id: str) -> None:
         """Move a task to `running` once its agent runs."""
@@ -253,6 +278,7 @@ class AttemptTracker:
             return Recovered.LOST
         recovered = self._finisher.settle_attempt(task, self._refused.get(task_id))
         self._refused.pop(task_id, None)
+        self._wishes.forget(task)
         return recovered
 
 

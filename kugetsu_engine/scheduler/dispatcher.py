@@ -171,8 +171,9 @@ class Dispatcher:
             self._store.change(task, "error", str(error), error=str(error))
             return True
         task = self._store.change(
-            task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
-        )
+            task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None,
+            pause=None, park=None,
+        )  # fmt: skip
         try:
             if job.after is not None:
                 self._server.ensure_keeper()

@@ -153,6 +153,8 @@ class AttemptFinisher:
         """Change a task whose attempt never began."""
         if task.stop is not None:
             self._store.change(task, "cancelled", "stopped by you before it began", attempt=attempt_before(task))
+        elif task.park is not None:
+            self._store.apply(make_requeue_change(task, task.park)._replace(level="info"))
         elif refusal is not None:
             self.requeue_refused_start(task, refusal)
         else:

@@ -22,6 +22,8 @@ LOG_KEPT_BYTES = 8 << 20
 Signature = tuple[int, int, int]
 """Changes when the file changes: inode, size, time of the last change in nanoseconds."""
 
+_SIXTY_BITS = (1 << 60) - 1
+
 _NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.EAGAIN})
 """Errors that are not due to the file's contents."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -57,9 +59,10 @@ def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.s
             raise BadFile(f"{path} is not a regular file")
         if status.st_size > limit:
             raise BadFile(f"{path} is longer than {limit} bytes")
-        data = os.read(fd, limit + 1)
-        while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
-            data += more
+        data = os.read(fd, status.st_size + 1)  # a buffer for the longest file would cost more than the reading
+        if len(data) != status.st_size:  # it is being written
+            while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
+                data += more
         if len(data) > limit:
             raise BadFile(f"{path} is longer than {limit} bytes")
         return data, status
@@ -182,6 +185,11 @@ def signature_of(status: os.stat_result) -> Signature:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def signature_number(status: os.stat_result) -> int:
+    """The same as one number of 60 bits, never 0: for those who keep one for each of many files."""
+    return hash((status.st_ino, status.st_size, status.st_mtime_ns)) & _SIXTY_BITS or 1
+
+
 def read_signature(path: str) -> Signature | None:
     """Read the signature of a file or folder; None if it does not exist."""
     try:
@@ -217,6 +225,15 @@ def scan_documents(folder: str) -> Iterator[tuple[str, os.stat_result]]:
                 except FileNotFoundError:
                     continue
                 yield entry.name.removesuffix(JSON), status
+
+
+def list_unsorted_documents(folder: str) -> list[str]:
+    """List the names of the same without looking at the files.
+
+    Raises:
+        OSError: the folder does not exist or cannot be read.
+    """
+    return [name.removesuffix(JSON) for name in os.listdir(folder) if _is_document(name)]
 
 
 def _is_document(name: str) -> bool:

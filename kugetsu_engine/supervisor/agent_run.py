@@ -122,7 +122,7 @@ class AgentRun:
                 for part in self.attempt.parts:
                     self.attempt.observe(part.handle_ready, fd)
             elif self.pipes.pump(fd, poller):
-                self.attempt.last_output = time.monotonic()
+                self.attempt.last_output = self.attempt.clocks.now()
 
     def _tick(self) -> None:
         """Once a second: read the log, ask the parts, write the progress, and decide whether the agent must be stopped."""
@@ -143,7 +143,7 @@ class AgentRun:
             return
         if reader.finished:
             quiet_since = max(attempt.last_output, reader.finished_at)
-            if time.monotonic() - quiet_since >= float(attempt.job.get("result_grace_s", 30)):
+            if attempt.clocks.now() - quiet_since >= float(attempt.job.get("result_grace_s", 30)):
                 attempt.stop_reason = "finished"
         elif exceeded := reader.check_limits():
             attempt.stop_reason, attempt.evidence = exceeded
@@ -166,6 +166,8 @@ class AgentRun:
             reason = outcome.STOPS.get(attempt.stop_reason) or attempt.evidence or "stop requested"
             attempt.log.note(f"{reason}: asking the agent to end")
             tree.signal_group(pid, signal.SIGTERM)
+            for part in attempt.parts:
+                attempt.observe(part.handle_stop, attempt.stop_reason)
             attempt.set_phase("stopping")
         if attempt.stop_reason == "kill" and attempt.kill_at is not None:
             attempt.kill_at = min(attempt.kill_at, now)
@@ -188,7 +190,7 @@ class AgentRun:
         """Keep what the agent was doing when it was stopped, before it reacts to the signal."""
         attempt = self.attempt
         attempt.reader.read_new()
-        progress = attempt.reader.build_progress(time.monotonic() - attempt.last_output, attempt.usage.processes)
+        progress = attempt.reader.build_progress(attempt.clocks.now() - attempt.last_output, attempt.usage.processes)
         hindrance = attempt.reader.read_hindrance()
         self.activity = outcome.describe_activity(attempt.job, attempt.log, hindrance, str(progress.get("activity", "")))
 

@@ -12,6 +12,7 @@ from ..domain.text.times import iso
 from ..paths import RunPaths
 from ..storage import files
 from .agent_log import LogFile
+from .clocks import Clocks
 from .delivery_record import DeliveryRecord
 from .log_stamper import LogStamper
 from .parts import Part
@@ -39,12 +40,14 @@ class Attempt:
         self.run_dir = str(job["run_dir"])
         self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
-        self.reader = StreamReader(job, self.log)
+        self.clocks = Clocks()
+        self.reader = StreamReader(job, self.log, self.clocks.now)
         self.stamper = LogStamper(job.get("times"), self.log, self.reader.readable_log)
         self.delivery = DeliveryRecord(job, self.log)
         self.usage = TreeUsage(job)
-        self.stall = StallWatch((str(job["worktree"]), self.files.temporary), float(job.get("stall_after_s", 0)))
-        self.last_output = self.started
+        self.stall = StallWatch((str(job["worktree"]), self.files.temporary), float(job.get("stall_after_s", 0)), self.clocks)
+        self.last_output = self.clocks.now()
+        """By the attempt's own clock, as all that is compared with it."""
         self.log_length = 0
         self.slot_free = False
         """Whether its slot is given back, as nothing of the agent is left."""
@@ -94,23 +97,25 @@ class Attempt:
         return {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
-            "elapsed_s": round(time.monotonic() - self.started, 3), "base": self.job.get("base"),
+            "elapsed_s": round(time.monotonic() - self.started, 3), "paused_s": round(self.clocks.held_s, 3),
+            "base": self.job.get("base"),
             **self.reader.build_result(), **self.join_fields("build_result"), **result,
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 
     def _write_progress(self) -> None:
-        now, phase, length = time.monotonic(), self.phase, self.log.length
+        now, clock, phase, length = time.monotonic(), self.clocks.now(), self.phase, self.log.length
         if length != self.log_length:
-            self.log_length, self.last_output = length, now
-        quiet_s = now - self.last_output
+            self.log_length, self.last_output = length, clock
+        quiet_s = clock - self.last_output
         self.stamper.add_stamp()
-        usage, cpu_s = self.usage.measure(now) if self.agent_pid is not None and phase != "delivery" else (NO_USAGE, None)
-        stall_changed = phase == "agent" and self.stall.check(now, length, cpu_s)
+        measured = self.agent_pid is not None and phase != "delivery"
+        usage, cpu_s = self.usage.measure(clock) if measured else (NO_USAGE, None)
+        stall_changed = phase == "agent" and self.stall.check(clock, length, cpu_s)
         progress = {
             "phase": phase, "pid": self.agent_pid, "agent_started_at": self.agent_started_at,
             "elapsed_s": round(now - self.started, 3), **usage, "log_bytes": length, "quiet_s": round(quiet_s, 3),
-            "written_at": round(now, 3),
+            "written_at": round(now, 3), "paused_s": round(self.clocks.held_s, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
             "stalled": self.stall.evidence, "silent_s": self.stall.silent_s,
             "slot_free": self.slot_free, "branch_before": self.delivery.branch_before, "base": self.job.get("base"),

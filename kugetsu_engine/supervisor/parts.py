@@ -26,6 +26,9 @@ class Part:
         """Return a class of failure and its evidence if the agent must be stopped; asked after each tick."""
         return None
 
+    def handle_stop(self, reason: str) -> None:
+        """The agent has just been sent SIGTERM, for the attempt's reason to stop; after `kill` it is killed at once."""
+
     def build_record(self) -> dict[str, Any]:
         """Return fields for `run.json`. `can` is a list of what the attempt can do; the lists of all parts are joined."""
         return {}

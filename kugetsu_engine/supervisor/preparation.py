@@ -6,6 +6,7 @@ closes the socket or does not need it any more, it just ends. Its git runs with 
 
 import fcntl
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Preparation:
         self._received: Received | None = None
         self._stop_reason: str | None = None
         self._may_interrupt = False
+        self._waiting = False
 
     def run(self, job: dict[str, Any]) -> Begun | None:
         """Make the worktree, and wait for the job and a slot; None if they will not come."""
@@ -58,10 +60,18 @@ class Preparation:
         command.run_in_background(False)
         if self._received is None and self._stop_reason is None:
             self._notify(SupervisorMessage.PREPARED if ready is not None else SupervisorMessage.NOT_PREPARED)
-            self._received = self._receive(0)
-        if self._received is None:
+            self._received = self._wait()
+        return Begun(*self._received, ready, self._stop_reason) if self._received is not None else None
+
+    def _wait(self) -> Received | None:
+        """Wait for the job and a slot."""
+        try:
+            self._waiting = True
+            return self._receive(0)
+        except _GivenUp:
             return None
-        return Begun(*self._received, ready, self._stop_reason)
+        finally:
+            self._waiting = False
 
     def _make_worktree(self, job: dict[str, Any]) -> ReadyWorktree | None:
         """Make the worktree, unless something comes that ends this; None if it is not made."""
@@ -90,13 +100,20 @@ class Preparation:
         if number == signal.SIGIO:
             self._read_news()
             return
-        if self._received is None:
-            self._read_news()  # a stop follows the job
+        if self._waiting and not self._has_news():  # a stop of the engine would follow the job
+            self._waiting = False
+            raise _GivenUp
+        self._read_news()
         if number == signal.SIGUSR1:
             self._stop_reason = "kill"
         elif self._stop_reason is None:
             self._stop_reason = "timeout" if number == signal.SIGALRM else "stop"
         self._interrupt()
+
+    def _has_news(self) -> bool:
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        return bool(poller.poll(0))
 
     def _read_news(self) -> None:
         """Receive the job if it has come. Its time limit starts here."""

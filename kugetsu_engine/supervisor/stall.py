@@ -6,6 +6,8 @@ The supervisor checks once a second; files are only checked if there has been no
 import os
 import time
 
+from .clocks import Clocks
+
 CPU_SHARE = 0.03
 """CPU time since the last activity, as a share of `stall_after`, that counts as activity. An idle program uses some: an
 opencode whose provider hangs was measured at 0.01."""
@@ -21,15 +23,17 @@ KILL_AFTER = 1.1
 class StallWatch:
     """The activity of one agent."""
 
-    def __init__(self, folders: tuple[str, ...], after_s: float) -> None:
+    def __init__(self, folders: tuple[str, ...], after_s: float, clocks: Clocks | None = None) -> None:
         """Start to watch.
 
         Args:
             folders: where changed files count as activity.
             after_s: seconds without activity after which the agent is stalled; 0: never.
+            clocks: convert the ages of files, where the clock may stand still.
         """
         self._folders = folders
         self._after_s = after_s
+        self._clocks = clocks or Clocks()
         self._since: float | None = None
         self._length = 0
         self._cpu_s: float | None = None
@@ -47,7 +51,7 @@ class StallWatch:
         """Update; return whether the agent has become stalled or active again.
 
         Args:
-            now: monotonic clock.
+            now: the attempt's clock.
             length: bytes of output so far.
             cpu_s: CPU time of all its processes; None if not known.
         """
@@ -87,7 +91,7 @@ class StallWatch:
             changed, left = find_newest_change(folder, now, left)
             newest = max(newest, changed)
         self._partly = left <= 0
-        ago = max(now - newest, 0.0)
+        ago = self._clocks.convert_age(max(now - newest, 0.0))
         return ago if ago < silent_s else None
 
     def _describe(self) -> str:

@@ -100,14 +100,16 @@ class Reader(Protocol):
 class StreamReader:
     """Reads one agent's log."""
 
-    def __init__(self, job: dict[str, Any], log: LogFile) -> None:
+    def __init__(self, job: dict[str, Any], log: LogFile, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin at the start of the log; `clock` is that of the attempt."""
         self._log = log
+        self._clock = clock
         self._limits = {name: job.get(name) for name in ("max_steps", "max_tokens", "max_cost")}
         self._offset = 0
         self._lines: dict[Source, LineSplitter] = {"output": LineSplitter(), "errors": LineSplitter(), "ours": LineSplitter()}
         self._activity = ""
         self.finished_at = 0.0
-        """When the agent was first seen to have finished, by the monotonic clock."""
+        """When the agent was first seen to have finished, by the attempt's clock."""
         self._reader: Reader | None = None
         self._broken = False
         """Whether the driver's reader has failed, which is logged once; it continues with the next line."""
@@ -138,7 +140,7 @@ class StreamReader:
         before, end = self.finished, time.monotonic() + limit_s
         self._read_until(end)
         if self.finished and not before:
-            self.finished_at = time.monotonic()
+            self.finished_at = self._clock()
 
     def _read_until(self, end: float) -> None:
         behind = self._log.length - self._offset

@@ -22,6 +22,7 @@ from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
 from .parts import Part
+from .pausing import PausePart
 from .preparation import Begun, Preparation
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
 from .worktree_step import ReadyWorktree
@@ -29,7 +30,7 @@ from .worktree_step import ReadyWorktree
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return []
+    return [PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -103,7 +104,7 @@ class Supervisor:
     def _prepare(self) -> None:
         """Do all that comes before the agent. The time limit starts here."""
         attempt = self.attempt
-        signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
+        attempt.clocks.start_limit(float(self.job["timeout_s"]))
         self.may_interrupt = True
         self._interrupt_if_stopped()
         run_check_step(self.job, attempt.log)

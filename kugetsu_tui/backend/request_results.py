@@ -9,6 +9,7 @@ from .messages import Answered
 
 _TEXTS = {
     "hold": "holding {}", "release": "released {}", "cancel": "cancelled {}", "kill": "stopping {}", "retry": "retrying {}",
+    "pause_agent": "pausing {}", "resume_agent": "resuming {}", "park": "parking {}",
     "move": "moved {}", "edit": "changed {}", "restore": "put back {}",
 }  # fmt: skip
 

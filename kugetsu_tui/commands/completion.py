@@ -23,7 +23,8 @@ class KnownValues:
 
 STATES: dict[str, tuple[str, ...]] = {
     "kill": ("active", "pending"), "cancel": ("pending",), "hold": ("pending",), "release": ("pending",), "move": ("pending",),
-    "edit": ("pending",), "retry": ("ended", "pending"), "show": ("active", "pending", "ended"),
+    "edit": ("pending",), "pause": ("active",), "resume": ("active", "pending"), "park": ("active",),
+    "retry": ("ended", "pending"), "show": ("active", "pending", "ended"),
     "diff": ("active", "ended", "pending"), "attach": ("active", "ended", "pending"), "shell": ("active", "ended", "pending"),
     "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
 }  # fmt: skip

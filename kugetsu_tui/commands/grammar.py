@@ -10,18 +10,18 @@ from kugetsu_engine.cli.arguments import Argument
 from kugetsu_engine.cli.commands.edit import read_changes
 from kugetsu_engine.cli.commands.task_requests import read_place
 from kugetsu_engine.cli.parser import make_console_parser
+from kugetsu_engine.cli.verbs import OLD_NAMES, list_parts
 from kugetsu_engine.cli.verbs import VERBS as SHELL_VERBS
-from kugetsu_engine.cli.verbs import list_parts
 from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
-OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
+OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell", "park")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "stop-all", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
 OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
 """Commands allowed in replay."""
-REPORTS = ("status", "list", "queue", "doctor", "usage", "worktrees", "context", "server", "prune")
+REPORTS = ("status", "list", "queue", "doctor", "usage", "worktrees", "context", "githost", "prune")
 """Commands whose output is shown as `kugetsu` prints it."""
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE, *REPORTS)))
 ELSEWHERE = {
@@ -34,9 +34,11 @@ ELSEWHERE = {
     "queue-daemon": "run kugetsu queue-daemon in a shell; it starts and stops a background engine",
 }
 """Commands that do not work in a console, and where to run them."""
-ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
+ALIASES = OLD_NAMES | {
+    "q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show",
+}  # fmt: skip
 PARTS = {
-    "queue": ("list", "stats"), "server": tuple(list_parts("server")), "notify": ("list", "test", "mute", "unmute"),
+    "queue": ("list", "stats"), "githost": tuple(list_parts("githost")), "notify": ("list", "test", "mute", "unmute"),
 }  # fmt: skip
 """Commands with subcommands, and the subcommands; those missing here are commands of their own."""
 OWN: dict[str, tuple[Argument, ...]] = {

@@ -109,10 +109,21 @@ class CommandRunner:
             self._ask_clear(command.args)
         elif command.verb == "stop-all":
             self._ask_stop_all(command.args)
+        elif command.verb in ("pause", "resume") and (command.tasks or "all" in command.args):
+            self._pause_or_resume(command)
         elif command.verb in ("pause", "resume", "drain", "limit"):
             self._app.connection.requests.send(command.verb, **command.args)
         else:
             self._run_on_tasks(command, screen)
+
+    def _pause_or_resume(self, command: Command) -> None:
+        """Pause or resume the agents of tasks, or everything."""
+        if len(command.args) + bool(command.tasks) > 1:
+            self._app.say(f"{command.verb} takes ids of tasks, or --all, or --agent: not both", "warning")
+        elif command.tasks:
+            self._app.connection.requests.send_all([(f"{command.verb}_agent", task_id, {}) for task_id in command.tasks])
+        else:
+            self._app.connection.requests.send(f"{command.verb}_all")
 
     def _show_output(self, argv: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""

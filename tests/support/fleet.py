@@ -235,7 +235,7 @@ class Fleet:
         records = []
         for folder in os.listdir(self.paths.runs):
             task_id, _, attempt = folder.rpartition(".")
-            record = self.record(task_id, int(attempt))
+            record = self.record(task_id, int(attempt)) if attempt.isdigit() else None
             if record is not None:
                 records.append(record)
                 if self.result(task_id, int(attempt)) is None:

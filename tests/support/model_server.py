@@ -51,7 +51,13 @@ def fail(status: int, message: str = "no", **headers: str) -> Reply:
 class ModelServer:
     """The server, in threads of this process; `with ModelServer() as server:`."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_prompts: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            keep_prompts: whether to keep the messages of each request; a long run has no room for them.
+        """
+        self._keep_prompts = keep_prompts
         self.scripts: dict[str, Sequence[Reply]] = {}
         self.asked: Counter[str] = Counter()
         """Requests by name of the script."""
@@ -102,7 +108,8 @@ class ModelServer:
         """Answer one request."""
         asked = json.loads(request.rfile.read(int(request.headers.get("content-length") or 0)))
         messages = asked["messages"]
-        self.prompts.append(messages)
+        if self._keep_prompts:
+            self.prompts.append(messages)
         name, turn = _script_and_turn(messages)
         self.asked[name] += 1
         replies = self.scripts.get(name) or (say("nothing to do"),)

@@ -1,12 +1,14 @@
 """An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
 
 Keys: `last` (seconds to work), `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `busy` (what
-it does meanwhile: "cpu", "files" or "output"), `deaf` (ignore TERM), `orphan` (leave a process in a session of its own; "deaf":
-one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print), `say` (one line to
-print), `tell` (a variable whose value it prints, half before it waits, half after), `signal` (die of it), `write` (file to
-leave in the worktree), `commit` (and commit it). Each start and orderly end is one line in the journal, appended whole.
+it does meanwhile: "cpu", "files", "output", or numbered lines: "count"), `deaf` (ignore TERM), `orphan` (leave a process in a
+session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much
+to print), `say` (one line to print), `tell` (a variable whose value it prints, half before it waits, half after), `signal` (die
+of it), `write` (file to leave in the worktree), `commit` (and commit it). Each start and orderly end is one line in the journal,
+appended whole.
 """
 
+import itertools
 import json
 import os
 import select
@@ -14,6 +16,8 @@ import signal
 import subprocess
 import sys
 import time
+
+STEPS = itertools.count(1)
 
 
 def note(journal: str, event: str, **more: object) -> None:
@@ -48,6 +52,9 @@ def be_busy(way: str) -> None:
             file.write("x")
     if way == "output":
         sys.stdout.write(".\n")
+        sys.stdout.flush()
+    if way == "count":
+        sys.stdout.write(f"step {next(STEPS)}\n")
         sys.stdout.flush()
 
 

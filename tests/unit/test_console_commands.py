@@ -255,8 +255,8 @@ edit 16 agent  ->  write it like: edit
 show 3 --json  ->  unrecognized arguments: --json: write it like: show
 attach 3 --stop  ->  unrecognized arguments: --stop: write it like: attach
 shell --pause  ->  unrecognized arguments: --pause: write it like: shell
-pause now  ->  unrecognized arguments: now: write it like: pause
-resume demo  ->  unrecognized arguments: demo: write it like: resume
+pause now  ->  'now' is not a task id: write 41, #41 or q_41
+resume demo  ->  'demo' is not a task id: write 41, #41 or q_41
 resume --agent  ->  --agent: expected one argument: write it like: resume
 limit  ->  the following arguments are required: NUMBER: write it like: limit
 limit x  ->  NUMBER: 'x' is not a whole number: write it like: limit

@@ -1,11 +1,11 @@
-"""The verbs that change tasks or the queue by one request: kill, cancel, retry, hold, release, move, pause, stop-all …"""
+"""The verbs that change tasks or the queue by one request: kill, cancel, retry, hold, release, move, pause, park, stop-all …"""
 
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
 from ...domain.request import Request
-from ...errors import KugetsuError
+from ...errors import KugetsuError, UsageError
 from ..context import make_client, print_note
 from ..parser import make_parser
 
@@ -13,9 +13,10 @@ from ..parser import make_parser
 def main(verb: str, argv: list[str]) -> int:
     """Run the verb."""
     args = make_parser(verb).parse_args(argv)
-    if verb in ("pause", "resume", "drain"):
-        options = {"agent": args.agent} if verb == "resume" and args.agent is not None else {}
-        print(make_client().do(verb, **options))  # type: ignore[arg-type]
+    if verb in ("pause", "resume"):
+        return _pause_or_resume(verb, args)
+    if verb == "drain":
+        print(make_client().do("drain"))
         return 0
     if verb == "stop-all":
         print(make_client().do("stop_all", now=args.now))
@@ -27,6 +28,20 @@ def main(verb: str, argv: list[str]) -> int:
         print(make_client().do("move", args.id, **read_place(args)))
         return 0
     return _request_for_all(verb, args.id, {"now": True} if verb == "kill" and args.now else {})
+
+
+def _pause_or_resume(verb: str, args: Namespace) -> int:
+    """Pause or resume the agents of tasks; without one the whole queue."""
+    agent = args.agent if verb == "resume" else None
+    if sum((bool(args.id), args.all, agent is not None)) > 1:
+        raise UsageError(f"{verb} takes ids of tasks, or --all{', or --agent' if verb == 'resume' else ''}: not both")
+    if args.id:
+        return _request_for_all(f"{verb}_agent", args.id, {})
+    if args.all:
+        print(make_client().do(f"{verb}_all"))  # type: ignore[arg-type]
+        return 0
+    print(make_client().do(verb, **({"agent": agent} if agent is not None else {})))  # type: ignore[arg-type]
+    return 0
 
 
 def _request_for_all(verb: str, ids: list[str], options: dict[str, Any]) -> int:

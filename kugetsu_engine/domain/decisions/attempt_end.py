@@ -23,13 +23,17 @@ class NextState(msgspec.Struct, frozen=True):
     """Seconds to wait before the next attempt, without jitter; for `pending` only."""
     counts: bool = True
     """Whether the attempt counts against `max_attempts`."""
+    held: bool = False
+    """Whether it waits until it is released."""
 
 
 def make_attempt(task: Task, result: Result, log: str) -> Attempt:
-    """Make the task's record of an attempt. A stopped attempt counts as cancelled, unless it had already succeeded."""
+    """Make the task's record of an attempt. One that was stopped or parked is cancelled, unless it had already succeeded."""
     attempt = result.as_attempt(log)
     if task.stop is not None and attempt.outcome != "ok":
         return msgspec.structs.replace(attempt, outcome="cancelled", failure=None, reason="stopped by you")
+    if task.park is not None and attempt.outcome != "ok":
+        return msgspec.structs.replace(attempt, outcome="cancelled", failure=failures.PARKED, reason=task.park)
     return attempt
 
 
@@ -43,10 +47,13 @@ def make_end_change(task: Task, attempt: Attempt, timing: Timing, now: float, sp
     after = decide_next_state(task, attempt, timing)
     fields: dict[str, Any] = {
         "attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code, "pid": None, "token": None,
+        "pause": None, "park": None,
     }  # fmt: skip
     if after.state == "pending":
         delay = (after.retry_delay or 0.0) * spread
         fields |= {"retry_at": iso(now + delay) if delay else None, "pending_since": iso(now)}
+    if after.held:
+        fields["held"] = True
     if not after.counts:
         fields["attempts_before"] = task.attempts_before + 1
     if after.state == "error":
@@ -63,9 +70,11 @@ def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) 
     """
     fields: dict[str, Any] = {
         "attempt": attempt_before(task), "retry_at": iso(retry_at) if retry_at is not None else None, "token": None,
-        "pid": None,
+        "pid": None, "pause": None, "park": None,
     }  # fmt: skip
-    return TaskChange(task, fields, "pending", reason)
+    if task.park is not None:
+        fields["held"] = True
+    return TaskChange(task, fields, "pending", task.park or reason)
 
 
 def attempt_before(task: Task) -> int:
@@ -76,7 +85,7 @@ def attempt_before(task: Task) -> int:
 def _describe_end(task: Task, verdict: NextState, attempt: Attempt) -> tuple[Level | None, str]:
     """Return the level (None: the usual one) and the text of the notification of an ended attempt."""
     if verdict.state != "completed":
-        return None, verdict.reason
+        return "info" if verdict.held else None, verdict.reason
     unknown = f"not measured: {attempt.not_measured}" if attempt.not_measured else ""
     if attempt.delivered is None:
         return ("warning" if unknown and task.delivers else None), ", ".join(filter(None, (verdict.reason, unknown)))
@@ -95,6 +104,8 @@ def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
     reason = ended.reason or ended.outcome
     if ended.outcome == "ok":
         return NextState("completed", reason)
+    if task.stop is None and ended.failure == failures.PARKED:
+        return NextState("pending", reason, counts=False, held=True)
     if task.stop is not None or ended.outcome == "cancelled":
         return NextState("cancelled", "stopped by you" if task.stop else reason)
     reason = failures.prefix_class(ended.failure, reason)

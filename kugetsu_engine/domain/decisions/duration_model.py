@@ -92,6 +92,6 @@ def learn_from_tasks(tasks: Sequence[Task], default_agent: str) -> RunTimes:
     known = RunTimes()
     for task in reversed(tasks):
         for attempt in task.attempts:
-            if attempt.outcome == "ok" and attempt.elapsed_s is not None:
-                known = known.learn(repository_of(task.issue_ref), task.agent or default_agent, attempt.elapsed_s)
+            if attempt.outcome == "ok" and attempt.worked_s is not None:
+                known = known.learn(repository_of(task.issue_ref), task.agent or default_agent, attempt.worked_s)
     return known

@@ -76,5 +76,7 @@ def compute_expiry(task: Waiting, timing: Timing) -> float | None:
     own = epoch(task.expires_at)
     if own is not None or timing.queue_expiry is None or task.held:
         return own
-    starts = [stamp for stamp in map(epoch, (task.pending_since, task.not_before)) if stamp is not None]
-    return max(starts) + timing.queue_expiry if starts else None
+    since, not_before = task.pending_since_s, epoch(task.not_before)
+    if since is None or (not_before is not None and not_before > since):
+        since = not_before
+    return since + timing.queue_expiry if since is not None else None

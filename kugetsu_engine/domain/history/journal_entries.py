@@ -21,11 +21,11 @@ REMOVED = "removed"
 """Tasks that were removed."""
 
 TRACKED = (
-    "priority", "position", "held", "after", "not_before", "retry_at", "expires_at", "tags", "timeout_s", "stop", "expect",
-    "agent", "repo", "attempts_before", "reason",
+    "priority", "position", "held", "after", "not_before", "retry_at", "expires_at", "tags", "timeout_s", "stop", "pause",
+    "park", "expect", "agent", "repo", "attempts_before", "reason",
 )  # fmt: skip
 """Fields of a task whose changes are recorded; changes of state are recorded by notifications."""
-BETWEEN_STATES = ("held", "retry_at", "stop", "attempts_before")
+BETWEEN_STATES = ("held", "retry_at", "stop", "pause", "park", "attempts_before")
 """Those of them that may change together with the state."""
 OF_ENTRIES = ("priority", "position", "held", "after", "not_before", "retry_at", "expires_at", "agent")
 """Those of them that the engine's index contains, so that it notices when a file is edited by hand."""
