@@ -74,6 +74,7 @@ _ISSUE_OR_TASK = Argument("issue_ref", help="the issue, or the id of one of its 
 _PAUSE = flag("--pause", help="after a failure wait for enter before closing the window", shell_only=True)
 _MESSAGE = "what the agent is to do; - reads it from standard input"
 _REPO = "local repository to work in (in a worktree of it)"
+_MEMORY = "memory limit of one attempt: 4GiB, auto or off"
 _TIMEOUT = "time limit of one attempt: 90s, 30m, 2h"
 _EXPECT = Argument("--expect", choices=list_expectations, help="what an attempt must produce; less is a failure")
 _WAIT = Argument("--wait", metavar="D", help="how long to wait for the agent to start; no limit by default", shell_only=True)
@@ -99,6 +100,7 @@ _ENQUEUE = Verb(
     Argument("--after", action="append", metavar="ID", help="start only when that task has completed; may be repeated"),
     Argument("--at", metavar="TIME", help="do not start before: 22:00, +2h or 2026-11-21T22:00"),
     Argument("--timeout", metavar="D", help=_TIMEOUT),
+    Argument("--memory", metavar="SIZE", help=_MEMORY),
     _EXPECT,
     Argument("--tag", action="append", metavar="WORD", help="a tag to find the task by; may be repeated"),
     Argument(
@@ -160,6 +162,7 @@ VERBS: dict[str, Verb] = {
         Argument("--after", action="append", metavar="ID", help="start only after these tasks; an empty text for none"),
         Argument("--at", metavar="TIME", help="do not start before; an empty text for at once"),
         Argument("--timeout", metavar="D", help=_TIMEOUT),
+        Argument("--memory", metavar="SIZE", help=_MEMORY),
         _EXPECT,
         Argument("--tag", action="append", metavar="WORD", help="replace its tags by these; an empty text for none"),
     ),

@@ -9,6 +9,7 @@ from ..domain.agent_names import KNOWN
 from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
 from ..domain.text.command_template import find_fault as fault_of_argv
+from ..domain.text.sizes import parse_memory_cap, parse_size
 from .value_parsers import (
     parse_choice,
     parse_command,
@@ -19,7 +20,6 @@ from .value_parsers import (
     parse_names,
     parse_prompt_kind,
     parse_seconds,
-    parse_size,
     parse_table,
     parse_texts,
     parse_variables,
@@ -65,6 +65,8 @@ class AgentSettings(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     attach: list[str] | None = None
     """argv of its interactive program for a manual session; `{session}` is the session's id."""
+    memory_cap: int | None = None
+    """Like `Settings.memory_cap`; None: not set here."""
     prompt_template: str | None = None
     """`dev` or `plain`; None: the setting `prompt_template`."""
 
@@ -89,6 +91,7 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "max_steps": parse_count(0, 2**53 - 1),
     "max_tokens": parse_count(0, 2**53 - 1),
     "attach": parse_command,
+    "memory_cap": parse_memory_cap,
     "prompt_template": parse_prompt_kind,
 }
 """The parser of each key."""

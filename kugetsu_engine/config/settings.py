@@ -11,6 +11,11 @@ from ..domain.decisions.resources import Floors
 from ..domain.decisions.scheduling import Timing
 from .agent_settings import AgentSettings
 
+AUTO = -1
+"""A memory limit that follows from the machine's memory."""
+MemoryCapBy = Literal["auto", "cgroup", "watch"]
+Shed = Literal["freeze", "off"]
+
 
 class NotifySettings(msgspec.Struct, frozen=True):
     """`[notify]`: how notifications reach an operator who is not at the console."""
@@ -46,6 +51,8 @@ class RepoSettings(msgspec.Struct, frozen=True):
     teardown: list[list[str]] = []
     """argv of each command to run there afterwards."""
     base_branch: str | None = None
+    memory_cap: int | None = None
+    """Like `Settings.memory_cap`; None: not set here."""
 
 
 class ForgeSettings(msgspec.Struct, frozen=True):
@@ -92,6 +99,15 @@ class Settings(Floors, frozen=True):
     prompt_template: str | None = None
     """`dev`: the message with rules, context and the pull request; `plain`: only the message. None: depends on the agent."""
     log_cap: int = 256 << 20
+    memory_cap: int = AUTO
+    """Bytes that all processes of an attempt may use together; 0: no limit."""
+    memory_cap_by: MemoryCapBy = "auto"
+    max_processes: int = 4096
+    """Of one attempt, where the kernel enforces its memory limit."""
+    reserve_memory: bool = True
+    """Whether an agent starts only if the memory that earlier attempts like it needed is not promised to others."""
+    shed: Shed = "freeze"
+    """What is done with the youngest agent when the machine's memory runs out; `off`: nothing."""
     base_branch: str | None = None
     """Branch that new work starts from; None: the remote's head."""
     default_server: str = "github.com"

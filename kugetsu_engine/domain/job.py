@@ -77,6 +77,12 @@ class Job(msgspec.Struct, frozen=True):
     stall_after_s: float = 0.0
     """Seconds without activity after which the agent counts as stalled; 0: never."""
     stall_kills: bool = False
+    memory_cap: int | None = None
+    """Bytes that all its processes together may use; 0: no limit, None: by the machine's memory."""
+    memory_cap_by: str = "auto"
+    """`cgroup`: it does not start where the kernel cannot enforce the limit; `watch`: the supervisor always does."""
+    max_processes: int = 4096
+    """Where the kernel enforces the limit; 0: no limit."""
     task_began: str | None = None
     """Commit of the branch when the task's first attempt began; None for the first attempt, or if unknown."""
     task_dirty: bool = False
@@ -97,6 +103,19 @@ class Job(msgspec.Struct, frozen=True):
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
     """Masked in texts taken from the log."""
+    process_env: dict[str, str] | None = None
+    """The supervisor's own variables, for git; None: those it was started with."""
+
+
+class MemoryLimit(msgspec.Struct, frozen=True):
+    """The memory limit of an attempt, and what enforces it."""
+
+    cap: int = 0
+    """In bytes; 0: none."""
+    by: str = "none"
+    """`cgroup`: the kernel; `watch`: the supervisor, which looks at its processes; `none`."""
+    why: str = ""
+    """Why the kernel does not."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -116,6 +135,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     reader_options: dict[str, Any] = {}
     can: list[str] = []
     """What the supervisor can do besides ending the attempt, such as `pause`; earlier versions can do nothing more."""
+    memory: MemoryLimit | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -129,6 +149,7 @@ class Progress(msgspec.Struct, frozen=True):
     processes: int = 0
     cpu_percent: float | None = None
     rss_bytes: int | None = None
+    """Resident memory; a page that several processes share counts in each."""
     log_bytes: int = 0
     quiet_s: float = 0.0
     """Seconds since the agent last printed something."""
@@ -159,6 +180,17 @@ class Progress(msgspec.Struct, frozen=True):
     """Since when it is paused; None if it is not."""
     pause_note: str = ""
     """Why it could not be paused, or that it is only paused at its next step."""
+    memory_bytes: int | None = None
+    """Memory, each page once; None if an earlier version wrote this."""
+    memory_cap: int | None = None
+    """The memory limit; None: none."""
+    memory_kills: int = 0
+    """Processes that were ended because of it."""
+
+    @property
+    def memory(self) -> int | None:
+        """The memory its processes use, as exactly as it is known."""
+        return self.memory_bytes if self.memory_bytes is not None else self.rss_bytes
 
     @property
     def usage(self) -> Usage | None:
@@ -202,6 +234,9 @@ class Result(msgspec.Struct, frozen=True):
     """The task for which git was busy in the repository, if that prevented the start."""
     paused_s: float = 0.0
     """See `Attempt.paused_s`."""
+    peak_bytes: int | None = None
+    """The most memory that its processes used together."""
+    memory_kills: int = 0
 
     def as_attempt(self, log: str) -> Attempt:
         """Make the task's record of the attempt."""

@@ -205,6 +205,8 @@ class Task(msgspec.Struct, frozen=True):
     """Set by the operator; otherwise `queue_expiry` counts from `pending_since`."""
     timeout_s: float | None = None
     """Time limit of one attempt; None: the setting `task_timeout`."""
+    memory_cap: int | None = None
+    """Memory limit of one attempt in bytes, 0: none; None: the setting `memory_cap`."""
     repo: str | None = None
     """Local repository to work in; None: `[repos]` or a clone."""
     session: Mode | None = None

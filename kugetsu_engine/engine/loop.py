@@ -144,6 +144,7 @@ class Engine:
             until_idle: also end when nothing runs and nothing will start without the operator.
             on_turn: called after each turn with the number of turns.
         """
+        self.launcher.prepare()
         self.recover_attempts()
         turns = 0
         while not stop.is_set():

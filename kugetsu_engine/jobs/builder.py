@@ -8,7 +8,7 @@ from ..agents import program_versions, registry
 from ..agents.launch_spec import Invocation
 from ..config import secret_values
 from ..config.loader import AgentSettings, RepoSettings
-from ..config.settings import Settings
+from ..config.settings import AUTO, Settings
 from ..domain import failures, refs
 from ..domain.job import Job
 from ..domain.pause import PARKED_BY_OPERATOR
@@ -79,7 +79,8 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
-        stall_kills=settings.stall_kills, patterns=list(spec.patterns),
+        stall_kills=settings.stall_kills, memory_cap=_choose_memory_cap(task, settings, own, agent),
+        memory_cap_by=settings.memory_cap_by, max_processes=settings.max_processes, patterns=list(spec.patterns),
         task_began=_began(task), task_dirty=_left_changes(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
         secrets=sorted(secret_values.collect_secrets(paths, settings, client)),
@@ -143,6 +144,14 @@ def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRe
     plain = registry.is_plain(choose_agent(task, settings), settings)
     pr_url = (session.pr_url if session else None) or known_pull
     return prompts.build_prompt(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
+
+
+def _choose_memory_cap(task: Task, settings: Settings, own: RepoSettings, agent: str) -> int | None:
+    """Return the memory limit, the narrowest setting first: task, repository, agent, all. None: by the machine's memory."""
+    of_agent = settings.agents.get(agent, AgentSettings()).memory_cap
+    wanted = (task.memory_cap, own.memory_cap, of_agent, settings.memory_cap)
+    cap = next(value for value in wanted if value is not None)
+    return None if cap == AUTO else cap
 
 
 def _new_id(task: Task) -> str:

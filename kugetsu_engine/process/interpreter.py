@@ -8,6 +8,7 @@ import sys
 
 PROGRAMS = {
     "kugetsu-supervisor": "kugetsu_engine.supervisor.supervisor:main",
+    "kugetsu-template": "kugetsu_engine.supervisor.template:main",
     "forge-questions": "kugetsu_engine.forges.helper:main",
     "opencode-client": "kugetsu_engine.agents.opencode.run_client:main",
     "opencode-keeper": "kugetsu_engine.agents.opencode.server_keeper:main",

@@ -95,7 +95,7 @@ class Preparations:
         one = self._current.pop(task_id, None)
         if one is None:
             return None
-        self._waker.discard(one.handle.control)
+        self._forget(one)
         if not one.handle.read_messages().closed:
             return one.handle
         self._launcher.release(one.handle)
@@ -104,8 +104,12 @@ class Preparations:
     def drop(self, task_id: str) -> None:
         """End a preparation; the worktree stays, as far as it is made."""
         one = self._current.pop(task_id)
-        self._waker.discard(one.handle.control)
+        self._forget(one)
         self._launcher.release(one.handle)
+
+    def _forget(self, one: _Preparation) -> None:
+        if one.handle.source is not None:
+            self._waker.discard(one.handle.source)
 
     def close(self) -> None:
         """End all preparations."""
@@ -125,7 +129,8 @@ class Preparations:
             self._failed[entry.id] = self._context.monotonic() + AGAIN_S  # a start says why
             return
         self._current[entry.id] = _Preparation(handle, entry.repo)
-        self._waker.add(handle.control, f"{KEY}{entry.id}")
+        if handle.source is not None:
+            self._waker.add(handle.source, f"{KEY}{entry.id}")
 
     def _build_job(self, task_id: str) -> Job:
         """Build a job for making the worktree; the attempt gets one of its own."""

@@ -70,7 +70,7 @@ class AgentRun:
                 agent = subprocess.Popen(
                     workspace.build_agent_argv(job), stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(job["worktree"]),
                     env=dict(job["env"]), start_new_session=True, close_fds=True,
-                    preexec_fn=workspace.make_child_setup(os.getpid()),
+                    preexec_fn=workspace.make_child_setup(job),
                 )  # fmt: skip
         except BaseException:
             self.pipes.close()
@@ -184,7 +184,11 @@ class AgentRun:
             return outcome.judge_result(attempt.job, attempt.log, code, attempt.reader.read_failure(0), end)
         if attempt.stop_reason:
             return self.judge_stop({"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None})
-        return outcome.judge_exit(attempt.job, attempt.log, code, attempt.reader.read_failure(code))
+        causes: list[tuple[str, str]] = []
+        for part in attempt.parts:
+            attempt.observe(lambda part: causes.extend(filter(None, [part.explain_exit(code)])), part)
+        reported = attempt.reader.read_failure(code)
+        return outcome.judge_exit(attempt.job, attempt.log, code, reported, causes[0] if causes else None)
 
     def _record_activity(self) -> None:
         """Keep what the agent was doing when it was stopped, before it reacts to the signal."""

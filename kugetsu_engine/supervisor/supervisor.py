@@ -21,6 +21,7 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .memory_limit import MemoryLimit
 from .parts import Part
 from .pausing import PausePart
 from .preparation import Begun, Preparation
@@ -30,7 +31,7 @@ from .worktree_step import ReadyWorktree
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return [PausePart(attempt)]
+    return [MemoryLimit(attempt), PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -107,6 +108,8 @@ class Supervisor:
         attempt.clocks.start_limit(float(self.job["timeout_s"]))
         self.may_interrupt = True
         self._interrupt_if_stopped()
+        for part in attempt.parts:
+            part.prepare()
         run_check_step(self.job, attempt.log)
         fresh = workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, self.ready)
         run_prepare_step(self.job, attempt.set_phase)
@@ -190,6 +193,14 @@ def receive_job(control: socket.socket, flags: int = 0) -> tuple[dict[str, Any],
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
+def _apply_environment(job: dict[str, Any]) -> None:
+    """Take over the engine's variables, which git gets: the template that forked this process does not have them."""
+    environ = job.pop("process_env", None)
+    if environ is not None:
+        os.environ.clear()
+        os.environ.update(environ)
+
+
 def main(argv: list[str] | int) -> None:
     """Run a supervisor; an engine that was started before an upgrade passes the file descriptor as a number."""
     control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
@@ -198,12 +209,14 @@ def main(argv: list[str] | int) -> None:
     received = receive_job(control)
     if received is None:
         return
+    _apply_environment(received[0])
     tree.become_subreaper()
     begun: Begun | None = Begun(*received, None, None)
     if not received[1]:
         begun = Preparation(control, lambda flags: receive_job(control, flags)).run(received[0])
     if begun is None:
         return
+    _apply_environment(begun.job)
     try:
         supervisor = Supervisor(begun.job, begun.locks, control, begun.ready, begun.stop_reason)
     except OSError as error:  # not even the log can be made

@@ -12,7 +12,7 @@ from ..errors import BadPrompt, SetupFailed
 from ..git.command import set_remote_variables
 from ..git.new_worktree import FreshCheckout
 from ..paths import RunPaths
-from ..process import memory, tree
+from ..process import cgroup, memory, tree
 from . import forge_questions
 from .agent_log import LogFile
 from .worktree_step import ReadyWorktree, SetPhase, make_worktree, use_worktree
@@ -95,16 +95,20 @@ def run_teardown(job: dict[str, Any], log: LogFile, set_phase: SetPhase, killed:
             log.note(f"teardown: {'done' if not code else _describe_exit(code)}")
 
 
-def make_child_setup(supervisor: int) -> Callable[[], None]:
+def make_child_setup(job: dict[str, Any]) -> Callable[[], None]:
     """Return what a child does between fork and exec.
 
-    It ends with its supervisor, resets signal handlers, and becomes likelier to be ended by the kernel when memory runs out.
+    It ends with its supervisor, resets signal handlers, becomes likelier to be ended by the kernel when memory runs out, and
+    enters the cgroup of the attempt if there is one.
     """
+    supervisor, procs = os.getpid(), job.get("cgroup_procs")
     score = memory.read_own_score() + memory.AGENT_SCORE
 
     def set_up() -> None:
         tree.die_with_parent(supervisor)
         memory.set_score("self", score)
+        if procs:
+            cgroup.enter(procs)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
 
@@ -119,7 +123,7 @@ def _run(
     try:
         process = subprocess.Popen(
             list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
-            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(os.getpid()), close_fds=True,
+            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(job), close_fds=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kugetsu_engine.client.snapshot import Snapshot
-from kugetsu_engine.scheduler.resource_gate import read_memory
+from kugetsu_engine.process.machine_memory import read_memory
 
 SAMPLES = 8
 """Kept for each agent, of its processor time."""

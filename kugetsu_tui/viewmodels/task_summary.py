@@ -4,7 +4,14 @@ from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
+from kugetsu_engine.domain.text.quantities import (
+    format_clock,
+    format_count,
+    format_limit,
+    format_moment,
+    format_size,
+    format_span,
+)
 from kugetsu_engine.domain.usage_sums import format_usage
 
 from ..formatting import glyphs
@@ -126,8 +133,11 @@ def _format_activity(console: ConsoleState, task: Task, active: Active | None) -
         progress = active.progress
         if progress.cpu_percent is not None:
             spans += [("  cpu ", "muted"), (f"{progress.cpu_percent:.0f}%", "text")]
-        if progress.rss_bytes is not None:
-            spans += [("  memory ", "muted"), (format_size(progress.rss_bytes), "text")]
+        if progress.memory is not None:
+            limit = f" of {format_size(progress.memory_cap)}" if progress.memory_cap else ""
+            spans += [("  memory ", "muted"), (f"{format_size(progress.memory)}{limit}", "text")]
+        if progress.memory_kills:
+            spans.append((f" {format_count(progress.memory_kills, 'tool')} ended", "warning"))
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
         if progress.usage is not None:

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.attach import attach_to_issue
 from kugetsu_engine.client.edit import start_edit
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.doctor import gather_evidence, run_checks
 from kugetsu_engine.process import identity
+from kugetsu_engine.state import slots
 from kugetsu_engine.storage.locks import is_held
 from kugetsu_engine.worktrees import destroy
 from tests.support.fleet import Fleet
-from tests.support.processes import list_children
 from tests.support.repositories import commit, run_git
 from tests.support.waiting import wait_until
 
@@ -58,8 +57,7 @@ def one_slot(fleet: Fleet) -> Fleet:
 
 def busy(fleet: Fleet) -> str:
     """A task whose agent has the slot until "busy" is released."""
-    task_id = fleet.enqueue(wait=fleet.waiting_file("busy"))
-    return task_id
+    return fleet.enqueue(wait=fleet.waiting_file("busy"))
 
 
 def test_the_next_task_has_its_worktree_before_it_has_a_slot(one_slot: Fleet) -> None:
@@ -165,7 +163,6 @@ def test_a_ready_task_can_be_edited_and_its_worktree_destroyed(one_slot: Fleet) 
     one_slot.wait_for_started(first)
     wait_until_ready(one_slot, second)
     edit = start_edit(one_slot.paths, second, lambda: 0.0)
-    one_slot.operator.do("hold", first) if False else None
     edit.finish()
     found = destroy.inspect_issue(one_slot.operator, "local/work#2")
     assert [line.split()[0] for line in destroy.destroy_issue(one_slot.operator, found, force=False)][:1] == ["worktree"]
@@ -175,17 +172,15 @@ def test_a_ready_task_can_be_edited_and_its_worktree_destroyed(one_slot: Fleet) 
 
 
 def test_the_operator_may_work_by_hand_in_a_worktree_that_is_ready(fleet: Fleet) -> None:
-    """The task waits for the person then."""
-    fleet.configure(max_concurrent_agents=2)
-    fleet.tables = "[agents.scripted.attach]\n" if False else ""
-    first, second, third = busy(fleet), busy(fleet), fleet.enqueue()
+    """As soon as a slot is free for that, which a claim gets before any agent; the task waits for the person then."""
+    fleet.configure(max_concurrent_agents=1)
+    first, second = busy(fleet), fleet.enqueue()
     fleet.start_engine()
-    for task_id in (first, second):
-        fleet.wait_for_started(task_id)
-    wait_until_ready(fleet, third)
-    fleet.operator.do("limit", limit=3)
-    fleet.wait_for_end([third])
-    assert attach_to_issue is not None
+    fleet.wait_for_started(first)
+    wait_until_ready(fleet, second)
+    lease = slots.acquire_manual_slot(fleet.paths, "local/work#2", 2)  # of a limit that was just raised
+    assert isinstance(lease, slots.SlotLease)
+    lease.release()
     fleet.release("busy")
     fleet.wait_for_end([first, second])
 
@@ -337,7 +332,6 @@ def test_a_new_engine_knows_which_slots_are_free(one_slot: Fleet, monkeypatch: p
     one_slot.kill_engine(process)
     second = one_slot.enqueue("local/work#2", wait=one_slot.waiting_file("second"))
     one_slot.start_engine()
-    os.unlink(one_slot.waiting_file("slow")) if False else None
     one_slot.wait_for(first, "running")
     one_slot.release("git")
     one_slot.wait_for_started(second)

@@ -6,8 +6,9 @@ from ...client.snapshot import Snapshot
 from ...client.snapshot_reader import SnapshotReader
 from ...domain import failures
 from ...domain.task import Attempt, Task
-from ...domain.text.quantities import format_clock
+from ...domain.text.quantities import format_clock, format_count, format_size
 from ...domain.text.safe_text import safe_line, safe_text
+from ...domain.text.sizes import format_memory_cap
 from ...domain.text.times import format_stored
 from ...domain.usage_sums import format_usage, sum_usage
 from ...state import tasks
@@ -39,6 +40,21 @@ def _show(argv: list[str]) -> int:
     return 0
 
 
+def _describe_memory(task: Task, snapshot: Snapshot) -> str:
+    """Return what its agent uses, the limit, and what enforces it; empty if there is nothing to say."""
+    active = next((one for one in snapshot.active if one.task.id == task.id), None)
+    progress, limit = (active.progress, active.record.memory if active.record else None) if active else (None, None)
+    parts = [format_size(progress.memory)] if progress is not None and progress.memory else []
+    if limit is not None:
+        how = {"cgroup": "enforced by the kernel", "watch": "watched by its supervisor"}.get(limit.by, "")
+        parts.append(", ".join(filter(None, (f"limit {format_size(limit.cap)}" if limit.cap else "no limit", how, limit.why))))
+    elif task.memory_cap is not None:
+        parts.append(f"limit {format_memory_cap(task.memory_cap)}")
+    if progress is not None and progress.memory_kills:
+        parts.append(f"{format_count(progress.memory_kills, 'process', 'processes')} ended for it")
+    return ", ".join(parts)
+
+
 def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
     lines = [
         ("task", f"{task.shown}  {task.issue_ref}"),
@@ -51,6 +67,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     if task.reason:
         lines.append(("reason", task.reason))
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
+    if memory := _describe_memory(task, snapshot):
+        lines.append(("memory", memory))
     if task.expect != "anything":
         lines.append(("expects", task.expect))
     if task.tags:
