@@ -125,5 +125,7 @@ def _make_folder(path: str) -> str:
 
 def _write(path: str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    with os.fdopen(fd, "wb") as file:
-        file.write(os.fsencode(f"{text}\n"))
+    try:
+        files.write_all(fd, os.fsencode(f"{text}\n"))
+    finally:
+        os.close(fd)

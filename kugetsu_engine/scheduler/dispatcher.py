@@ -144,10 +144,10 @@ class Dispatcher:
 
     def _hand_over(self, job: Job, lease: slots.SlotLease) -> SupervisorHandle:
         """Give the job to the supervisor that has prepared the task, or to another one."""
-        handle = self.preparations.take(job.task_id)
+        handle = self.preparations.claim(job.task_id)
         if handle is not None:
             try:
-                return self._launcher.hand_over(handle, job, lease.fds)
+                return self._launcher.start_attempt(handle, job, lease.fds)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it has ended a moment ago
         return self._launcher.launch(job, lease.fds)

@@ -90,7 +90,7 @@ class Preparations:
             self._failed[task_id] = self._context.monotonic() + AGAIN_S
             self.drop(task_id)
 
-    def take(self, task_id: str) -> SupervisorHandle | None:
+    def claim(self, task_id: str) -> SupervisorHandle | None:
         """Return the supervisor that prepares a task, for an attempt that begins now; None if there is none."""
         one = self._current.pop(task_id, None)
         if one is None:

@@ -130,7 +130,7 @@ class Launcher:
         """Give a supervisor its job and the locks; the caller then closes its own descriptors of the locks.
 
         The job holds the agent's environment, so it is passed as an anonymous file and never written to disk. Without locks the
-        supervisor prepares the attempt, and waits for `hand_over`.
+        supervisor prepares the attempt, and waits for `start_attempt`.
 
         Raises:
             OSError: no process can be made now.
@@ -147,7 +147,7 @@ class Launcher:
         finally:
             os.close(fd)
 
-    def hand_over(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
+    def start_attempt(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
         """Give the job of an attempt, and its locks, to the supervisor that has prepared it; on a failure it is given up.
 
         Raises:

@@ -4,6 +4,7 @@ It is started ahead of time and waits on a socket for its job, which comes with 
 descriptors. From then on it does not need the engine: it enforces the time limit and writes how the agent ended.
 """
 
+import array
 import json
 import os
 import shutil
@@ -184,7 +185,11 @@ def receive_job(control: socket.socket, flags: int = 0) -> tuple[dict[str, Any],
     Raises:
         BlockingIOError: nothing has come, and `flags` say not to wait.
     """
-    data, fds, _, _ = socket.recv_fds(control, 64, 8, flags)
+    fds = array.array("i")
+    data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_LEN(8 * fds.itemsize), flags)  # `recv_fds` ignores flags
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
     if not data or not fds:
         return None
     with os.fdopen(fds[0], "rb") as file:

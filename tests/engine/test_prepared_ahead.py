@@ -265,7 +265,10 @@ def test_a_worktree_that_cannot_be_made_ahead_is_judged_in_the_slot(one_slot: Fl
     """The attempt says why, as if nothing had been tried before."""
     one_slot.configure(max_attempts=1)
     first = busy(one_slot)
-    second = one_slot.enqueue(options={"repo": str(one_slot.folder / "nothing-here")})
+    gone = one_slot.folder / "nothing-here"
+    gone.mkdir()
+    second = one_slot.enqueue(options={"repo": str(gone)})
+    gone.rmdir()
     one_slot.start_engine()
     one_slot.wait_for_started(first)
     one_slot.release("busy")
