@@ -70,6 +70,7 @@ class StatePaths:
         self.edits = join(root, "queue", "edits")
         self.by_hand = join(root, "queue", "by-hand")
         self.run_times = join(root, "run-times.json")
+        self.memory_peaks = join(root, "memory-peaks.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")
@@ -230,6 +231,8 @@ class RunPaths:
         self.wish = f"{folder}.wish"
         self.hold = f"{folder}/hold"
         """While it exists, the shared server does not begin the next step of the attempt's session."""
+        self.empty = f"{folder}/empty"
+        """An empty file; in a sandbox it takes the place of files with secrets."""
         self.temporary = f"{folder}/tmp"
         """The folder for the agent's temporary files."""
         self.held = f"{folder}/tmp/kugetsu-held"
