@@ -22,7 +22,9 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .follow_up import run_follow_ups
 from .memory_limit import MemoryLimit
+from .message_delivery import MessageDelivery
 from .parts import Part
 from .pausing import PausePart
 from .preparation import Begun, Preparation
@@ -52,7 +54,8 @@ class Supervisor:
         self.ready = ready
         self.attempt = Attempt(job, control)
         self.attempt.stop_reason = stop_reason
-        self.attempt.parts = make_parts(self.attempt)
+        self.messages = MessageDelivery(self.attempt)
+        self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
 
@@ -65,6 +68,7 @@ class Supervisor:
             files.remove(self.attempt.files.record)
             return
         result = self._run_attempt()
+        result = run_follow_ups(self.attempt, self.agent_run, self.messages, result, self._write_outcome)
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
@@ -132,14 +136,18 @@ class Supervisor:
             attempt.observe(part.close)
         return swept
 
-    def _write_outcome(self, result: dict[str, Any]) -> None:
-        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again."""
+    def _write_outcome(self, result: dict[str, Any]) -> bool:
+        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again.
+
+        Returns whether it is on disk; if not, the result is written to the reserved space later.
+        """
         if self.attempt.agent_pid is None:
-            return
+            return False
         try:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
-            return  # the result is written to the reserved space later
+            return False
+        return True
 
     def _free_slot(self) -> None:
         """Give the slot back, as nothing of the agent is left. Task and issue stay locked until the result is written."""
