@@ -55,6 +55,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """Obstacles that the engine met when it started tasks."""
     pause_code: PauseReason = PauseReason.OPERATOR
     """`pause_reason` as data."""
+    prepared: dict[str, bool] = {}
+    """Waiting tasks whose worktree is made ahead, by id: whether it is ready."""
 
     @property
     def stale(self) -> bool:
@@ -94,6 +96,11 @@ class Active(msgspec.Struct, frozen=True):
             return "ended"
         phase = self.progress.phase if self.progress else "starting"
         return "stalled" if phase == "agent" and self.stalled else phase
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether it holds a slot: from its start until nothing of its agent is left."""
+        return self.alive and not (self.progress is not None and self.progress.slot_free)
 
     @property
     def preparing(self) -> bool:
@@ -158,7 +165,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @property
     def agents(self) -> int:
         """Slots that agents hold."""
-        return sum(1 for active in self.active if active.alive)
+        return sum(1 for active in self.active if active.has_slot)
 
     @cached_property
     def facts(self) -> SchedulingFacts:
@@ -175,7 +182,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             cooldowns=self.cooldowns, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand,
             hosts=self.hosts, own_repositories=self.own_repositories,
             probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
-            obstacles=self.engine.obstacles, gaps=self.gaps,
+            obstacles=self.engine.obstacles, gaps=self.gaps, prepared=self.engine.prepared,
         )  # fmt: skip
 
     def explain_wait(self, task: Task, now: float | None = None) -> WaitingReason:
@@ -201,7 +208,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
                     active.elapsed_s, active.timeout_s, self.expected_run_time(active.task), self.taken_at
                 ),
             )
-            for active in self.active if active.alive
+            for active in self.active if active.has_slot
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
         return forecast.simulate_queue(self.pending, busy, facts, self.expected_run_time, self.taken_at, most)

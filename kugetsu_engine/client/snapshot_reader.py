@@ -122,7 +122,7 @@ class SnapshotReader:
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
             state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes, obstacles=state.obstacles,
-            pause_code=pause,
+            pause_code=pause, prepared=state.prepared,
         )  # fmt: skip
         return view, state
 
