@@ -72,7 +72,7 @@ def test_the_youngest_stands_still_and_goes_on_when_there_is_room(fleet: Fleet, 
 
 
 def test_the_last_one_is_never_touched(fleet: Fleet, machine: Machine) -> None:
-    """With one agent nothing happens; with two, the older one goes on however short memory is, and the other when it has ended."""
+    """The older of two goes on however short memory is, and the other one when it has ended."""
     fleet.configure(max_concurrent_agents=2)
     first, second = start_two(fleet)
     machine.free = 1
