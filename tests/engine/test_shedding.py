@@ -92,7 +92,8 @@ def test_what_lasts_is_parked_and_started_again(fleet: Fleet, machine: Machine, 
     first, second = start_two(fleet)
     machine.free = GIB // 2
     pid = fleet.wait_for_started(second).pid
-    task = wait_until(lambda: (task := fleet.task(second)) and task.attempts and task, 20, "the end of its attempt")
+    wait_until(lambda: fleet.task(second).attempts, 20, "the end of its attempt")
+    task = fleet.task(second)
     assert (task.state, task.held, task.attempts[0].failure) == ("pending", False, "parked")
     assert task.attempts[0].reason == "gave way to #1"
     assert not is_alive(pid)
