@@ -46,6 +46,8 @@ class Supervisor:
         self.attempt.parts = make_parts(self.attempt)
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
+        self.outcome_written = False
+        """Whether how the agent ended is on disk."""
 
     def run(self) -> None:
         """Run the attempt and write its result; returns when all files are written and no process is left."""
@@ -75,7 +77,8 @@ class Supervisor:
             "reader_options": self.job.get("reader_options") or {}, **attempt.join_fields("build_record"),
         }  # fmt: skip
         result_reserve.make_reserve(attempt.run_dir)
-        files.replace(attempt.files.record, json.dumps(record).encode())
+        # After a power cut the task says that another boot began this attempt: then it is used up even without a record.
+        files.replace(attempt.files.record, json.dumps(record).encode(), durable=not self.job.get("boot_id"))
 
     def _run_attempt(self) -> dict[str, Any]:
         """Prepare the attempt and run its agent; returns how it ended."""
@@ -129,6 +132,7 @@ class Supervisor:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
             return  # the result is written to the reserved space later
+        self.outcome_written = True
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, release the locks, and notify the engine, in this order."""
@@ -136,7 +140,8 @@ class Supervisor:
         attempt.observe(lambda: attempt.stamper.add_stamp(end=True))
         data = json.dumps(attempt.build_result(result)).encode()
         try:
-            files.replace(attempt.files.result, data)
+            # After a power cut the outcome stands for a result that was not flushed.
+            files.replace(attempt.files.result, data, durable=not self.outcome_written)
         except OSError:
             while not result_reserve.use_reserve(attempt.run_dir, data):  # the result must not be lost
                 pause(1.0)
