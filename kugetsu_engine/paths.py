@@ -230,6 +230,8 @@ class RunPaths:
         self.wish = f"{folder}.wish"
         self.hold = f"{folder}/hold"
         """While it exists, the shared server does not begin the next step of the attempt's session."""
+        self.empty = f"{folder}/empty"
+        """An empty file; in a sandbox it takes the place of files with secrets."""
         self.temporary = f"{folder}/tmp"
         """The folder for the agent's temporary files."""
         self.held = f"{folder}/tmp/kugetsu-held"

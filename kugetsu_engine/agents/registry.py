@@ -164,6 +164,7 @@ def _aider(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     return LaunchSpec(
         aider.build_command(agent, call), prompt_on_stdin=False, reader="aider",
         reader_options={"session": call.session_id}, prepare="aider" if call.session.mode != "new" else None,
+        files=aider.list_files(call),
         patterns=aider.FAILURES,
     )  # fmt: skip
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-import msgspec
-
 from ..domain.agent_names import KNOWN
 from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
 from ..domain.text.command_template import find_fault as fault_of_argv
 from ..domain.text.sizes import parse_memory_cap, parse_size
+from .sandbox_settings import SANDBOX_READERS, SandboxSettings
 from .value_parsers import (
     parse_choice,
     parse_command,
@@ -28,7 +27,7 @@ from .value_parsers import (
 Mode = Literal["process", "server", "auto"]
 
 
-class AgentSettings(msgspec.Struct, frozen=True):
+class AgentSettings(SandboxSettings, frozen=True):
     """One `[agents.<name>]`."""
 
     command: list[str] | None = None
@@ -93,12 +92,15 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "attach": parse_command,
     "memory_cap": parse_memory_cap,
     "prompt_template": parse_prompt_kind,
+    **SANDBOX_READERS,
 }
 """The parser of each key."""
 
 
 def find_agent_fault(own: AgentSettings) -> str | None:
     """Find what is wrong with an agent's command lines and stream, in a sentence; None when they are valid."""
+    if own.sandbox and own.mode == "server":
+        return 'has a sandbox and mode = "server": one server for all attempts cannot be in the sandbox of each'
     if own.command is None:
         moved = None if own.prompt == "stdin" else own.prompt
         only = (("resume", own.resume), ("fork", own.fork), ("stream", own.stream), ("prompt", moved))

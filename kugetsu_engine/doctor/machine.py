@@ -14,11 +14,12 @@ from ..client.snapshot_reader import SnapshotReader
 from ..config import env_files
 from ..config.loader import TOML, SettingsSource
 from ..domain.text.quantities import format_size
-from ..errors import KugetsuError, StateDirError
+from ..errors import KugetsuError, SandboxFailed, StateDirError
 from ..paths import StatePaths
 from ..storage import files
 from ..storage.engine_lock import read_holder
 from ..storage.locks import locks_work
+from ..supervisor import sandbox
 from .findings import Finding
 
 OLDEST_PYTHON = (3, 11)
@@ -60,6 +61,7 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, add)
+    _sandbox(settings, path, add)
     approving = auto_approval.list_auto_approving_agents(paths, settings.current)
     _server(paths, add)
     for name in sorted({settings.current.agent, *settings.current.agents}):
@@ -105,6 +107,27 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], add: Callable[..., No
         text = f"the engine (pid {engine.pid}) has not responded for {engine.heartbeat_age_s:.0f} s"
         stale = Finding("engine_stale", text, fix="stop it, with kill -9 if necessary, and start another; agents continue")
     add("engine", read_holder(paths), stale)
+
+
+def _sandbox(settings: SettingsSource, path: str | None, add: Callable[..., None]) -> None:
+    """Whether a sandbox can be made here; that it cannot is a finding only if the settings ask for one."""
+    now = settings.current
+    levels = [*now.agents.values(), *now.repos.values()]
+    wanted = now.sandbox or any(level.sandbox for level in levels)
+    network = all(net in (None, "on") for net in (now.sandbox_net, *(level.sandbox_net for level in levels)))
+    mode = "on for all" if now.sandbox else "on for some agents or repositories" if wanted else "off"
+    try:
+        own_proc = sandbox.probe({"PATH": path or os.defpath}, network)
+    except SandboxFailed as error:
+        problem = (
+            Finding("sandbox", f"no sandbox can be made: {error.why}", fix='cure it, or set sandbox = "off"')
+            if wanted
+            else None
+        )
+        add("sandbox", f"{mode}; not possible here: {error.why}", problem)
+        return
+    note = "" if own_proc else ", with the system's /proc in it"
+    add("sandbox", f"{mode}; possible here{note}")
 
 
 def _server(paths: StatePaths, add: Callable[..., None]) -> None:

@@ -99,6 +99,8 @@ class Job(msgspec.Struct, frozen=True):
     """Commands to run in the worktree before the agent."""
     teardown: list[list[str]] = []
     """Commands to run there after it."""
+    sandbox: dict[str, Any] | None = None
+    """What the sandbox that it runs in allows, see `jobs.sandbox_choice`; None: it runs in none."""
     patterns: list[tuple[str, str]] = []
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
@@ -192,6 +194,10 @@ class Progress(msgspec.Struct, frozen=True):
         """The memory its processes use, as exactly as it is known."""
         return self.memory_bytes if self.memory_bytes is not None else self.rss_bytes
 
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
+
     @property
     def usage(self) -> Usage | None:
         """The consumption so far; None if the agent does not report it."""
@@ -230,6 +236,9 @@ class Result(msgspec.Struct, frozen=True):
     """See `Attempt.not_measured`."""
     base: Base | None = None
     """The starting point of its work; None if the attempt ended before it was decided."""
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
     git_holder: str = ""
     """The task for which git was busy in the repository, if that prevented the start."""
     paused_s: float = 0.0
@@ -243,5 +252,5 @@ class Result(msgspec.Struct, frozen=True):
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured, self.base, self.paused_s,
+            self.not_measured, self.base, self.paused_s, self.sandbox, self.refused,
         )  # fmt: skip

@@ -176,7 +176,7 @@ class MemoryLimit(Part):
 
     def _list_processes(self) -> list[int]:
         """Return all processes of the attempt. Those that a shared server runs for it are known from the last second."""
-        own = tree.list_candidates(os.getpid())
+        own = [pid for pid in tree.list_candidates(os.getpid()) if pid not in self._attempt.helpers]
         return [*{*own, *self._attempt.usage.pids}] if self._attempt.job.get("after") else own
 
     def _choose_largest(self, agents: set[int]) -> Seen | None:

@@ -29,7 +29,7 @@ from .stream_reader import run_after_step, run_check_step, run_prepare_step
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return [MemoryLimit(attempt), PausePart(attempt)]
+    return [attempt.sandbox, MemoryLimit(attempt), PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -106,7 +106,7 @@ class Supervisor:
         for part in attempt.parts:
             part.prepare()
         run_check_step(self.job, attempt.log)
-        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase)
+        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, attempt.sandbox)
         run_prepare_step(self.job, attempt.set_phase)
         attempt.delivery.record_baseline()
         self.may_interrupt = False
@@ -114,7 +114,9 @@ class Supervisor:
     def _clean_up(self) -> int:
         """Run the teardown commands and end all remaining processes; returns how many there were."""
         attempt = self.attempt
-        workspace.run_teardown(self.job, attempt.log, attempt.set_phase, lambda: attempt.stop_reason == "kill")
+        killed = lambda: attempt.stop_reason == "kill"  # noqa: E731
+        workspace.run_teardown(self.job, attempt.log, attempt.set_phase, attempt.sandbox, killed)
+        attempt.sandbox.end_network()
         attempt.set_phase("sweeping")
         grace = 0.0 if attempt.stop_reason == "kill" else tree.choose_sweep_grace(attempt.kill_at)
         swept = tree.sweep_tree(os.getpid(), attempt.agent_pid, grace)
