@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ TASKS = 4
 
 @pytest.mark.skipif(bool(programs.why_no_strace()), reason=programs.why_no_strace())
 @pytest.mark.parametrize("how", [{}, {"exit": 1}], ids=["ends well", "fails"])
-def test_an_attempt_flushes_no_more_than_the_promise_needs(fleet: Fleet, how: dict[str, int]) -> None:
+def test_an_attempt_flushes_no_more_than_the_promise_needs(fleet: Fleet, how: dict[str, Any]) -> None:
     """Each flush of a file or a folder of the state directory, from the task's leaving the queue to its end."""
     fleet.configure(max_concurrent_agents=1, max_attempts=1)
     ids = [fleet.enqueue(**how) for _ in range(TASKS)]
