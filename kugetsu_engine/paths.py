@@ -70,6 +70,7 @@ class StatePaths:
         self.edits = join(root, "queue", "edits")
         self.by_hand = join(root, "queue", "by-hand")
         self.run_times = join(root, "run-times.json")
+        self.memory_peaks = join(root, "memory-peaks.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")

@@ -21,6 +21,7 @@ from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
+from ..scheduler.memory_reservation import MemoryReservation
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -30,6 +31,7 @@ from ..scheduler.session_recorder import SessionRecorder
 from ..scheduler.shared_server import SharedServer
 from ..scheduler.start_obstacles import StartObstacles
 from ..state import issue_names
+from ..state.memory_peaks import MemoryPeaksFile
 from ..state.run_times import RunTimesFile
 from ..storage import files, wakeup_fifo
 from ..storage.engine_lock import EngineLock
@@ -111,11 +113,15 @@ def _compose(
     budget = Budget(paths, clock, controls)
     run_times = RunTimesFile(paths)
 
+    peaks = MemoryPeaksFile(paths)
+    reservation = MemoryReservation(
+        paths, store=store, peaks=peaks, default_agent=lambda: settings.current.agent, monotonic=monotonic
+    )  # fmt: skip
     learn_run_time, forget_learned = _make_run_time_listeners(run_times, settings)
     finisher = AttemptFinisher(
         context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
-        before=(learn_run_time, cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(forget_learned, lambda finished: budget.add_attempt(finished.attempt)),
+        before=(learn_run_time, reservation.learn_peak, cooldowns.note_result, sessions.note_result, conversations.note_result),
+        after=(forget_learned, reservation.forget_learned, lambda finished: budget.add_attempt(finished.attempt)),
     )  # fmt: skip
     attempts = AttemptTracker(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
@@ -123,7 +129,7 @@ def _compose(
     )  # fmt: skip
     dispatcher = Dispatcher(
         context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
-        backoff=backoff, gate=gate, obstacles=obstacles, launcher=launcher, server=server,
+        backoff=backoff, gate=gate, reservation=reservation, obstacles=obstacles, launcher=launcher, server=server,
     )  # fmt: skip
 
     pauses = AgentPauses(context, store=store, attempts=attempts)
