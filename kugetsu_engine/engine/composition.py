@@ -21,6 +21,7 @@ from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
+from ..scheduler.late_messages import LateMessages
 from ..scheduler.memory_reservation import MemoryReservation
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
@@ -112,6 +113,7 @@ def _compose(
     conversations = ConversationLog(context, quarantine=store.quarantine)
     budget = Budget(paths, clock, controls)
     run_times = RunTimesFile(paths)
+    late_messages = LateMessages(context, store=store)
 
     peaks = MemoryPeaksFile(paths)
     reservation = MemoryReservation(
@@ -121,7 +123,9 @@ def _compose(
     finisher = AttemptFinisher(
         context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
         before=(learn_run_time, reservation.learn_peak, cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(forget_learned, reservation.forget_learned, lambda finished: budget.add_attempt(finished.attempt)),
+        after=(
+            forget_learned, reservation.forget_learned, lambda finished: budget.add_attempt(finished.attempt),
+            late_messages.note_end),
     )  # fmt: skip
     attempts = AttemptTracker(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
@@ -144,7 +148,7 @@ def _compose(
     return Engine(
         context, lock=lock, waker=waker, launcher=launcher, store=store, controls=controls, gate=gate, backoff=backoff,
         budget=budget, run_times=run_times, attempts=attempts, recovery=recovery, reaper=OrphanReaper(context),
-        changes=ChangeTracker(context), server=server, dispatcher=dispatcher, flow=flow,
+        changes=ChangeTracker(context), late_messages=late_messages, server=server, dispatcher=dispatcher, flow=flow,
         inbox=RequestInbox(context, handlers=handlers, quarantine=store.quarantine, flow=flow),
         config_alerts=ConfigAlerts(context, env_files=EnvFiles(paths), prompt_file=PromptFile(paths)),
         index=IndexFile(context, store=store), resume=resume,
