@@ -25,6 +25,7 @@ from ..scheduler.late_messages import LateMessages
 from ..scheduler.memory_reservation import MemoryReservation
 from ..scheduler.memory_shedding import MemoryShedding
 from ..scheduler.orphans import OrphanReaper
+from ..scheduler.preparations import Preparations
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
@@ -132,9 +133,12 @@ def _compose(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
         cooldowns=cooldowns, sessions=sessions,
     )  # fmt: skip
+    preparations = Preparations(context, store=store, waker=waker, launcher=launcher, gate=gate)
+    obstacles.is_made_ahead = preparations.is_made
     dispatcher = Dispatcher(
         context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
         backoff=backoff, gate=gate, reservation=reservation, obstacles=obstacles, launcher=launcher, server=server,
+        preparations=preparations,
     )  # fmt: skip
 
     pauses = AgentPauses(context, store=store, attempts=attempts)
