@@ -59,6 +59,8 @@ class LaunchSpec(msgspec.Struct, frozen=True):
     """The agent's program, if it is not the first word of `argv`."""
     max_steps: int | None = None
     max_tokens: int | None = None
+    talk: str | None = None
+    """Driver with `talk`, if the program reads its input while it works; see `agents.talk`."""
     files: list[str] = []
     """Files outside of the worktree that it writes."""
     patterns: Patterns = ()

@@ -25,6 +25,7 @@ from .value_parsers import (
 )  # fmt: skip
 
 Mode = Literal["process", "server", "auto"]
+Messages = Literal["live", "follow-up"]
 
 
 class AgentSettings(SandboxSettings, frozen=True):
@@ -46,6 +47,8 @@ class AgentSettings(SandboxSettings, frozen=True):
     model: str | None = None
     mode: Mode = "process"
     """opencode: one process per attempt, or one shared server for all; `auto`: the server if more than one may run."""
+    messages: Messages = "live"
+    """When it gets the operator's messages: while it works, if its program can be spoken to; or when it has ended."""
     server_memory: int = 2 << 30
     """The shared server is replaced when it uses more bytes."""
     server_idle: float = 300.0
@@ -80,6 +83,7 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "args": parse_texts,
     "model": parse_line,
     "mode": parse_choice(*get_args(Mode)),
+    "messages": parse_choice(*get_args(Messages)),
     "server_memory": parse_size,
     "server_idle": parse_seconds,
     "env": parse_variables,

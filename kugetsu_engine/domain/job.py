@@ -58,6 +58,12 @@ class Job(msgspec.Struct, frozen=True):
     prepare: str | None = None
     """Driver whose `prepare(job)` returns changes of the job, before the agent starts."""
     after: str | None = None
+    talk: str | None = None
+    """Driver with `talk`, an `agents.talk.Talk`: the agent's input is a pipe on which it is spoken to while it works."""
+    messages: dict[str, dict[str, Any]] = {}
+    """What is known of the operator's messages, by number: those of the prompt, and those of earlier attempts."""
+    follow_up: dict[str, Any] | None = None
+    """How the agent runs again for messages that it could not be given while it worked, see `supervisor.follow_up`."""
     session: WantedSession = NEW
     """Which session to use; the agent's driver knows how."""
     prompt_continued: str | None = None
@@ -134,6 +140,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     worktree: str = ""
     reader: str | None = None
     """Driver that reads the agent's events."""
+    talk: str = ""
+    """When its agent gets messages: `live`, `follow-up`, or empty for never."""
     reader_options: dict[str, Any] = {}
     can: list[str] = []
     """What the supervisor can do besides ending the attempt, such as `pause`; earlier versions can do nothing more."""
@@ -174,6 +182,12 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+    turn: int = 1
+    """How often the agent was run in this attempt; the second time is a follow-up for messages."""
+    messages: list[dict[str, Any]] = []
+    """The operator's newest messages, each with number, text, time, and what became of it."""
+    messages_waiting: int = 0
+    """Messages that the agent does not have yet."""
     paused_s: float = 0.0
     """Seconds for which its clocks have stood still so far: paused, or waiting for an answer."""
     paused_at: str | None = None

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..domain.stall_text import format_evidence
 from ..domain.supervisor_messages import SupervisorMessage
@@ -15,6 +15,7 @@ from ..process import tree
 from ..storage import files
 from . import outcome, workspace
 from .attempt import Attempt
+from .drivers import load_driver
 from .output_pipes import OutputPipes
 from .parts import Part
 from .sandbox import Launch
@@ -38,6 +39,8 @@ class AgentRun:
         prompt = str(attempt.job["prompt"]).encode("utf-8", "surrogateescape")
         files.replace(attempt.files.prompt, prompt, durable=False)
         attempt.log.start_output()
+        for part in attempt.parts:
+            part.before_agent()
         try:
             agent = self._start(attempt.files.prompt)
         except (FileNotFoundError, PermissionError) as error:
@@ -70,7 +73,7 @@ class AgentRun:
             if pumped and job.get("errors_apart"):
                 ends.append(self.pipes.make("errors"))
             self.launch = attempt.sandbox.launch(workspace.build_agent_argv(job))
-            with open(prompt if job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
+            with self._open_input(prompt) as stdin:
                 agent = subprocess.Popen(
                     self.launch.argv, stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(job["worktree"]),
                     env=dict(job["env"]), start_new_session=True, close_fds=True, pass_fds=self.launch.pass_fds,
@@ -87,6 +90,12 @@ class AgentRun:
         attempt.agent_pid = agent.pid
         attempt.agent_started_at = iso(time.time())
         return agent
+
+    def _open_input(self, prompt: str) -> BinaryIO:
+        job, agent_input = self.attempt.job, self.attempt.agent_input
+        if job.get("talk"):
+            return agent_input.open_pipe(load_driver(job["talk"]).talk.write_prompt(str(job["prompt"])))
+        return agent_input.open_file(prompt if job.get("prompt_on_stdin", True) else os.devnull)
 
     def _watch(self, pid: int, wakeup: socket.socket, wakeup_end: socket.socket) -> int:
         """Copy the agent's output and enforce its limits until it ends; returns its wait status."""
@@ -114,6 +123,7 @@ class AgentRun:
                     attempt.observe(part.tick, now)
             self._enforce_stop(pid)
         self.pipes.empty(poller)
+        attempt.agent_input.close()
         signal.set_wakeup_fd(-1)
         for step in (attempt.reader.finish, attempt.log.keep_below_cap, lambda: attempt.stamper.add_stamp(end=True)):
             attempt.observe(step)

@@ -11,6 +11,7 @@ from ..domain.text.masking import Mask
 from ..domain.text.times import iso
 from ..paths import RunPaths
 from ..storage import files
+from .agent_input import AgentInput
 from .agent_log import LogFile
 from .clocks import Clocks
 from .delivery_record import DeliveryRecord
@@ -43,6 +44,7 @@ class Attempt:
         self.run_dir = str(job["run_dir"])
         self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
+        self.agent_input = AgentInput()
         self.clocks = Clocks()
         self.reader = StreamReader(job, self.log, self.clocks.now)
         self.stamper = LogStamper(job.get("times"), self.log, self.reader.readable_log)

@@ -21,7 +21,9 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .follow_up import run_follow_ups
 from .memory_limit import MemoryLimit
+from .message_delivery import MessageDelivery
 from .parts import Part
 from .pausing import PausePart
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
@@ -43,7 +45,8 @@ class Supervisor:
         self.job = job
         self.locks = locks
         self.attempt = Attempt(job, control)
-        self.attempt.parts = make_parts(self.attempt)
+        self.messages = MessageDelivery(self.attempt)
+        self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
 
@@ -56,6 +59,7 @@ class Supervisor:
             files.remove(self.attempt.files.record)
             return
         result = self._run_attempt()
+        result = run_follow_ups(self.attempt, self.agent_run, self.messages, result, self._write_outcome)
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
@@ -123,14 +127,18 @@ class Supervisor:
             attempt.observe(part.close)
         return swept
 
-    def _write_outcome(self, result: dict[str, Any]) -> None:
-        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again."""
+    def _write_outcome(self, result: dict[str, Any]) -> bool:
+        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again.
+
+        Returns whether it is on disk; if not, the result is written to the reserved space later.
+        """
         if self.attempt.agent_pid is None:
-            return
+            return False
         try:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
-            return  # the result is written to the reserved space later
+            return False
+        return True
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, release the locks, and notify the engine, in this order."""

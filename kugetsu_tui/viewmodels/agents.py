@@ -179,6 +179,8 @@ def format_phase(agent: Active) -> Cell:
         return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
     if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= stall_text.SHOWN_S:
         return (f"silent {format_span(agent.silent_s)}", "warning")
+    if agent.phase == "agent" and agent.progress is not None and agent.progress.turn > 1 and not agent.progress.activity:
+        return (f"follow-up {agent.progress.turn}", "text")
     if agent.phase == "agent" and agent.progress is not None and agent.progress.activity:
         return (shorten_activity(agent.progress.activity), "text")
     return (clean(PHASES.get(agent.phase, agent.phase), 40), "text" if agent.phase == "agent" else "muted")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-_NAME = re.compile(r"\bscript ([\w-]+)")
+NAME = re.compile(r"\bscript ([\w-]+)")
 
 
 class Reply(NamedTuple):
@@ -64,6 +64,7 @@ class ModelServer:
         self.prompts: list[list[dict[str, Any]]] = []
         """The messages of each request."""
         self.closing = threading.Event()
+        self.lock = threading.Lock()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -160,7 +161,7 @@ def _chunks(reply: Reply, turn: int) -> Iterator[dict[str, Any]]:
         yield base | {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}}
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     """The words of a message, which may come in parts."""
     return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content)
 
@@ -170,7 +171,7 @@ def _script_and_turn(messages: Sequence[dict[str, Any]]) -> tuple[str, int]:
     name, turn = "", 0
     for message in messages:
         if message["role"] == "user":
-            found = _NAME.search(_text(message["content"]))
+            found = NAME.search(text_of(message["content"]))
             name, turn = (found[1], 0) if found else (name, turn)
         elif message["role"] == "assistant":
             turn += 1
