@@ -116,6 +116,10 @@ class AgentsView:
         others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
         kills = agent.progress.memory_kills if agent.progress is not None else 0
+        if agent.progress is not None and agent.progress.sandbox:
+            again = (*again, ("sandbox", "info"))
+        if agent.progress is not None and agent.progress.refused:
+            again = (*again, (f"{format_count(len(agent.progress.refused), 'host')} refused", "warning"))
         if kills:
             again = (*again, (f"{format_count(kills, 'tool')} ended for memory", "warning"))
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
