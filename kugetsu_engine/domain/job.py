@@ -171,6 +171,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Evidence of a stall; None while the agent is active."""
     silent_s: float | None = None
     """For how many seconds a stalled agent has shown no activity."""
+    slot_free: bool = False
+    """Whether its slot was given back, as nothing of the agent is left."""
     branch_before: str | None = None
     """Commit of the issue's branch when the attempt began."""
     session_id: str | None = None

@@ -24,6 +24,7 @@ from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.late_messages import LateMessages
 from ..scheduler.memory_reservation import MemoryReservation
 from ..scheduler.orphans import OrphanReaper
+from ..scheduler.preparations import Preparations
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
@@ -131,9 +132,12 @@ def _compose(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
         cooldowns=cooldowns, sessions=sessions,
     )  # fmt: skip
+    preparations = Preparations(context, store=store, waker=waker, launcher=launcher, gate=gate)
+    obstacles.is_made_ahead = preparations.is_made
     dispatcher = Dispatcher(
         context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
         backoff=backoff, gate=gate, reservation=reservation, obstacles=obstacles, launcher=launcher, server=server,
+        preparations=preparations,
     )  # fmt: skip
 
     pauses = AgentPauses(context, store=store, attempts=attempts)

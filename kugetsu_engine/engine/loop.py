@@ -25,6 +25,7 @@ from ..paths import JSON
 from ..process import identity
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
+from ..scheduler import preparations
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
@@ -118,6 +119,7 @@ class Engine:
                 self.waker.close,
                 self.launcher.close,
                 self.attempts.close,
+                self.dispatcher.preparations.close,
             ):
                 stack.callback(last_first)
 
@@ -156,9 +158,12 @@ class Engine:
             drained = self.context.mode == "headless" and self.controls.draining and not self.store.active_ids
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
-            for task_id in self.waker.wait(wait_s):
+            for key in self.waker.wait(wait_s):
                 try:
-                    self.attempts.handle_message(task_id)
+                    if key.startswith(preparations.KEY):
+                        self.dispatcher.preparations.handle_message(key)
+                    else:
+                        self.attempts.handle_message(key)
                 except OSError as error:
                     self._note_refusal(error)
 
@@ -331,7 +336,7 @@ class Engine:
             self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),
             self.gate.pressure, self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
-            self.settings.current.agent, self.controls.pause,
+            self.settings.current.agent, self.controls.pause, self.dispatcher.preparations.list_prepared(),
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

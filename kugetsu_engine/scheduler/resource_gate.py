@@ -72,6 +72,15 @@ class ResourceGate:
             self._until = now + (CHECK_AGAIN_S if self.pressure else FRESH_S)
         return not self.pressure
 
+    def has_room(self, floors: Floors, running: int) -> bool:
+        """Whether the machine has room for one more agent; changes nothing that is shown, unlike `may_start`."""
+        now = time.monotonic()
+        if now < self._refused_until:
+            return False
+        if self._facts is None or now >= self._until:
+            self._facts, self._until = self._read(self._folders), now + FRESH_S
+        return find_shortage(self._facts, floors, running) is None
+
     def note_launch(self) -> None:
         """Note that an agent was started, which has not allocated all of its memory yet."""
         self._starts.append(time.monotonic())
