@@ -144,6 +144,8 @@ def adapt_session(name: str, settings: Settings, session: WantedSession) -> Want
 def _opencode(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     if server_mode.uses_server(agent, call):
         return server_mode.build_launch_spec(agent, call)
+    if agent.mode == "private":
+        return server_mode.build_private_spec(agent, call)
     argv = process_mode.build_command(agent.program or "opencode", agent.model, agent.args, call.issue_ref)
     return LaunchSpec(
         argv, process_mode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},

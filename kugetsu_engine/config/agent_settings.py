@@ -24,7 +24,7 @@ from .value_parsers import (
     parse_variables,
 )  # fmt: skip
 
-Mode = Literal["process", "server", "auto"]
+Mode = Literal["process", "private", "server", "auto"]
 Messages = Literal["live", "follow-up"]
 
 
@@ -46,7 +46,8 @@ class AgentSettings(SandboxSettings, frozen=True):
     """Further arguments for a known agent."""
     model: str | None = None
     mode: Mode = "process"
-    """opencode: one process per attempt, or one shared server for all; `auto`: the server if more than one may run."""
+    """opencode: one process per attempt, a server of its own that can be spoken to, or one shared server for all; `auto`: the
+    shared server if more than one may run."""
     messages: Messages = "live"
     """When it gets the operator's messages: while it works, if its program can be spoken to; or when it has ended."""
     server_memory: int = 2 << 30

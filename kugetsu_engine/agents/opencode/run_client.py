@@ -17,6 +17,7 @@ from typing import Any
 from ...process.waiting import pause
 from ...storage import files
 from . import keeper_protocol as protocol
+from . import private_server
 from .http_api import Refused, ServerApi, ServerLost
 
 READY_LIMIT_S = 120.0
@@ -53,14 +54,18 @@ class RunClient:
         self.was_busy = False
         self.failed_at = 0.0
 
+    def read_prompt(self) -> str:
+        """Read the prompt: the whole input."""
+        return sys.stdin.read()
+
     def run(self, api: ServerApi, prompt: str) -> int:
         """Send the prompt and print events until the session is idle. Return the exit code."""
         events = api.stream_events()
         next(events)  # from here on no event is missed
         try:
             self._open_session(api)
-            api.call("POST", f"/session/{self.session}/prompt_async", self.worktree, self._build_message(prompt))
-            self._follow(api, events)
+            api.call("POST", f"/session/{self.session}/prompt_async", self.worktree, self.build_message(prompt))
+            self.follow(api, events)
         except Refused as error:
             self.print_error("UnknownError", str(error), statusCode=error.status)
         except Stopped:
@@ -81,7 +86,7 @@ class RunClient:
         else:
             names = ("KUGETSU_TASK_ID", "KUGETSU_ISSUE_REF")
             metadata = {name.lower(): os.environ[name] for name in names if name in os.environ}
-            body = {"title": self.args.title, "metadata": metadata, "permission": DENIED_PERMISSIONS}
+            body = {"title": self.args.title, "metadata": metadata, "permission": [] if self.args.ask else DENIED_PERMISSIONS}
             self.session = str(api.call("POST", "/session", self.worktree, body, timeout_s=SESSION_LIMIT_S)["id"])
         self.session_ids = {self.session}
         self.print_event("session", directory=self.worktree)
@@ -95,26 +100,28 @@ class RunClient:
         about = {"title": self.args.title, "metadata": {"fork_of": self.args.session}}
         api.call("PATCH", f"/session/{self.session}", self.worktree, about)
 
-    def _build_message(self, prompt: str) -> dict[str, Any]:
+    def build_message(self, prompt: str) -> dict[str, Any]:
+        """Build the request body of a text."""
         message: dict[str, Any] = {"parts": [{"type": "text", "text": prompt}]}
         if self.args.model:
             provider, _, model = self.args.model.partition("/")
             message["model"] = {"providerID": provider, "modelID": model}
         return message | {name: value for name in ("agent", "variant") if (value := getattr(self.args, name))}
 
-    def _follow(self, api: ServerApi, events: Iterator[tuple[str, dict[str, Any]]]) -> None:
+    def follow(self, api: ServerApi, events: Iterator[tuple[str, dict[str, Any]]]) -> None:
+        """Print the events of the session until it is idle."""
         for kind, properties in events:
             if kind == "session.created" and (properties.get("info") or {}).get("parentID") in self.session_ids:
                 self.session_ids.add(str(properties["info"]["id"]))
             elif kind == "permission.asked" and properties.get("sessionID") in self.session_ids:
-                self._answer_permission(api, properties)
+                self.answer_permission(api, properties)
             elif properties.get("sessionID") == self.session:
-                if self._print_session_event(kind, properties):
+                if self.print_session_event(kind, properties):
                     return
             elif self.failed and not self.was_busy and time.monotonic() > self.failed_at + BUSY_LIMIT_S:
                 return  # it was refused before it started, which no event reports
 
-    def _print_session_event(self, kind: str, properties: dict[str, Any]) -> bool:
+    def print_session_event(self, kind: str, properties: dict[str, Any]) -> bool:
         """Print an event of the session. Return whether it was the last."""
         if kind == "message.part.updated":
             self._print_part(properties["part"])
@@ -144,7 +151,7 @@ class RunClient:
             self.printed.add((name, part["id"]))
             self.print_event(name, part=part)
 
-    def _answer_permission(self, api: ServerApi, request: dict[str, Any]) -> None:
+    def answer_permission(self, api: ServerApi, request: dict[str, Any]) -> None:
         """Answer a permission request as `opencode run` does, as nobody can be asked."""
         if not self.args.auto:
             what = f"{request.get('permission')} ({', '.join(request.get('patterns', ()))})"
@@ -199,29 +206,43 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("opencode-client", add_help=False, allow_abbrev=False)
     for names in (("--title",), ("-m", "--model"), ("-s", "--session"), ("--agent",), ("--variant",)):
         parser.add_argument(*names)
-    for name in ("--auto", "--fork"):
+    for name in ("--auto", "--fork", "--live", "--ask"):
         parser.add_argument(name, action="store_true")
+    parser.add_argument("--private", metavar="PROGRAM")
     for stream in (sys.stdin, sys.stdout):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _stop)
     worktree = os.getcwd()
-    client = RunClient(parser.parse_args(argv), worktree)
+    args = parser.parse_args(argv)
+    client = _make_client(args, worktree)
     try:
+        if args.private is not None:
+            with private_server.start_server(args.private) as own:
+                return client.run(own, client.read_prompt())
         connection, api = connect_to_server(os.environ["KUGETSU_DIR"], worktree)
         try:
-            code = client.run(api, sys.stdin.read())
+            code = client.run(api, client.read_prompt())
             protocol.send_line(connection, {"ended": True})
             return code
         finally:
             connection.detach()  # closed by the kernel when this process is gone
-    except NoProgram as error:
+    except (NoProgram, private_server.CannotStart) as error:
         client.print_error("NoProgram", str(error))
         return 1
     except ServerLost as error:
-        client.print_error("ServerLost", f"lost the shared opencode server: {error}")
+        which = "shared" if args.private is None else "private"
+        client.print_error("ServerLost", f"lost the {which} opencode server: {error}")
         return 1
     except Stopped:
         return 143
+
+
+def _make_client(args: argparse.Namespace, worktree: str) -> RunClient:
+    if not args.live:
+        return RunClient(args, worktree)
+    from .live_client import LiveClient
+
+    return LiveClient(args, worktree)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
