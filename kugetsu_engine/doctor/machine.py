@@ -13,13 +13,16 @@ from ..agents.opencode import keeper_protocol
 from ..client.snapshot_reader import SnapshotReader
 from ..config import env_files
 from ..config.loader import TOML, SettingsSource
+from ..config.settings import AUTO
 from ..domain.text.quantities import format_size
 from ..errors import KugetsuError, SandboxFailed, StateDirError
 from ..paths import StatePaths
+from ..process import cgroup, tree, user_scope
 from ..storage import files
 from ..storage.engine_lock import read_holder
 from ..storage.locks import locks_work
 from ..supervisor import sandbox
+from ..supervisor.memory_limit import choose_cap
 from .findings import Finding
 
 OLDEST_PYTHON = (3, 11)
@@ -61,6 +64,7 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, add)
+    _memory_limit(settings, environ, add)
     _sandbox(settings, path, add)
     approving = auto_approval.list_auto_approving_agents(paths, settings.current)
     _server(paths, add)
@@ -128,6 +132,34 @@ def _sandbox(settings: SettingsSource, path: str | None, add: Callable[..., None
         return
     note = "" if own_proc else ", with the system's /proc in it"
     add("sandbox", f"{mode}; possible here{note}")
+
+
+def _memory_limit(settings: SettingsSource, environ: Mapping[str, str], add: Callable[..., None]) -> None:
+    """Say how the memory of agents is limited here, and what would make it better."""
+    wanted = settings.current.memory_cap_by
+    limit = format_size(choose_cap(None if settings.current.memory_cap == AUTO else settings.current.memory_cap))
+    if settings.current.memory_cap == 0:
+        add("memory limit", "off: memory_cap")
+        return
+    if not tree.LINUX:
+        add("memory limit", "none: this system does not show the processes of an agent")
+        return
+    scope = user_scope.choose_scope(environ, "kugetsu-doctor")
+    try:
+        base = cgroup.find_base(change=False)
+    except cgroup.NoCgroup as error:
+        why, by_kernel = f"{error}; {scope.why}" if scope.why else "", bool(scope.prefix)
+    else:
+        why, by_kernel = f"below {base}", True
+    cure = f"to have it held by the kernel: {scope.cure}, or a unit with Delegate=yes" if scope.cure else ""
+    if by_kernel and wanted != "watch":
+        add("memory limit", f"{limit} for each attempt, held by the kernel" + (f" ({why})" if why else ""))
+    elif wanted == "cgroup":
+        problem = Finding("memory limit", f'memory_cap_by is "cgroup", and the kernel cannot hold it here: {why}', fix=cure)
+        add("memory limit", f"cannot be held by the kernel: {why}", problem)
+    else:
+        reason = 'memory_cap_by is "watch"' if wanted == "watch" else f"{why}: {cure}"
+        add("memory limit", f"{limit} for each attempt, watched by its supervisor ({reason})")
 
 
 def _server(paths: StatePaths, add: Callable[..., None]) -> None:
