@@ -29,6 +29,7 @@ def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> 
     """
     agent = settings.agents.get(name, AgentSettings())
     call = Invocation(call) if isinstance(call, str) else call
+    agent = msgspec.structs.replace(agent, questions=agent.questions or settings.questions)
     kind = find_kind(name, agent)
     if name != kind:  # only the agent named like its program can use the shared server
         call = msgspec.structs.replace(call, slots=0)

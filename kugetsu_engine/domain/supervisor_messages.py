@@ -18,6 +18,8 @@ class SupervisorMessage(StrEnum):
     """The agent is no longer stalled."""
     NOT_PAUSED = "not-paused"
     """The agent could not be paused."""
+    ASKS = "asks"
+    """The agent asks the operator something, or does not any more."""
     ENDED = "ended"
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from .http_api import Refused, ServerApi, ServerLost
-from .run_client import BUSY_LIMIT_S, RunClient
+from .session_client import BUSY_LIMIT_S, SessionClient
 
 CALM_S = 1.0
 """How long a session is idle before it is given an unanswered message again."""
@@ -25,7 +25,7 @@ TURN_S = 0.5
 Item = tuple[str, Any]
 
 
-class LiveClient(RunClient):
+class LiveClient(SessionClient):
     """One session, as long as its input is open."""
 
     def __init__(self, *args: Any) -> None:

@@ -50,9 +50,9 @@ def uses_server(settings: AgentSettings, call: Invocation) -> bool:
 
 def build_launch_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
     """Return how to run an attempt on the server: by the run client, which prints what `opencode run` prints."""
-    live = settings.messages == "live"
+    live, ask = settings.messages == "live", ["--ask"] if settings.questions == "ask" else []
     return LaunchSpec(
-        _build_client_command(settings, call, ["--live"] if live else []), program=settings.program or "opencode",
+        _build_client_command(settings, call, ["--live", *ask] if live else []), program=settings.program or "opencode",
         talk="opencode-live" if live else None,
         errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=process_mode.MAX_STEPS,
         prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",
@@ -71,9 +71,10 @@ def build_private_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
             f"[agents.opencode] args: {unknown!r} is not supported with a private server",
             'remove it, or set mode = "process"',
         )
-    program = settings.program or "opencode"
+    program, ask = settings.program or "opencode", ["--ask"] if settings.questions == "ask" else []
     return LaunchSpec(
-        _build_client_command(settings, call, ["--live", f"--private={program}"]), process_mode.ENVIRONMENT, program=program,
+        _build_client_command(settings, call, ["--live", f"--private={program}", *ask]), process_mode.ENVIRONMENT,
+        program=program,
         errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=process_mode.MAX_STEPS,
         prepare="opencode-live", resumes_itself=True, patterns=FAILURES, talk="opencode-live",
     )  # fmt: skip
