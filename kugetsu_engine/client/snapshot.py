@@ -86,6 +86,11 @@ class Active(msgspec.Struct, frozen=True):
         return "stalled" if phase == "agent" and self.stalled else phase
 
     @property
+    def asks(self) -> dict[str, str] | None:
+        """What its agent asks the operator; None if nothing."""
+        return self.progress.question if self.progress is not None and self.alive else None
+
+    @property
     def preparing(self) -> bool:
         """Whether its worktree is not made yet."""
         return self.task.state == NOTIFIED and self.phase in BEFORE_WORKTREE
