@@ -129,11 +129,13 @@ class TemplateClient:
 
     def _receive(self) -> tuple[bytes, list[int]]:
         try:
-            answer, fds, _, _ = socket.recv_fds(self._control, 64, 1, socket.MSG_CMSG_CLOEXEC)
+            answer, fds, _, _ = socket.recv_fds(self._control, 64, 1)
         except OSError as error:  # also when it takes too long
             raise TemplateGone(str(error)) from None
         if not answer:
             raise TemplateGone("it has ended")
+        for fd in fds:
+            os.set_inheritable(fd, False)
         return answer, fds
 
 
