@@ -128,7 +128,8 @@ class Dispatcher:
         settings = self._settings.current
 
         def find_promise(facts: HostFacts) -> str | None:
-            return find_unmet_promise(facts, self._reservation.expect(entry), self._reservation.list_promises())
+            reservation = self._reservation
+            return reservation.shed or find_unmet_promise(facts, reservation.expect(entry), reservation.list_promises())
 
         return self._gate.may_start(
             settings.floors, self._count_agents(), find_promise if settings.reserve_memory else None
