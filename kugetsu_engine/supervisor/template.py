@@ -21,7 +21,7 @@ from .template_client import PROGRAM, READY, REFUSED
 
 _SUPERVISOR = "kugetsu-supervisor"
 _PR_SET_NAME = 15
-_LATER = ("datetime", *drivers.MODULES.values())
+_LATER = ("binascii", "datetime", "encodings.ascii", *drivers.MODULES.values())
 """Modules that a supervisor would load in the course of an attempt."""
 
 
