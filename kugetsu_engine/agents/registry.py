@@ -29,6 +29,7 @@ def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> 
     """
     agent = settings.agents.get(name, AgentSettings())
     call = Invocation(call) if isinstance(call, str) else call
+    agent = msgspec.structs.replace(agent, questions=agent.questions or settings.questions)
     kind = find_kind(name, agent)
     if name != kind:  # only the agent named like its program can use the shared server
         call = msgspec.structs.replace(call, slots=0)
@@ -71,7 +72,7 @@ def is_plain(name: str, settings: Settings) -> bool:
 
 
 def delete_session(
-    name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str], state_dir: str
+    name: str, settings: Settings, session_id: str, env: Mapping[str, str], state_dir: str
 ) -> bool:  # fmt: skip
     """Delete a conversation, in the agent program's own store or in ours. Return False if this is not supported.
 
@@ -87,7 +88,7 @@ def delete_session(
         return False
     from .opencode import session_ids
 
-    session_ids.delete_session(agent.program or "opencode", session_id, directory, {**env, **agent.env})
+    session_ids.delete_session(agent.program or "opencode", session_id, {**env, **agent.env})
     return True
 
 
@@ -144,6 +145,8 @@ def adapt_session(name: str, settings: Settings, session: WantedSession) -> Want
 def _opencode(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     if server_mode.uses_server(agent, call):
         return server_mode.build_launch_spec(agent, call)
+    if agent.mode == "private":
+        return server_mode.build_private_spec(agent, call)
     argv = process_mode.build_command(agent.program or "opencode", agent.model, agent.args, call.issue_ref)
     return LaunchSpec(
         argv, process_mode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},
