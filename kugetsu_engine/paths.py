@@ -70,6 +70,8 @@ class StatePaths:
         self.edits = join(root, "queue", "edits")
         self.by_hand = join(root, "queue", "by-hand")
         self.run_times = join(root, "run-times.json")
+        self.first_page = join(root, "first-page.json")
+        """The first rows of the queue, for a console that starts."""
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")

@@ -25,6 +25,7 @@ from ..process import identity
 from ..state import edit_locks, manual_sessions, queue_settings, rate_limits, run_times, runs
 from ..state import notifications as notices
 from ..state import pull_requests as pulls
+from ..state.first_page import FirstPage, load_first_page
 from ..state.tasks import UNREADABLE, read_state
 from ..storage import files, json_files
 from ..storage.locks import is_held
@@ -36,6 +37,9 @@ DONE_KEPT = 500
 """How many ended tasks a snapshot has by default, the newest first; older ones are only counted."""
 ALL_DONE = 1_000_000
 """Value of `done_kept` for all ended tasks."""
+
+_Tasks = tuple[tuple[Task, ...], list[Task], tuple[Task, ...]]
+"""Ended, active and pending ones."""
 
 
 class SnapshotReader:
@@ -70,14 +74,29 @@ class SnapshotReader:
             with_history: also read ended tasks and notifications.
             every_file: see `TaskFolder.refresh`; without it a snapshot of many tasks costs a tenth.
         """
+
+        def read_tasks() -> _Tasks:
+            return self._read_done(every_file) if with_history else (), *self._read_open(every_file)
+
+        return self._make_snapshot(read_tasks, with_history)
+
+    def read_first_page(self) -> Snapshot | None:
+        """Take a snapshot of the first page of the queue, as an engine wrote it, in a millisecond; None without a page."""
+        page = load_first_page(self.paths)
+        if page is None:
+            return None
+        return self._make_snapshot(lambda: ((), page.active, tuple(page.pending)), with_history=False, page=page)
+
+    def _make_snapshot(
+        self, read_tasks: Callable[[], _Tasks], with_history: bool, page: FirstPage | None = None
+    ) -> Snapshot:  # fmt: skip
         now = self._clock()
         self.settings.refresh()
         self._env_files.refresh()
         self._prompt_file.refresh()
         engine, state = self._engine()
         running = state if engine.pid is not None else None
-        done = self._read_done(every_file) if with_history else ()
-        active, pending = self._read_open(every_file)
+        done, active, pending = read_tasks()
         faults = (*self._open.faults, *self._done.faults)
         paused = rate_limits.load_pauses(self.paths)
         cooldowns, hosts = rate_limits.list_provider_cooldowns(paused, now), rate_limits.list_host_cooldowns(paused, now)
@@ -98,7 +117,7 @@ class SnapshotReader:
             by_hand=manual_sessions.list_manual_sessions(self.paths), hosts=hosts,
             own_repositories=list_local_repositories(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
-            gaps=running.gaps if running else self.settings.current.gaps,
+            gaps=running.gaps if running else self.settings.current.gaps, first_page=page,
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:
