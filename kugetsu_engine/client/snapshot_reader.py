@@ -67,28 +67,29 @@ class SnapshotReader:
         self._learned: tuple[files.Signature, RunTimes] | None = None
         """The run times, with the signature of their file."""
 
-    def read(self, with_history: bool = True, every_file: bool = True) -> Snapshot:
+    def read(self, with_history: bool = True, every_file: bool = True, with_notices: bool | None = None) -> Snapshot:
         """Take a snapshot. If nothing has changed it equals the last one except for its time.
 
         Args:
             with_history: also read ended tasks and notifications.
             every_file: see `TaskFolder.refresh`; without it a snapshot of many tasks costs a tenth.
+            with_notices: whether notifications are read; None: with the history.
         """
 
         def read_tasks() -> _Tasks:
             return self._read_done(every_file) if with_history else (), *self._read_open(every_file)
 
-        return self._make_snapshot(read_tasks, with_history)
+        return self._make_snapshot(read_tasks, with_history if with_notices is None else with_notices)
 
     def read_first_page(self) -> Snapshot | None:
         """Take a snapshot of the first page of the queue, as an engine wrote it, in a millisecond; None without a page."""
         page = load_first_page(self.paths)
         if page is None:
             return None
-        return self._make_snapshot(lambda: ((), page.active, tuple(page.pending)), with_history=False, page=page)
+        return self._make_snapshot(lambda: ((), page.active, tuple(page.pending)), with_notices=False, page=page)
 
     def _make_snapshot(
-        self, read_tasks: Callable[[], _Tasks], with_history: bool, page: FirstPage | None = None
+        self, read_tasks: Callable[[], _Tasks], with_notices: bool, page: FirstPage | None = None
     ) -> Snapshot:  # fmt: skip
         now = self._clock()
         self.settings.refresh()
@@ -104,7 +105,7 @@ class SnapshotReader:
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
-            notices=tuple(notices.read_newest_notifications(self.paths)) if with_history else (),
+            notices=tuple(notices.read_newest_notifications(self.paths)) if with_notices else (),
             read_until=notices.read_until(self.paths),
             alerts=self._alerts(
                 engine, state, faults, rate_limits.describe_cooldowns(cooldowns, now),
