@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run install test check format lint types contracts faults bench bench-console screenshots snapshots keys clean fuzz floors model planted real-agents
+.PHONY: run install test check format lint types contracts faults bench bench-console screenshots snapshots keys man clean fuzz floors model planted real-agents
 
 run: $(STAMP)  ## install, and open the console on a demo
 	@$(BIN)/kugetsu demo
@@ -62,6 +62,9 @@ screenshots: $(DEV_STAMP)  ## make screenshots/ from the real console
 
 snapshots: $(DEV_STAMP)  ## write tests/snapshots/ anew: what every screen is to look like
 	KUGETSU_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q -n auto tests/tui/test_snapshots.py
+
+man: $(DEV_STAMP)  ## write docs/kugetsu.1 from the table of verbs
+	$(BIN)/python -m kugetsu_engine.cli.man_page > docs/kugetsu.1
 
 keys: $(DEV_STAMP)  ## write docs/keys.md from the registry of actions
 	$(BIN)/python -m kugetsu_tui.keys > docs/keys.md

@@ -83,6 +83,15 @@ def require_pending(verb: str) -> WhyNot:
     return why_not
 
 
+def require_listener(now: ActionContext) -> str | None:
+    """Refuse unless it is one task whose agent can still read a message."""
+    if now.marked > 1:
+        return f"one task at a time: {now.marked} are marked, esc clears the marks"
+    if (reason := require_writable_task(now)) is not None:
+        return reason
+    return f"{_shown(now)} has ended ({now.state}): no agent would read it" if now.state in FINAL else None
+
+
 def require_editable(now: ActionContext) -> str | None:
     """Refuse unless it is one waiting task."""
     if now.marked > 1:

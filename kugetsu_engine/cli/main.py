@@ -70,10 +70,12 @@ def _run(argv: list[str]) -> int:
         argv = ["--headless", *(word for word in argv if word != "--headless")]
     verb = argv[0] if argv else "--help"
     if verb in ("-V", "--version", "version"):
-        from .. import __version__
+        from .version import describe_version
 
-        print(f"kugetsu {__version__}")
+        print(f"kugetsu {describe_version()}")
         return 0
+    if verb == "help" and argv[1:]:
+        return _print_help(argv[1:])
     if verb in ("-h", "--help", "help"):
         from .verbs import HELP
 
@@ -84,7 +86,18 @@ def _run(argv: list[str]) -> int:
     for word in argv:
         if not is_utf8(word):
             raise UsageError(f"{word[:60]!r} is not UTF-8", "check the encoding of your terminal, or rename the file")
+<<<<<<< HEAD
     module = "enqueue" if verb == "enqueue" else _find_module(verb)  # scripts call enqueue in loops: it loads no table
+=======
+    if verb == "enqueue":  # scripts call it in loops, so it loads no table
+        module = verb
+    else:
+        verb, module = _find_verb(verb)
+    if verb in READERS and argv[1:2] != ["enqueue"]:
+        from .fast_start import load_msgspec
+
+        load_msgspec()
+>>>>>>> main
     from importlib import import_module
 
     def run_command() -> int:
@@ -104,13 +117,29 @@ def _run(argv: list[str]) -> int:
     return code
 
 
-def _find_module(verb: str) -> str:
-    from ..errors import UsageError
-    from .verbs import MODULES
+def _find_verb(verb: str) -> tuple[str, str]:
+    """Return the verb by its present name, and its module."""
+    from .verbs import MODULES, OLD_NAMES
 
+    verb = OLD_NAMES.get(verb, verb)
     if verb not in MODULES:
-        raise UsageError(f"unknown verb {verb[:40]!r}", "kugetsu --help lists them")
-    return MODULES[verb]
+        from ..domain.config_faults import find_nearest
+        from ..errors import UsageError
+
+        nearest = find_nearest(verb, (*MODULES, "help", "version"))
+        raise UsageError(f"unknown verb {verb[:40]!r}", f"did you mean {nearest}?" if nearest else "kugetsu --help lists them")
+    return verb, MODULES[verb]
+
+
+def _print_help(words: list[str]) -> int:
+    """Print the help of a verb, or of a verb and its part."""
+    from .parser import make_parser, split_part
+    from .verbs import VERBS
+
+    verb = _find_verb(words[0])[0]
+    part = split_part(verb, words[1:2] or ["--help"])[0] if verb not in VERBS else ""
+    make_parser(f"{verb} {part}".strip()).print_help()
+    return 0
 
 
 def _complain(text: str) -> None:

@@ -67,6 +67,7 @@ def split_part(verb: str, argv: list[str], default: str = "") -> tuple[str, list
         print(f"usage: kugetsu {verb} {{{','.join(parts)}}} ...\n")
         for part in parts:
             print(f"  {part:8} {describe_verb(f'{verb} {part}')}")
+        print(f"\nkugetsu help {verb} {parts[0]} says more about {parts[0]}.")
         raise SystemExit(0)
     if default and (not argv or argv[0].startswith("-")):
         return default, argv
@@ -74,5 +75,8 @@ def split_part(verb: str, argv: list[str], default: str = "") -> tuple[str, list
     if not argv:
         raise UsageError(f"{verb} needs one of {names}", f"kugetsu {verb} --help")
     if argv[0] not in parts:
-        raise UsageError(f"{verb} has no {argv[0][:40]!r}", names)
+        from ..domain.config_faults import find_nearest
+
+        nearest = find_nearest(argv[0], parts)
+        raise UsageError(f"{verb} has no {argv[0][:40]!r}", f"did you mean {nearest}?" if nearest else f"use {names}")
     return argv[0], argv[1:]

@@ -22,6 +22,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     add tasks to the queue
           delegate MESSAGE                           for each issue it names, else for the project manager
           queue list|stats|clear    list   status    the queue, the issues, the whole fleet
           show ID    logs ID [-f]    wait ID...      one task
+          say ID TEXT                                a message to its agent while it works
           kill ID... cancel ID... retry ID...        stop it, take it out of the queue, try again
           hold ID... release ID... move ID edit ID   before it starts
           pause ID... resume ID... park ID...        its agent stands still, goes on, gives its slot back for now
@@ -36,11 +37,11 @@ engine    queue-daemon start|stop|restart|status|logs
                     --resume: continue after a restart of the machine
           doctor [--verify] [--fix]                  find problems, and fix them
           doctor agents                              which agents are installed and can run
-          completion bash|zsh|...                    completions for your shell
+          completion [--install] [bash|zsh|fish]     completions for your shell
 issues    context REF    set-pr REF URL              its conversation, its pull request
           destroy REF|--base|--pm-agent    prune     remove what an issue has, what belongs to no issue
 setup     init [--force]    import [--dry-run] [DIR]   create sessions and files; import from the bash kugetsu
-          server list|add|remove|default|get         where repositories are cloned from
+          githost list|add|remove|default|get        the hosts that repositories are cloned from
 
 Ids are written 41, #41 or q_41; an issue reference stands for the task of the issue. More: kugetsu VERB --help
 Exit codes: 0 done, 1 failed, 2 try later, 3 already done, 4 no such task, 64 wrong usage.
@@ -74,6 +75,7 @@ _ISSUE_OR_TASK = Argument("issue_ref", help="the issue, or the id of one of its 
 _PAUSE = flag("--pause", help="after a failure wait for enter before closing the window", shell_only=True)
 _MESSAGE = "what the agent is to do; - reads it from standard input"
 _REPO = "local repository to work in (in a worktree of it)"
+_MEMORY = "memory limit of one attempt: 4GiB, auto or off"
 _TIMEOUT = "time limit of one attempt: 90s, 30m, 2h"
 _EXPECT = Argument("--expect", choices=list_expectations, help="what an attempt must produce; less is a failure")
 _WAIT = Argument("--wait", metavar="D", help="how long to wait for the agent to start; no limit by default", shell_only=True)
@@ -99,6 +101,7 @@ _ENQUEUE = Verb(
     Argument("--after", action="append", metavar="ID", help="start only when that task has completed; may be repeated"),
     Argument("--at", metavar="TIME", help="do not start before: 22:00, +2h or 2026-11-21T22:00"),
     Argument("--timeout", metavar="D", help=_TIMEOUT),
+    Argument("--memory", metavar="SIZE", help=_MEMORY),
     _EXPECT,
     Argument("--tag", action="append", metavar="WORD", help="a tag to find the task by; may be repeated"),
     Argument(
@@ -133,6 +136,12 @@ VERBS: dict[str, Verb] = {
         "status", "The engine, slots, counts, running agents and alerts.",
         flag("--tmux", help="print one short line for the status bar of tmux", shell_only=True), _JSON,
     ),
+    "say": Verb(
+        "say", "Write a message to the agent of a task. It reads it at its next step, or when it has ended if its program "
+        "cannot be spoken to; kugetsu show says what became of it.",
+        Argument("id", help="the task, or its issue"),
+        Argument("text", nargs="+", help="what it should know; - reads it from standard input"), _JSON,
+    ),
     "kill": Verb(
         "task_requests", "Stop the agent of a task: TERM, then KILL after a grace period. Its worktree is kept. A waiting task "
         "is cancelled.", _IDS, _NOW,
@@ -160,6 +169,7 @@ VERBS: dict[str, Verb] = {
         Argument("--after", action="append", metavar="ID", help="start only after these tasks; an empty text for none"),
         Argument("--at", metavar="TIME", help="do not start before; an empty text for at once"),
         Argument("--timeout", metavar="D", help=_TIMEOUT),
+        Argument("--memory", metavar="SIZE", help=_MEMORY),
         _EXPECT,
         Argument("--tag", action="append", metavar="WORD", help="replace its tags by these; an empty text for none"),
     ),
@@ -238,14 +248,14 @@ VERBS: dict[str, Verb] = {
         "start", "Enqueue a message for each issue that it names, else for the project manager.",
         Argument("message", nargs="+", help=_MESSAGE), _DEBUG,
     ),
-    "server list": Verb("server", "All known servers; * marks the default one.", _JSON),
-    "server add": Verb(
-        "server", "Add a server, or change its address.", _SERVER,
+    "githost list": Verb("githost", "All known git hosts; * marks the default one.", _JSON),
+    "githost add": Verb(
+        "githost", "Add a git host, or change its address.", _SERVER,
         Argument("url", help="the part before /owner/repo: https://git.example.org, ssh://git@host, a folder"),
     ),
-    "server remove": Verb("server", "Remove a server.", _SERVER),
-    "server default": Verb("server", "Show the server of references written owner/repo#N, or set it.", _MAYBE_SERVER),
-    "server get": Verb("server", "The address of a server, by default of the default one.", _MAYBE_SERVER),
+    "githost remove": Verb("githost", "Remove a git host.", _SERVER),
+    "githost default": Verb("githost", "Show the host of references written owner/repo#N, or set it.", _MAYBE_SERVER),
+    "githost get": Verb("githost", "The address of a git host, by default of the default one.", _MAYBE_SERVER),
     "context": Verb(
         "issues", "The last 20 messages of an issue's conversation. Its next agent gets them too.", _ISSUE_OR_TASK, _JSON
     ),
@@ -306,8 +316,10 @@ VERBS: dict[str, Verb] = {
         flag("--fix", help="fix what can be fixed; nothing of yours is deleted"), _JSON,
     ),
     "completion": Verb(
-        "completion", 'Print shell completions: eval "$(kugetsu completion bash)", or kugetsu completion fish | source',
-        Argument("shell", choices=list_shells),
+        "completion", 'Print shell completions, or install them for this user: kugetsu completion --install. '
+        'Without installing: eval "$(kugetsu completion bash)", or kugetsu completion fish | source',
+        Argument("shell", nargs="?", choices=list_shells, help="default: that of $SHELL"),
+        flag("--install", help="write them to the folder from which bash, zsh or fish loads them", shell_only=True),
     ),
     "plan": Verb(
         "plan", "When each task will start, if attempts succeed and take as long as usual. Changes nothing.",
@@ -342,6 +354,8 @@ VERBS: dict[str, Verb] = {
     ),
 }  # fmt: skip
 
+OLD_NAMES = {"server": "githost"}
+"""Verbs that were renamed; the old name is still understood."""
 MODULES = {name.partition(" ")[0]: verb.module for name, verb in VERBS.items()}
 """The module of each verb."""
 

@@ -16,7 +16,7 @@ from ..state import new_tasks as creating
 from ..storage import files, wakeup_fifo
 from .preflight import ProgramCheck
 from .read_client import ReadClient
-from .task_options import check_agent, check_earlier_task, find_repository, parse_times
+from .task_options import check_agent, check_earlier_task, find_repository, parse_memory, parse_times
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Client(ReadClient):
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
         agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,
         timeout: str | None = None, hold: bool = False, session: str | None = None, expect: str | None = None,
-        tags: list[str] | None = None,
+        tags: list[str] | None = None, memory: str | None = None,
     ) -> tuple[str, str | None]:  # fmt: skip
         """Write a new task; returns its id and the repository it will work in, None if `[repos]` or a clone decides.
 
@@ -101,6 +101,7 @@ class Client(ReadClient):
             session: `new`, `continue` (that of the issue) or `fork` (of the base session); None: the engine decides.
             expect: what an attempt must leave: `anything`, `none`, `changes` or `commits`.
             tags: labels to filter by.
+            memory: memory limit of one attempt: a size, `auto` or `off`.
 
         Raises:
             KugetsuError: the task is refused; nothing was written.
@@ -119,7 +120,7 @@ class Client(ReadClient):
             options["tags"] = check_tags(tags)
         self._programs.refuse_wrong_program(agent)
         options["after"] = [check_earlier_task(self.paths, earlier) for earlier in after or ()]
-        options |= parse_times(at, timeout, now)
+        options |= parse_times(at, timeout, now) | parse_memory(memory)
         options["repo"] = repository = find_repository(self.paths, self.environ, ref, repo, folder)
         if repository is not None and not is_utf8(repository):
             raise UsageError(
@@ -144,6 +145,17 @@ class Client(ReadClient):
                 f"there are {creating.MAX_OPEN} open tasks, which is the limit", "wait until some have ended, or cancel some"
             )
         self._room_left -= 1
+
+    def say(self, task: str, text: str) -> tuple[int, str]:
+        """Write a message to the agent of a task; returns its number and where it is, in words. No engine is needed.
+
+        Raises:
+            KugetsuError: the task has ended, or the message is not valid; nothing was written.
+        """
+        from . import task_messages
+
+        self._prepare_change()
+        return task_messages.say(self.paths, self.settings, self.resolve_task(task, "say"), text, self._clock())
 
     def send_request(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Send a request and return its answer. If no engine is running, the local engine applies it.

@@ -58,14 +58,17 @@ class ReadClient:
     def resolve_task(self, text: str, verb: str = "") -> str:
         """Return the id of a task named by its id or its issue. Of several tasks it is the newest that the verb is about.
 
+        An issue may be written as lists show it: `api#88`.
+
         Raises:
             NoSuchTask: the issue has no task.
+            UsageError: several issues are shown that way.
         """
-        if "/" not in text:
+        if "/" not in text and (parse_task_id(text) or "#" not in text):
             return parse_task_id(text) or text
         from ..state import tasks
 
-        ref = self.resolve_reference(text)
+        ref = self.resolve_reference(text if "/" in text else tasks.find_short_reference(self.paths, text))
         return tasks.find_issue_task(self.paths, ref, tasks.PREFERRED.get(verb, ()), self.default_server).id
 
     def worktree_path(self, issue_ref: str) -> str:

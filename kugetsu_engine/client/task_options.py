@@ -60,6 +60,19 @@ def parse_times(at: str | None, timeout: str | None, now: float) -> dict[str, ob
     return fields
 
 
+def parse_memory(text: str | None) -> dict[str, object]:
+    """Read a memory limit as a field of a task.
+
+    Raises:
+        UsageError: it is not valid.
+    """
+    if text is None:
+        return {}
+    from ..domain.text.sizes import parse_memory_cap
+
+    return {"memory_cap": parse_memory_cap(text)}
+
+
 def find_repository(
     paths: StatePaths, environ: Mapping[str, str], ref: refs.IssueRef, repo: str | None, folder: str | None
 ) -> str | None:  # fmt: skip

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -17,18 +17,21 @@ from ..domain import agent_names, refs
 from ..domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, find_nearest, suggest_name
 from ..domain.text import shell_assignments as assignments
 from ..domain.text.safe_text import safe_line
+from ..domain.text.sizes import parse_memory_cap, parse_size
 from ..errors import BadFile, KugetsuError
 from ..paths import CONFIG, StatePaths
 from ..storage import files
 from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
+from .sandbox_settings import SANDBOX_READERS
 from .settings import ForgeSettings as ForgeSettings
+from .settings import MemoryCapBy, Settings, Shed
 from .settings import NotifySettings as NotifySettings
 from .settings import RepoSettings as RepoSettings
-from .settings import Settings
 from .tables import HARMLESS, TABLES, Tables, format_setting_path, parse_host_or_none
 from .value_parsers import (
     parse_ceiling,
+    parse_choice,
     parse_count,
     parse_flag,
     parse_floor,
@@ -38,7 +41,6 @@ from .value_parsers import (
     parse_positive_seconds,
     parse_prompt_kind,
     parse_seconds,
-    parse_size,
 )  # fmt: skip
 
 TOML, VARIABLES = CONFIG, "environment"
@@ -75,6 +77,11 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "agent": parse_line,
     "prompt_template": parse_prompt_kind,
     "log_cap": parse_size,
+    "memory_cap": parse_memory_cap,
+    "memory_cap_by": parse_choice(*get_args(MemoryCapBy)),
+    "max_processes": parse_count(0, 1_000_000),
+    "reserve_memory": parse_flag,
+    "shed": parse_choice(*get_args(Shed)),
     "base_branch": parse_line,
     "default_server": lambda value: refs.parse_host(parse_line(value)),
     "pass_env": parse_names,
@@ -85,6 +92,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "max_cpu_pressure": parse_ceiling(100),
     "max_io_pressure": parse_ceiling(100),
     "theme": parse_line,
+    **SANDBOX_READERS,
 }
 """The parser of each plain setting, for TOML, environment and the v0.2 file alike."""
 
@@ -161,7 +169,7 @@ class _Reading:
             self._values[name] = READERS[name](value)
         except (KugetsuError, OverflowError) as error:
             # A value that is switched off, such as no budget, must not stay: the new one was meant to be stricter.
-            holds = self._last_is_whole and name not in HARMLESS and bool(getattr(self._last, name))
+            holds = self._last_is_whole and name not in {*HARMLESS, *SANDBOX_READERS} and bool(getattr(self._last, name))
             in_force = getattr(self._last or Settings(), name), "the value before it holds"
             self._values[name], meanwhile = in_force if holds else WHILE_WRONG.get(name, in_force)
             stops = NOTHING if holds or name in HARMLESS else EVERYTHING

@@ -10,6 +10,12 @@ from ..domain.decisions.notification_rules import Worth
 from ..domain.decisions.resources import Floors
 from ..domain.decisions.scheduling import Timing
 from .agent_settings import AgentSettings
+from .sandbox_settings import SandboxSettings
+
+AUTO = -1
+"""A memory limit that follows from the machine's memory."""
+MemoryCapBy = Literal["auto", "cgroup", "watch"]
+Shed = Literal["freeze", "off"]
 
 
 class NotifySettings(msgspec.Struct, frozen=True):
@@ -36,7 +42,7 @@ class NotifySettings(msgspec.Struct, frozen=True):
         return bool(self.command or self.urls or self.desktop)
 
 
-class RepoSettings(msgspec.Struct, frozen=True):
+class RepoSettings(SandboxSettings, frozen=True):
     """One entry of `[repos]`, which may also be just a path."""
 
     path: str | None = None
@@ -46,6 +52,8 @@ class RepoSettings(msgspec.Struct, frozen=True):
     teardown: list[list[str]] = []
     """argv of each command to run there afterwards."""
     base_branch: str | None = None
+    memory_cap: int | None = None
+    """Like `Settings.memory_cap`; None: not set here."""
 
 
 class ForgeSettings(msgspec.Struct, frozen=True):
@@ -92,11 +100,28 @@ class Settings(Floors, frozen=True):
     prompt_template: str | None = None
     """`dev`: the message with rules, context and the pull request; `plain`: only the message. None: depends on the agent."""
     log_cap: int = 256 << 20
+    memory_cap: int = AUTO
+    """Bytes that all processes of an attempt may use together; 0: no limit."""
+    memory_cap_by: MemoryCapBy = "auto"
+    max_processes: int = 4096
+    """Of one attempt, where the kernel enforces its memory limit."""
+    reserve_memory: bool = True
+    """Whether an agent starts only if the memory that earlier attempts like it needed is not promised to others."""
+    shed: Shed = "freeze"
+    """What is done with the youngest agent when the machine's memory runs out; `off`: nothing."""
     base_branch: str | None = None
     """Branch that new work starts from; None: the remote's head."""
     default_server: str = "github.com"
     pass_env: list[str] = []
     """Names of further variables of the operator that agents get, besides the usual ones."""
+    sandbox: bool = False
+    """Whether attempts run in a sandbox. This and the following as in `SandboxSettings`."""
+    sandbox_home: str = "read-only"
+    sandbox_write: list[str] = []
+    sandbox_read: list[str] = []
+    sandbox_hide: list[str] = []
+    sandbox_refs: str = "branch"
+    sandbox_net: str | list[str] = "on"
     theme: str | None = None
     notify: NotifySettings = NotifySettings()
     agents: dict[str, AgentSettings] = {}

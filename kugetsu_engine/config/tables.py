@@ -6,11 +6,12 @@ from typing import Any, Literal
 from ..domain import agent_names, refs
 from ..domain.config_faults import EVERYTHING, NOTHING, Stop, find_nearest, suggest_name
 from ..domain.decisions.notification_rules import WORTHS
+from ..domain.text.sizes import format_value, parse_memory_cap
 from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, find_agent_fault
+from .sandbox_settings import SANDBOX_READERS
 from .settings import ForgeSettings, NotifySettings, RepoSettings
 from .value_parsers import (
-    format_value,
     parse_choice,
     parse_command,
     parse_commands,
@@ -39,6 +40,8 @@ NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
 }
 REPO_READERS: dict[str, Callable[[Any], Any]] = {
     "path": parse_folder, "setup": parse_commands, "teardown": parse_commands, "base_branch": parse_line,
+    "memory_cap": parse_memory_cap,
+    **SANDBOX_READERS,
 }  # fmt: skip
 FORGE_READERS: dict[str, Callable[[Any], Any]] = {
     "kind": parse_choice("github", "gitea", "forgejo", "off"),

@@ -7,21 +7,9 @@ from typing import Any
 from ..domain.config_faults import suggest_name
 from ..domain.decisions.notification_rules import is_time_range
 from ..domain.failures import find_pattern_fault
+from ..domain.text.sizes import format_value, is_whole, parse_size
 from ..domain.text.times import parse_duration, parse_time_limit
 from ..errors import UsageError
-
-SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
-LARGEST = 1 << 60
-"""Larger than any disk, and keeps sizes within 64 bits."""
-
-
-def format_value(value: Any) -> str:
-    """Write a value as in TOML, not as in Python."""
-    if isinstance(value, (dict, list)):
-        return "a table" if isinstance(value, dict) else "a list"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value!r:.60}" if isinstance(value, (str, int, float)) else str(value)
 
 
 def parse_seconds(value: Any) -> float:
@@ -36,31 +24,16 @@ def parse_positive_seconds(value: Any) -> float:
     return parse_time_limit(parse_seconds(value))
 
 
-def parse_size(value: Any) -> int:
-    """Read `1048576` or `"256MiB"` as bytes."""
-    text = str(value).strip().lower()
-    unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
-    number = text.removesuffix(unit).strip()
-    if isinstance(value, bool) or not _is_whole(number) or (size := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
-        raise UsageError(f"{format_value(value)} is not a size", "write it like 256MiB")
-    return size
-
-
 def parse_count(low: int, high: int) -> Callable[[Any], int]:
     """Make a parser of whole numbers within bounds."""
 
     def read(value: Any) -> int:
         text = str(value).strip()
-        if isinstance(value, bool) or not _is_whole(text) or not low <= (found := int(text)) <= high:
+        if isinstance(value, bool) or not is_whole(text) or not low <= (found := int(text)) <= high:
             raise UsageError(f"{format_value(value)} is not a number from {low} to {high}")
         return found
 
     return read
-
-
-def _is_whole(text: str) -> bool:
-    """Whether a text is a whole number that is not too long."""
-    return text.isascii() and text.isdigit() and len(text) <= 20
 
 
 def parse_or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:

@@ -58,10 +58,18 @@ class Job(msgspec.Struct, frozen=True):
     prepare: str | None = None
     """Driver whose `prepare(job)` returns changes of the job, before the agent starts."""
     after: str | None = None
+    talk: str | None = None
+    """Driver with `talk`, an `agents.talk.Talk`: the agent's input is a pipe on which it is spoken to while it works."""
+    messages: dict[str, dict[str, Any]] = {}
+    """What is known of the operator's messages, by number: those of the prompt, and those of earlier attempts."""
+    follow_up: dict[str, Any] | None = None
+    """How the agent runs again for messages that it could not be given while it worked, see `supervisor.follow_up`."""
     session: WantedSession = NEW
     """Which session to use; the agent's driver knows how."""
     prompt_continued: str | None = None
     """The prompt for a session that knows the task already; None: the same."""
+    message: str = ""
+    """The task's message, which is part of its prompt: a session that has it knows the task."""
     max_steps: int | None = None
     """Model turns after which the agent is ended as endless."""
     max_tokens: int | None = None
@@ -75,6 +83,12 @@ class Job(msgspec.Struct, frozen=True):
     stall_after_s: float = 0.0
     """Seconds without activity after which the agent counts as stalled; 0: never."""
     stall_kills: bool = False
+    memory_cap: int | None = None
+    """Bytes that all its processes together may use; 0: no limit, None: by the machine's memory."""
+    memory_cap_by: str = "auto"
+    """`cgroup`: it does not start where the kernel cannot enforce the limit; `watch`: the supervisor always does."""
+    max_processes: int = 4096
+    """Where the kernel enforces the limit; 0: no limit."""
     task_began: str | None = None
     """Commit of the branch when the task's first attempt began; None for the first attempt, or if unknown."""
     task_dirty: bool = False
@@ -91,10 +105,25 @@ class Job(msgspec.Struct, frozen=True):
     """Commands to run in the worktree before the agent."""
     teardown: list[list[str]] = []
     """Commands to run there after it."""
+    sandbox: dict[str, Any] | None = None
+    """What the sandbox that it runs in allows, see `jobs.sandbox_choice`; None: it runs in none."""
     patterns: list[tuple[str, str]] = []
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
     """Masked in texts taken from the log."""
+    process_env: dict[str, str] | None = None
+    """The supervisor's own variables, for git; None: those it was started with."""
+
+
+class MemoryLimit(msgspec.Struct, frozen=True):
+    """The memory limit of an attempt, and what enforces it."""
+
+    cap: int = 0
+    """In bytes; 0: none."""
+    by: str = "none"
+    """`cgroup`: the kernel; `watch`: the supervisor, which looks at its processes; `none`."""
+    why: str = ""
+    """Why the kernel does not."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -111,9 +140,12 @@ class RunRecord(msgspec.Struct, frozen=True):
     worktree: str = ""
     reader: str | None = None
     """Driver that reads the agent's events."""
+    talk: str = ""
+    """When its agent gets messages: `live`, `follow-up`, or empty for never."""
     reader_options: dict[str, Any] = {}
     can: list[str] = []
     """What the supervisor can do besides ending the attempt, such as `pause`; earlier versions can do nothing more."""
+    memory: MemoryLimit | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -127,6 +159,7 @@ class Progress(msgspec.Struct, frozen=True):
     processes: int = 0
     cpu_percent: float | None = None
     rss_bytes: int | None = None
+    """Resident memory; a page that several processes share counts in each."""
     log_bytes: int = 0
     quiet_s: float = 0.0
     """Seconds since the agent last printed something."""
@@ -149,12 +182,33 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+    turn: int = 1
+    """How often the agent was run in this attempt; the second time is a follow-up for messages."""
+    messages: list[dict[str, Any]] = []
+    """The operator's newest messages, each with number, text, time, and what became of it."""
+    messages_waiting: int = 0
+    """Messages that the agent does not have yet."""
     paused_s: float = 0.0
     """Seconds for which its clocks have stood still so far: paused, or waiting for an answer."""
     paused_at: str | None = None
     """Since when it is paused; None if it is not."""
     pause_note: str = ""
     """Why it could not be paused, or that it is only paused at its next step."""
+    memory_bytes: int | None = None
+    """Memory, each page once; None if an earlier version wrote this."""
+    memory_cap: int | None = None
+    """The memory limit; None: none."""
+    memory_kills: int = 0
+    """Processes that were ended because of it."""
+
+    @property
+    def memory(self) -> int | None:
+        """The memory its processes use, as exactly as it is known."""
+        return self.memory_bytes if self.memory_bytes is not None else self.rss_bytes
+
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
 
     @property
     def usage(self) -> Usage | None:
@@ -194,15 +248,21 @@ class Result(msgspec.Struct, frozen=True):
     """See `Attempt.not_measured`."""
     base: Base | None = None
     """The starting point of its work; None if the attempt ended before it was decided."""
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
     git_holder: str = ""
     """The task for which git was busy in the repository, if that prevented the start."""
     paused_s: float = 0.0
     """See `Attempt.paused_s`."""
+    peak_bytes: int | None = None
+    """The most memory that its processes used together."""
+    memory_kills: int = 0
 
     def as_attempt(self, log: str) -> Attempt:
         """Make the task's record of the attempt."""
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured, self.base, self.paused_s,
+            self.not_measured, self.base, self.paused_s, self.sandbox, self.refused,
         )  # fmt: skip

@@ -32,8 +32,8 @@ def make_task(number: int, issue_ref: str, message: str, pending_since: str) -> 
         "after": [], "not_before": None, "retry_at": None, "attempt": 0, "attempts_before": 0, "attempts": [], "stop": None,
         "pause": None, "park": None,
         "pending_since": pending_since, "notified_at": None, "started_at": None, "completed_at": None, "error": None,
-        "exit_code": None, "expires_at": None, "timeout_s": None, "repo": None, "session": None, "expect": "anything",
-        "tags": [], "token": None, "pid": None,
+        "exit_code": None, "expires_at": None, "timeout_s": None, "memory_cap": None, "repo": None, "session": None,
+        "expect": "anything", "tags": [], "token": None, "pid": None,
     }  # fmt: skip
 
 

@@ -148,6 +148,10 @@ class Attempt(msgspec.Struct, frozen=True):
     """The starting point of its work; None if it was not reached or not recorded."""
     paused_s: float = 0.0
     """Seconds of `elapsed_s` for which it was paused, or waited for an answer."""
+    sandbox: str | None = None
+    """What the sandbox that it ran in allowed, in a few words; None if it ran in none."""
+    refused: list[str] = []
+    """Hosts that its sandbox refused, as `host:port`."""
 
     @property
     def worked_s(self) -> float | None:
@@ -205,6 +209,8 @@ class Task(msgspec.Struct, frozen=True):
     """Set by the operator; otherwise `queue_expiry` counts from `pending_since`."""
     timeout_s: float | None = None
     """Time limit of one attempt; None: the setting `task_timeout`."""
+    memory_cap: int | None = None
+    """Memory limit of one attempt in bytes, 0: none; None: the setting `memory_cap`."""
     repo: str | None = None
     """Local repository to work in; None: `[repos]` or a clone."""
     session: Mode | None = None

@@ -6,14 +6,16 @@ from typing import Any
 from ..errors import UsageError
 from .new_task import EXPECTATIONS, check_expectation, check_priority, check_tags, format_id, parse_task_id
 from .task import Task
+from .text.sizes import format_memory_cap, parse_memory_cap
 from .text.times import epoch, format_local, iso, parse_moment, parse_time_limit
 
 RULE = "---"
-FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags")
+FIELDS = ("priority", "agent", "after", "at", "timeout", "memory", "repo", "expect", "tags")
 HELP = {
     "priority": "0 to 9, 9 starts first", "agent": "empty: the default agent",
     "after": "start only when these have completed: 41 42",
     "at": "earliest start: 22:00, +2h, 2026-11-21T22:00", "timeout": "of one attempt: 90s, 30m, 2h",
+    "memory": "limit of one attempt: 4GiB, auto, off; empty: as in the settings",
     "repo": "path of a local repository; empty: as in the settings", "tags": "words to find it by",
     "expect": "what an attempt must deliver: anything, none, changes or commits",
 }  # fmt: skip
@@ -26,6 +28,7 @@ def format_fields(task: Task) -> dict[str, str]:
     return {
         "priority": str(task.priority), "agent": task.agent or "", "after": " ".join(format_id(one)[1:] for one in task.after),
         "at": format_local(at) if at is not None else "", "timeout": f"{task.timeout_s:g}s" if task.timeout_s else "",
+        "memory": format_memory_cap(task.memory_cap) if task.memory_cap is not None else "",
         "repo": task.repo or "", "expect": task.expect, "tags": " ".join(task.tags),
     }  # fmt: skip
 
@@ -116,6 +119,8 @@ def read_field(name: str, text: str, now: float) -> dict[str, Any]:
             return {name: check_expectation(text or EXPECTATIONS[0])}
         case "timeout":
             return {"timeout_s": parse_time_limit(text) if text else None}
+        case "memory":
+            return {"memory_cap": parse_memory_cap(text) if text else None}
         case "tags":
             return {name: check_tags(text.replace(",", " ").split())}
         case _:

@@ -30,6 +30,7 @@ from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
+from ..scheduler.late_messages import LateMessages
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -61,6 +62,7 @@ class Engine:
         self, context: EngineContext, *, lock: EngineLock, waker: Waker, launcher: Launcher, store: TaskStore,
         controls: QueueControl, gate: ResourceGate, backoff: ProviderBackoff, budget: Budget, run_times: RunTimesFile,
         attempts: AttemptTracker, recovery: Recovery, reaper: OrphanReaper, changes: ChangeTracker, server: SharedServer,
+        late_messages: LateMessages,
         dispatcher: Dispatcher, flow: FlowRecorder, inbox: request_inbox.RequestInbox, config_alerts: ConfigAlerts,
         index: IndexFile, resume: bool,
     ) -> None:  # fmt: skip
@@ -81,6 +83,7 @@ class Engine:
         self.recovery = recovery
         self.reaper = reaper
         self.changes = changes
+        self.late_messages = late_messages
         self.server = server
         self.dispatcher = dispatcher
         self.flow = flow
@@ -142,6 +145,7 @@ class Engine:
             until_idle: also end when nothing runs and nothing will start without the operator.
             on_turn: called after each turn with the number of turns.
         """
+        self.launcher.prepare()
         self.recover_attempts()
         turns = 0
         while not stop.is_set():
@@ -176,6 +180,7 @@ class Engine:
             self._requests_left = self.apply_requests(request_inbox.TURN_S)
             if full:
                 self.attempts.check_all()
+                self.late_messages.check_all()
             self.reaper.end_orphans_if_due()
             self._expire_tasks()
             self._report_cooldowns()

@@ -30,7 +30,7 @@ CLEARED_AT_ONCE = 100
 
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
-    "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
+    "expires_at": str | None, "timeout_s": float | None, "memory_cap": int | None, "repo": str | None, "position": float,
     "expect": Expect, "tags": list[str],
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from ..agents import program_versions, registry
 from ..agents.launch_spec import Invocation
 from ..config import secret_values
 from ..config.loader import AgentSettings, RepoSettings
-from ..config.settings import Settings
+from ..config.settings import AUTO, Settings
 from ..domain import failures, refs
 from ..domain.job import Job
 from ..domain.pause import PARKED_BY_OPERATOR
@@ -23,8 +23,9 @@ from ..git.repositories import build_clone_address
 from ..paths import RunPaths, StatePaths
 from ..state import issue_names, pull_requests, sessions
 from ..storage import files
-from . import environment, session_choice
+from . import environment, sandbox_choice, session_choice
 from . import prompt as prompts
+from .prompt_messages import choose_messages
 
 ISSUE_PLACEHOLDER = "\x00issue\x00"
 """Placeholder in a prompt for the issue's text, which the supervisor gets from a forge. No message contains a NUL."""
@@ -56,30 +57,39 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     # A resumed session knows its issue.
     mark = ISSUE_PLACEHOLDER if forge and settings.issue_text and continued is None else ""
     prompt = _prompt(paths, settings, task, ref, mark)
-    call = Invocation(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
+    call = Invocation(
+        task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots,
+        sandbox_choice.is_boxed(settings, agent, task.issue_ref),
+    )  # fmt: skip
     spec = registry.build_launch_spec(agent, settings, call)
     program = spec.program or spec.argv[0]
+    given = choose_messages(paths, task, session, live=spec.talk is not None)
+    follow_up = registry.build_follow_up(agent, settings, call) | {"prompt": prompt}
+    continued = continued and f"{continued}{given.words}"
+    prompt += given.words
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
+    env = environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset)
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
         run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=spec.argv,
         prompt=prompt if spec.resumes_itself else continued or prompt, worktree=worktree, branch=ref.branch,
         prompt_on_stdin=spec.prompt_on_stdin, issue_mark=mark, forge=forge,
-        env=environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset),
+        env=env, sandbox=sandbox_choice.choose_sandbox(settings, agent, kind, task.issue_ref, env, spec.files),
         repository=repository, clone_dir=clone_dir, clone_url=clone_url,
         base_branch=_base_branch(own.base_branch or settings.base_branch), repository_locks=paths.locks,
         output=spec.output, errors_apart=spec.errors_apart, result_grace_s=settings.result_grace,
-        reader=spec.reader, reader_options=spec.reader_options,
+        reader=spec.reader, reader_options=spec.reader_options, talk=spec.talk, messages=given.records, follow_up=follow_up,
         told=paths.readable_log(task.id, task.attempt) if spec.reader else None, prepare=spec.prepare,
         times=paths.times(task.id, task.attempt), after=spec.after,
         kind=kind, program=program,
         check="versions" if program_versions.detect_kind(kind, program) in program_versions.TESTED else None,
-        session=session, prompt_continued=continued,
+        session=session, prompt_continued=continued, message=task.message,
         max_steps=spec.max_steps, max_tokens=spec.max_tokens, max_cost=_remaining_budget(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
-        stall_kills=settings.stall_kills, patterns=list(spec.patterns),
+        stall_kills=settings.stall_kills, memory_cap=_choose_memory_cap(task, settings, own, agent),
+        memory_cap_by=settings.memory_cap_by, max_processes=settings.max_processes, patterns=list(spec.patterns),
         task_began=_began(task), task_dirty=_left_changes(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
         secrets=sorted(secret_values.collect_secrets(paths, settings, client)),
@@ -143,6 +153,14 @@ def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRe
     plain = registry.is_plain(choose_agent(task, settings), settings)
     pr_url = (session.pr_url if session else None) or known_pull
     return prompts.build_prompt(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
+
+
+def _choose_memory_cap(task: Task, settings: Settings, own: RepoSettings, agent: str) -> int | None:
+    """Return the memory limit, the narrowest setting first: task, repository, agent, all. None: by the machine's memory."""
+    of_agent = settings.agents.get(agent, AgentSettings()).memory_cap
+    wanted = (task.memory_cap, own.memory_cap, of_agent, settings.memory_cap)
+    cap = next(value for value in wanted if value is not None)
+    return None if cap == AUTO else cap
 
 
 def _new_id(task: Task) -> str:

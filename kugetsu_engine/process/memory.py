@@ -32,8 +32,12 @@ def read_pss(pid: int) -> int | None:
 
 
 def measure_shares(resident: dict[int, int]) -> int:
-    """Return what processes use together, each page once. `resident` counts for those whose share is not shown."""
-    return sum(min(share, rss) if (share := read_pss(pid)) is not None else rss for pid, rss in resident.items())
+    """Return what processes use together, each page once; one that has ended uses nothing.
+
+    Args:
+        resident: their resident bytes, which count for those whose share is not shown.
+    """
+    return sum(min(share, rss) if (share := read_pss(pid)) is not None else read_rss(pid) for pid, rss in resident.items())
 
 
 def read_name(pid: int) -> str:

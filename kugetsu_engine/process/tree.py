@@ -46,10 +46,10 @@ def list_descendants(root: int) -> list[int]:
     From the kernel's own lists of children, so the cost depends on the tree alone. A list may leave a process out for a moment
     while its neighbours end; `walk_descendants` does not.
     """
-    return [pid for pid in _list_candidates(root) if _is_live(read_stat(pid))]
+    return [pid for pid in list_candidates(root) if _is_live(read_stat(pid))]
 
 
-def _list_candidates(root: int) -> list[int]:
+def list_candidates(root: int) -> list[int]:
     """Return the processes below `root`, parents first, zombies possibly included."""
     if not _has_children_lists():
         return walk_descendants(root)
@@ -77,6 +77,12 @@ def list_children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def read_parent(pid: int) -> int:
+    """Return the parent of a process; 0 if it is gone."""
+    fields = read_stat(pid)
+    return int(fields[1]) if fields is not None else 0
 
 
 @functools.cache
@@ -120,7 +126,7 @@ def measure_tree(root: int, others: Iterable[int] = ()) -> TreeUse:
     """
     processes: dict[int, int] = {}
     ticks = 0
-    for pid in {*_list_candidates(root), *others}:
+    for pid in {*list_candidates(root), *others}:
         fields = read_stat(pid)
         if fields is not None and _is_live(fields):
             ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])

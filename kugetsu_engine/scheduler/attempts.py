@@ -3,7 +3,6 @@
 If the task lock is held, the supervisor is alive. If it is free, the attempt has ended and the files of its run say how.
 """
 
-import os
 import signal
 
 from ..domain import stall_text
@@ -30,10 +29,10 @@ from .wish_writer import WishWriter
 class RunningAttempt:
     """An attempt that this engine started or adopted."""
 
-    def __init__(self, task_id: str, handle: SupervisorHandle | None, pidfd: int | None) -> None:
+    def __init__(self, task_id: str, handle: SupervisorHandle | None) -> None:
         self.task_id = task_id
         self.handle = handle
-        self.pidfd = pidfd
+        """None if its supervisor has no record yet, or the system cannot tell its end."""
 
 
 class AttemptTracker:
@@ -60,12 +59,11 @@ class AttemptTracker:
         self._session_kept: set[str] = set()
         self._wishes = WishWriter(context.paths)
 
-    def track_attempt(self, task_id: str, handle: SupervisorHandle | None, pidfd: int | None = None) -> None:
+    def track_attempt(self, task_id: str, handle: SupervisorHandle | None) -> None:
         """Wake the engine when the supervisor of an attempt sends a message or ends."""
-        self._running[task_id] = RunningAttempt(task_id, handle, pidfd)
-        source = handle.control if handle else pidfd
-        if source is not None:
-            self._waker.add(source, task_id)
+        self._running[task_id] = RunningAttempt(task_id, handle)
+        if handle is not None and handle.source is not None:
+            self._waker.add(handle.source, task_id)
 
     def recover_attempts(self) -> RecoveryCounts:
         """Adopt or settle every attempt that an earlier engine left; returns how many of each kind."""
@@ -97,7 +95,7 @@ class AttemptTracker:
         running = self._running.get(task_id)
         if running is None:
             return
-        if running.handle is not None:
+        if running.handle is not None and running.handle.control is not None:
             received = self._receive(running)
             if SupervisorMessage.STARTED in received.messages:
                 self._mark_started(task_id)
@@ -123,7 +121,7 @@ class AttemptTracker:
         """Signal the supervisor to stop the agent. Every check repeats it, so it may fail."""
         running = self._running.get(task.id)
         if not signal_supervisor(self._paths, task) and running is not None and running.handle is not None:
-            running.handle.process.send_signal(_stop_signal(task))  # it has no record yet, but it is our child
+            running.handle.send_signal(_stop_signal(task))  # it has no record yet
 
     def send_wish(self, task: Task) -> None:
         """Let the supervisor know what the task says about its agent. Every check repeats it.
@@ -141,10 +139,7 @@ class AttemptTracker:
     def _adopt(self, entry: Entry) -> None:
         """Track an attempt whose supervisor another engine started."""
         record = runs.read_record(self._paths, entry.id, entry.attempt)
-        pidfd = None
-        if record is not None:
-            pidfd = self._launcher.open_pidfd(record)
-        self.track_attempt(entry.id, None, pidfd)
+        self.track_attempt(entry.id, self._launcher.adopt(record) if record is not None else None)
         self._check_attempt(entry.id)
 
     def _untrack(self, running: RunningAttempt) -> None:
@@ -152,11 +147,9 @@ class AttemptTracker:
         self._session_kept.discard(running.task_id)
         self.stalled.pop(running.task_id, None)
         if running.handle is not None:
-            self._waker.discard(running.handle.control)
+            if running.handle.source is not None:
+                self._waker.discard(running.handle.source)
             self._launcher.release(running.handle)
-        if running.pidfd is not None:
-            self._waker.discard(running.pidfd)
-            os.close(running.pidfd)
 
     def _is_alive(self, task_id: str, attempt: int) -> bool:
         """Whether an attempt holds its lock, or its supervisor runs although someone removed the lock file."""

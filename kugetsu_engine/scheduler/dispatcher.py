@@ -7,6 +7,7 @@ import msgspec
 from ..agents import registry
 from ..config.env_files import BrokenEnvFile
 from ..domain.decisions import scheduling, waiting_reasons
+from ..domain.decisions.resources import HostFacts, find_unmet_promise
 from ..domain.decisions.waiting_reasons import SchedulingFacts, WaitingReason
 from ..domain.states import NOTIFIED
 from ..domain.task import Task
@@ -21,6 +22,7 @@ from .attempts import AttemptTracker
 from .conversation_log import ConversationLog
 from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
+from .memory_reservation import MemoryReservation
 from .provider_backoff import ProviderBackoff
 from .queue_control import QueueControl
 from .resource_gate import ResourceGate
@@ -37,7 +39,7 @@ class Dispatcher:
     def __init__(
         self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker,
         finisher: AttemptFinisher, conversations: ConversationLog, backoff: ProviderBackoff, gate: ResourceGate,
-        obstacles: StartObstacles, launcher: Launcher, server: SharedServer,
+        reservation: MemoryReservation, obstacles: StartObstacles, launcher: Launcher, server: SharedServer,
     ) -> None:  # fmt: skip
         self._context = context
         self._paths = context.paths
@@ -49,6 +51,7 @@ class Dispatcher:
         self._conversations = conversations
         self._backoff = backoff
         self._gate = gate
+        self._reservation = reservation
         self._launcher = launcher
         self._server = server
         self.obstacles = obstacles
@@ -85,7 +88,7 @@ class Dispatcher:
 
     def _start_in_order(self) -> None:
         while (entry := self._store.next_to_start(self.collect_facts())) is not None:
-            if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
+            if not self._has_room(entry):
                 break
             if not self._acquire_and_launch(entry):
                 break
@@ -101,7 +104,7 @@ class Dispatcher:
         why = waiting_reasons.find_queue_reason(facts) or waiting_reasons.find_own_reason(entry, facts, self._context.clock())
         if why is not None:
             return why
-        if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
+        if not self._has_room(entry):
             return WaitingReason("pressure", self._gate.pressure)
         self._acquire_and_launch(entry)
         after = self._store.entries.get(task_id)
@@ -110,6 +113,17 @@ class Dispatcher:
         if self.obstacles.blocks_issue(entry.issue_key):
             return WaitingReason("issue_busy", "an agent is already working on the issue")
         return WaitingReason("slots", self._store.get(task_id).reason or "all slots are taken")
+
+    def _has_room(self, entry: Entry) -> bool:
+        """Whether the machine has room for the task's agent, and its memory is not promised to others."""
+        settings = self._settings.current
+
+        def find_promise(facts: HostFacts) -> str | None:
+            return find_unmet_promise(facts, self._reservation.expect(entry), self._reservation.list_promises())
+
+        return self._gate.may_start(
+            settings.floors, len(self._store.active_ids), find_promise if settings.reserve_memory else None
+        )  # fmt: skip
 
     def _acquire_and_launch(self, entry: Entry) -> bool:
         """Start the next attempt of a task; False if there is no slot after all."""

@@ -4,7 +4,6 @@ It is asked only when a task could start; after a refusal it checks again a litt
 """
 
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from ..domain.alerts import Alerts
 from ..domain.decisions.resources import Disk, Floors, HostFacts, find_shortage
 from ..domain.task import Notice
+from ..process.machine_memory import read_memory, read_text
 
 FRESH_S = 1.0
 """Facts are reused for this long, so that many starts at once read them once."""
@@ -25,8 +25,6 @@ FORGET_S = 30.0
 """A refusal is forgotten after this time without another, even if no start succeeded."""
 NOTIFY_AGAIN_S = 600.0
 """Minimum interval between notifications about a shortage."""
-HUGE = 1 << 60
-"""A cgroup without a limit says `max`, or a number above this."""
 
 
 class ResourceGate:
@@ -48,8 +46,15 @@ class ResourceGate:
         self._refusals = 0
         self._refused_until = 0.0
 
-    def may_start(self, floors: Floors, running: int) -> bool:
-        """Whether the machine has room for one more agent now."""
+    def may_start(
+        self, floors: Floors, running: int, promised: Callable[[HostFacts], str | None] | None = None
+    ) -> bool:  # fmt: skip
+        """Whether the machine has room for one more agent now.
+
+        Args:
+            promised: says why its memory is promised to others; None: none is reserved, and what agents need that started a
+                moment ago is estimated.
+        """
         now = time.monotonic()
         while self._starts and now - self._starts[0] > SETTLE_S:
             self._starts.popleft()
@@ -59,7 +64,9 @@ class ResourceGate:
         due = self._facts is None or now >= self._until
         if self._facts is None or due:
             self._facts = self._read(self._folders)
-        self.pressure = find_shortage(self._facts, floors, running, len(self._starts)) or ""
+        self.pressure = find_shortage(self._facts, floors, running, 0 if promised else len(self._starts)) or ""
+        if not self.pressure and promised is not None and floors.min_free_memory != 0:
+            self.pressure = promised(self._facts) or ""
         self.short = bool(self.pressure) and find_shortage(self._facts, floors, running) is not None
         if due:
             self._until = now + (CHECK_AGAIN_S if self.pressure else FRESH_S)
@@ -111,54 +118,6 @@ def read_facts(folders: Sequence[str]) -> HostFacts:
     )  # fmt: skip
 
 
-def read_memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]:
-    """Read available and total memory in bytes, within the limit of the cgroup."""
-    free = total = None
-    if sys.platform == "linux":
-        fields = {parts[0]: parts[1] for line in _text(meminfo).splitlines() if len(parts := line.split()) >= 2}
-        free, total = (_kib(fields.get(name)) for name in ("MemAvailable:", "MemTotal:"))
-    else:
-        import psutil  # loading it costs more than all of the reading
-
-        memory = psutil.virtual_memory()
-        free, total = int(memory.available), int(memory.total)
-    for limit, left in read_cgroup_limits():
-        free = left if free is None else min(free, left)
-        total = limit if total is None else min(total, limit)
-    return free, total
-
-
-def read_cgroup_limits(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> list[tuple[int, int]]:
-    """Read limit and remaining bytes of each memory cgroup above this process that has a limit; cgroup v1 and v2."""
-    limits_above = []
-    for line in _text(membership).splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers == "":
-            names, base = ("memory.max", "memory.current", "inactive_file"), root
-        elif "memory" in controllers.split(","):
-            names, base = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"), f"{root}/memory"
-        else:
-            continue
-        folder = path.strip("/")
-        while True:
-            limits = _limit(f"{base}/{folder}".rstrip("/"), *names)
-            if limits is not None:
-                limits_above.append(limits)
-            if not folder:
-                break
-            folder = folder.rpartition("/")[0]
-    return limits_above
-
-
-def _limit(folder: str, limit_name: str, usage_name: str, cache_name: str) -> tuple[int, int] | None:
-    limit, usage = (_number(_text(f"{folder}/{name}")) for name in (limit_name, usage_name))
-    if limit is None or usage is None or limit > HUGE:
-        return None
-    statistics = (line.split() for line in _text(f"{folder}/memory.stat").splitlines())
-    cached = next((_number(parts[1]) for parts in statistics if len(parts) == 2 and parts[0] == cache_name), 0)
-    return limit, max(limit - max(usage - (cached or 0), 0), 0)
-
-
 def _disks(folders: Sequence[str]) -> tuple[Disk, ...]:
     """Read each file system once, by the first folder on it."""
     disks: dict[int, Disk] = {}
@@ -176,7 +135,7 @@ def _disks(folders: Sequence[str]) -> tuple[Disk, ...]:
 
 def _pressure(what: str, folder: str = "/proc/pressure") -> float | None:
     """`some avg10` of the kernel's pressure stall information, in percent."""
-    for word in _text(f"{folder}/{what}").partition("\n")[0].split():
+    for word in read_text(f"{folder}/{what}").partition("\n")[0].split():
         if word.startswith("avg10="):
             try:
                 return float(word[6:])
@@ -190,21 +149,3 @@ def _load() -> float | None:
         return os.getloadavg()[0] / (os.cpu_count() or 1)
     except OSError:
         return None
-
-
-def _kib(text: str | None) -> int | None:
-    number = _number(text or "")
-    return None if number is None else number << 10
-
-
-def _number(text: str) -> int | None:
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return ""

@@ -13,7 +13,7 @@ from ..domain.new_task import SCHEMA, format_bare_id, parse_task_id
 from ..domain.refs import key_of, normalize_reference
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
-from ..errors import BadFile, NoSuchTask
+from ..errors import BadFile, NoSuchTask, UsageError
 from ..paths import JSON, StatePaths
 from ..storage import files
 from ..storage.locks import is_held
@@ -25,7 +25,8 @@ _FIELDS = frozenset(Task.__struct_fields__)
 Kind = Literal["active", "pending", "ended"]
 PREFERRED: dict[str, tuple[Kind, ...]] = {
     "retry": ("ended", "pending"), "restore": ("ended",), "show": ("active", "pending", "ended"),
-    "logs": ("active", "ended"), "resume_agent": ("active", "pending"), **dict.fromkeys(("pause_agent", "park"), ("active",)),
+    "logs": ("active", "ended"), "say": ("active", "pending"), "resume_agent": ("active", "pending"),
+    **dict.fromkeys(("answer", "pause_agent", "park"), ("active",)),
     **dict.fromkeys(("cancel", "hold", "release", "move", "edit"), ("pending",)),
 }  # fmt: skip
 """The tasks of an issue that each verb most likely means."""
@@ -208,6 +209,23 @@ def find_issue_task(
             if _kind(task) == kind:
                 return task
     raise NoSuchTask(f"{issue_ref} has no task", "kugetsu queue list --all shows all tasks")
+
+
+def find_short_reference(paths: StatePaths, short: str) -> str:
+    """Find the issue that lists show as `api#88`.
+
+    Raises:
+        NoSuchTask: no issue of a task is shown that way.
+        UsageError: several are.
+    """
+    ending = f"/{short.strip().lower()}"
+    every = (task.issue_ref for folder in (paths.items, paths.done) for task in read_folder(folder))
+    by_key = {key_of(reference): reference for reference in every if reference.lower().endswith(ending)}
+    if not by_key:
+        raise NoSuchTask(f"no task of an issue {short[:40]!r}", "kugetsu queue list --all shows all tasks")
+    if len(by_key) > 1:
+        raise UsageError(f"{short[:40]!r} is one of {', '.join(sorted(by_key.values())[:5])}", "write the whole reference")
+    return next(iter(by_key.values()))
 
 
 def find_running_task(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:

@@ -11,11 +11,13 @@ from ..domain.text.masking import Mask
 from ..domain.text.times import iso
 from ..paths import RunPaths
 from ..storage import files
+from .agent_input import AgentInput
 from .agent_log import LogFile
 from .clocks import Clocks
 from .delivery_record import DeliveryRecord
 from .log_stamper import LogStamper
 from .parts import Part
+from .sandbox import Sandbox
 from .stall import StallWatch
 from .stream_reader import StreamReader
 from .tree_usage import NO_USAGE, TreeUsage
@@ -36,14 +38,18 @@ class Attempt:
         self.kill_at: float | None = None
         self.phase = "starting"
         self.agent_pid: int | None = None
+        self.helpers: set[int] = set()
+        """Processes of ours below the supervisor, which are none of the agent's."""
         self.agent_started_at: str | None = None
         self.run_dir = str(job["run_dir"])
         self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
+        self.agent_input = AgentInput()
         self.clocks = Clocks()
         self.reader = StreamReader(job, self.log, self.clocks.now)
         self.stamper = LogStamper(job.get("times"), self.log, self.reader.readable_log)
         self.delivery = DeliveryRecord(job, self.log)
+        self.sandbox = Sandbox(job, self.log, self.helpers)
         self.usage = TreeUsage(job)
         self.stall = StallWatch((str(job["worktree"]), self.files.temporary), float(job.get("stall_after_s", 0)), self.clocks)
         self.last_output = self.clocks.now()

@@ -35,10 +35,10 @@ def judge_exit(
 
     Args:
         reported: class and reason of a failure in its events.
-        killed: class and reason of its end if something was ended for lack of memory a moment ago.
+        killed: class and reason of its end if they are known, such as a lack of memory.
     """
     facts: Fields = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
-    if killed is not None and code in KILLED:
+    if killed is not None:
         return facts | _failed(*killed)
     if code < 0:
         return facts | _failed("crash", f"the agent was ended by {format_signal(-code)}")
@@ -60,8 +60,6 @@ def judge_exit(
     return facts | verdict | {"resets_at": resets_at}
 
 
-KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-"""How an agent ends that was killed; the second one is that of a shell around it."""
 STOPS = {
     "timeout": "time limit reached", "stalled": "", "finished": "it has reported its result, but its process has not ended",
 }  # fmt: skip

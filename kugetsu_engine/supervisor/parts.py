@@ -10,6 +10,12 @@ class Part:
     due: float | None = None
     """Monotonic time at which `tick` is wanted before the next whole second; None if that is soon enough."""
 
+    def prepare(self) -> None:
+        """Refuse the attempt before its worktree is made, with `AttemptFailed`, if it cannot be run as the settings say."""
+
+    def before_agent(self) -> None:
+        """The agent's process is about to be started, with the prompt of the job. An `OSError` ends the attempt."""
+
     def start(self, agent_pid: int) -> None:
         """The agent's process has been started."""
 
@@ -24,6 +30,14 @@ class Part:
 
     def find_stop(self) -> tuple[str, str] | None:
         """Return a class of failure and its evidence if the agent must be stopped; asked after each tick."""
+        return None
+
+    def explain_exit(self, code: int) -> tuple[str, str] | None:
+        """Return a class of failure and a reason if this part knows why the agent has ended with a failure.
+
+        Args:
+            code: exit code, or the negative number of a signal.
+        """
         return None
 
     def handle_stop(self, reason: str) -> None:

@@ -21,6 +21,9 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .follow_up import run_follow_ups
+from .memory_limit import MemoryLimit
+from .message_delivery import MessageDelivery
 from .parts import Part
 from .pausing import PausePart
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
@@ -28,7 +31,7 @@ from .stream_reader import run_after_step, run_check_step, run_prepare_step
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return [PausePart(attempt)]
+    return [attempt.sandbox, MemoryLimit(attempt), PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -42,7 +45,8 @@ class Supervisor:
         self.job = job
         self.locks = locks
         self.attempt = Attempt(job, control)
-        self.attempt.parts = make_parts(self.attempt)
+        self.messages = MessageDelivery(self.attempt)
+        self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
 
@@ -55,6 +59,7 @@ class Supervisor:
             files.remove(self.attempt.files.record)
             return
         result = self._run_attempt()
+        result = run_follow_ups(self.attempt, self.agent_run, self.messages, result, self._write_outcome)
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
@@ -99,8 +104,10 @@ class Supervisor:
         attempt.clocks.start_limit(float(self.job["timeout_s"]))
         self.may_interrupt = True
         self._interrupt_if_stopped()
+        for part in attempt.parts:
+            part.prepare()
         run_check_step(self.job, attempt.log)
-        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase)
+        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, attempt.sandbox)
         run_prepare_step(self.job, attempt.set_phase)
         attempt.delivery.record_baseline()
         self.may_interrupt = False
@@ -108,7 +115,9 @@ class Supervisor:
     def _clean_up(self) -> int:
         """Run the teardown commands and end all remaining processes; returns how many there were."""
         attempt = self.attempt
-        workspace.run_teardown(self.job, attempt.log, attempt.set_phase, lambda: attempt.stop_reason == "kill")
+        killed = lambda: attempt.stop_reason == "kill"  # noqa: E731
+        workspace.run_teardown(self.job, attempt.log, attempt.set_phase, attempt.sandbox, killed)
+        attempt.sandbox.end_network()
         attempt.set_phase("sweeping")
         grace = 0.0 if attempt.stop_reason == "kill" else tree.choose_sweep_grace(attempt.kill_at)
         swept = tree.sweep_tree(os.getpid(), attempt.agent_pid, grace)
@@ -118,14 +127,18 @@ class Supervisor:
             attempt.observe(part.close)
         return swept
 
-    def _write_outcome(self, result: dict[str, Any]) -> None:
-        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again."""
+    def _write_outcome(self, result: dict[str, Any]) -> bool:
+        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again.
+
+        Returns whether it is on disk; if not, the result is written to the reserved space later.
+        """
         if self.attempt.agent_pid is None:
-            return
+            return False
         try:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
-            return  # the result is written to the reserved space later
+            return False
+        return True
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, release the locks, and notify the engine, in this order."""
@@ -169,6 +182,14 @@ def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | No
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
+def _apply_environment(job: dict[str, Any]) -> None:
+    """Take over the engine's variables, which git gets: the template that forked this process does not have them."""
+    environ = job.pop("process_env", None)
+    if environ is not None:
+        os.environ.clear()
+        os.environ.update(environ)
+
+
 def main(argv: list[str] | int) -> None:
     """Run a supervisor; an engine that was started before an upgrade passes the file descriptor as a number."""
     control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
@@ -177,6 +198,7 @@ def main(argv: list[str] | int) -> None:
     received = receive_job(control)
     if received is None:
         return
+    _apply_environment(received[0])
     tree.become_subreaper()
     try:
         supervisor = Supervisor(*received, control)

@@ -15,6 +15,7 @@ class TreeUsage:
         self._job = job
         self._before: tuple[float, float] | None = None
         self.processes = 0
+        self.pids: list[int] = []
 
     def measure(self, now: float) -> tuple[dict[str, Any], float | None]:
         """Return the fields of `progress.json`, and the CPU time of all processes in seconds; None except on Linux."""
@@ -22,7 +23,7 @@ class TreeUsage:
             return NO_USAGE, None
         others = marks.list_marked_pids(self._job) if self._job.get("after") else ()
         use = tree.measure_tree(os.getpid(), others)
-        cpu_s, self.processes = use.cpu_s, len(use.processes)
+        cpu_s, self.processes, self.pids = use.cpu_s, len(use.processes), [*use.processes]
         percent = None
         if self._before is not None and now > self._before[0]:
             percent = round(max(cpu_s - self._before[1], 0.0) / (now - self._before[0]) * 100, 1)

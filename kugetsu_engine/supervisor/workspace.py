@@ -10,14 +10,15 @@ from typing import Any
 from ..domain.refs import repository_of
 from ..domain.start_point import describe_start_point
 from ..domain.text.command_template import PROMPT
-from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
+from ..errors import BadPrompt, GitError, RepositoryError, SandboxFailed, SetupFailed
 from ..git import discovery, include_files, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, limit_remote_time, set_remote_variables
 from ..paths import RunPaths, repository_lock
-from ..process import memory, tree
+from ..process import cgroup, memory, tree
 from . import forge_questions
 from .agent_log import LogFile
 from .repository_lock import acquire_repository_lock
+from .sandbox import Sandbox
 
 LONGEST_PROMPT = 120 << 10
 """Bytes; Linux allows 128 KiB per argument."""
@@ -28,11 +29,11 @@ POLL_S = 1.0
 SetPhase = Callable[[str], None]
 
 
-def prepare_workspace(job: dict[str, Any], log: LogFile, set_phase: SetPhase) -> None:
+def prepare_workspace(job: dict[str, Any], log: LogFile, set_phase: SetPhase, box: Sandbox) -> None:
     """Prepare everything for the agent. A signal handler that raises ends this; the sweep then ends what it started.
 
     Raises:
-        AttemptFailed: there is no repository, git failed, or a setup command failed.
+        AttemptFailed: there is no repository, git failed, a setup command failed, or there can be no sandbox.
     """
     set_remote_variables(job["env"])
     question = forge_questions.ask_about_issue(job)
@@ -45,11 +46,12 @@ def prepare_workspace(job: dict[str, Any], log: LogFile, set_phase: SetPhase) ->
         if question is not None:
             question.close()
     os.makedirs(RunPaths(job["run_dir"]).temporary, 0o700, exist_ok=True)
+    box.settle_places()
     for command in job.get("setup", ()):
         set_phase("setup")
         started = time.monotonic()
         log.note(f"setup: {_format_command(command)}")
-        code = _run(job, log, command, lambda: set_phase("setup"))
+        code = _run(job, log, command, box, lambda: set_phase("setup"))
         if code:
             raise SetupFailed(f"setup failed, {_describe_exit(code)}: {_format_command(command)}")
         log.note(f"setup: done in {time.monotonic() - started:.0f} s")
@@ -70,7 +72,9 @@ def build_agent_argv(job: dict[str, Any]) -> list[str]:
     return [argument.replace(PROMPT, prompt) for argument in argv]
 
 
-def run_teardown(job: dict[str, Any], log: LogFile, set_phase: SetPhase, killed: Callable[[], bool]) -> None:
+def run_teardown(
+    job: dict[str, Any], log: LogFile, set_phase: SetPhase, box: Sandbox, killed: Callable[[], bool]
+) -> None:  # fmt: skip
     """Run the repository's teardown commands, however the agent ended; a failure is only logged.
 
     Args:
@@ -83,23 +87,27 @@ def run_teardown(job: dict[str, Any], log: LogFile, set_phase: SetPhase, killed:
         set_phase("teardown")
         log.note(f"teardown: {_format_command(command)}")
         try:
-            code = _run(job, log, command, lambda: set_phase("teardown"), lambda: killed() or time.monotonic() > until)
-        except SetupFailed as error:
+            code = _run(job, log, command, box, lambda: set_phase("teardown"), lambda: killed() or time.monotonic() > until)
+        except (SetupFailed, SandboxFailed) as error:
             log.note(error.message)
         else:
             log.note(f"teardown: {'done' if not code else _describe_exit(code)}")
 
 
-def make_child_setup(supervisor: int) -> Callable[[], None]:
+def make_child_setup(job: dict[str, Any]) -> Callable[[], None]:
     """Return what a child does between fork and exec.
 
-    It ends with its supervisor, resets signal handlers, and becomes likelier to be ended by the kernel when memory runs out.
+    It ends with its supervisor, resets signal handlers, becomes likelier to be ended by the kernel when memory runs out, and
+    enters the cgroup of the attempt if there is one.
     """
+    supervisor, procs = os.getpid(), job.get("cgroup_procs")
     score = memory.read_own_score() + memory.AGENT_SCORE
 
     def set_up() -> None:
         tree.die_with_parent(supervisor)
         memory.set_score("self", score)
+        if procs:
+            cgroup.enter(procs)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
 
@@ -145,18 +153,40 @@ def _make_worktree(job: dict[str, Any], log: LogFile, set_phase: SetPhase) -> No
 
 
 def _run(
-    job: dict[str, Any], log: LogFile, command: Sequence[str], update: Callable[[], None],
+    job: dict[str, Any], log: LogFile, command: Sequence[str], box: Sandbox, update: Callable[[], None],
     end: Callable[[], bool] = lambda: False,
 ) -> int:  # fmt: skip
-    """Run a command in the worktree with the agent's environment and its output in the log; return the exit code."""
+    """Run a command in the worktree with the agent's environment and its output in the log; return the exit code.
+
+    Raises:
+        SetupFailed: it cannot be run.
+        SandboxFailed: its sandbox cannot be made.
+    """
+    launch = None
     try:
+        launch = box.launch(list(command))
         process = subprocess.Popen(
-            list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
-            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(os.getpid()), close_fds=True,
+            launch.argv, stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
+            env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(job), close_fds=True,
+            pass_fds=launch.pass_fds,
         )  # fmt: skip
     except (OSError, ValueError) as error:
+        if launch is not None:
+            launch.close()
         what = getattr(error, "strerror", None) or str(error)
         raise SetupFailed(f"{_format_command(command)} cannot be run: {what}") from None
+    launch.started()
+    code = _wait(process, log, update, end)
+    made = launch.was_made()
+    launch.close()
+    if not made and code >= 0:
+        raise box.explain(log.read_last_lines())
+    return code
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", log: LogFile, update: Callable[[], None], end: Callable[[], bool]
+) -> int:  # fmt: skip
     while True:
         try:
             return process.wait(POLL_S)

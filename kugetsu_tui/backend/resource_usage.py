@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.process.machine_memory import read_memory
 
 SAMPLES = 8
 """Kept for each agent, of its processor time."""
@@ -38,6 +39,4 @@ class ResourceUsage:
         cpu = {task: tuple(samples) for task, samples in self._samples.items() if samples}
         if not active:
             return UsageReading(None, None, cpu)
-        from kugetsu_engine.scheduler.resource_gate import read_memory  # loads parts of the engine
-
         return UsageReading(os.getloadavg()[0], read_memory()[0], cpu)

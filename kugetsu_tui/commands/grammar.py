@@ -1,5 +1,6 @@
 """The console's commands (`:`): those of `kugetsu`, parsed by its parsers, and the console's own."""
 
+import re
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -10,18 +11,18 @@ from kugetsu_engine.cli.arguments import Argument
 from kugetsu_engine.cli.commands.edit import read_changes
 from kugetsu_engine.cli.commands.task_requests import read_place
 from kugetsu_engine.cli.parser import make_console_parser
+from kugetsu_engine.cli.verbs import OLD_NAMES, list_parts
 from kugetsu_engine.cli.verbs import VERBS as SHELL_VERBS
-from kugetsu_engine.cli.verbs import list_parts
 from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
-OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell", "park")
+OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell", "park", "say")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "stop-all", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
 OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
 """Commands allowed in replay."""
-REPORTS = ("status", "list", "queue", "doctor", "usage", "worktrees", "context", "server", "prune")
+REPORTS = ("status", "list", "queue", "doctor", "usage", "worktrees", "context", "githost", "prune")
 """Commands whose output is shown as `kugetsu` prints it."""
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE, *REPORTS)))
 ELSEWHERE = {
@@ -34,9 +35,11 @@ ELSEWHERE = {
     "queue-daemon": "run kugetsu queue-daemon in a shell; it starts and stops a background engine",
 }
 """Commands that do not work in a console, and where to run them."""
-ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
+ALIASES = OLD_NAMES | {
+    "q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show",
+}  # fmt: skip
 PARTS = {
-    "queue": ("list", "stats"), "server": tuple(list_parts("server")), "notify": ("list", "test", "mute", "unmute"),
+    "queue": ("list", "stats"), "githost": tuple(list_parts("githost")), "notify": ("list", "test", "mute", "unmute"),
 }  # fmt: skip
 """Commands with subcommands, and the subcommands; those missing here are commands of their own."""
 OWN: dict[str, tuple[Argument, ...]] = {
@@ -48,7 +51,7 @@ OWN: dict[str, tuple[Argument, ...]] = {
 WRITTEN = {
     "move": "move ID {places}|NUMBER|before ID", "edit": "edit ID [{fields}]", "plan": "plan [NUMBER OF SLOTS]",
     "enqueue": "enqueue ISSUE_REF MESSAGE {options}", "sort": "sort NAME, or sort -NAME backwards; sort alone: default order",
-    "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
+    "say": "say ID TEXT", "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
 }  # fmt: skip
 """Usage of commands with a shorter form here; the others' follows from their arguments."""
 
@@ -80,6 +83,8 @@ def parse_command(text: str) -> Command:
     Raises:
         UsageError: the line is not valid; the message says what is.
     """
+    if (said := _SAYS.fullmatch(text)) is not None:  # a message has no quotes to parse
+        return _say(said[1] or "")
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -193,6 +198,16 @@ def _sort(verb: str, words: list[str]) -> Command:
 
 def _replay(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"time": " ".join(words)})
+
+
+_SAYS = re.compile(r"\s*(?:kugetsu\s+)?say(?:\s+(.*))?", re.DOTALL)
+
+
+def _say(rest: str) -> Command:
+    task, _, text = rest.strip().partition(" ")
+    if not text.strip():
+        raise _usage_error("say")
+    return Command("say", (_id(task),), {"text": text.strip()})
 
 
 def _move(verb: str, words: list[str]) -> Command:

@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 _OF_CONSOLE = {
     "context": "show the latest messages about an issue", "doctor": "check the setup; --fix repairs problems",
     "list": "show every issue with its session, worktree and pull request", "prune": "remove what belongs to no issue any more",
-    "queue": "show the open tasks in order, or the number of tasks in each state", "server": "show or change the git server",
+    "queue": "show the open tasks in order, or the number of tasks in each state", "githost": "show or change the git hosts",
     "status": "show the overall state", "usage": "show tokens and cost by day and repository",
     "worktrees": "show the state of every worktree; --clean removes those whose work is saved elsewhere",
     "cancel": "remove a waiting task from the queue, or stop a running one", "diff": "show the changes in a worktree",

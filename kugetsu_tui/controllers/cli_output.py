@@ -73,7 +73,7 @@ def is_removing(argv: Sequence[str]) -> bool:
 
 def is_changing(argv: Sequence[str]) -> bool:
     """Whether a verb changes anything."""
-    if argv[0] == "server":
+    if argv[0] == "githost":
         return argv[1:2] in (["add"], ["remove"]) or (argv[1:2] == ["default"] and len(argv) > 2)
     return bool(_CHANGING & {*argv}) or is_removing(argv)
 

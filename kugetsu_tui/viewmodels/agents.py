@@ -6,7 +6,14 @@ from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import stall_text
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.refs import repository_of
-from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
+from kugetsu_engine.domain.text.quantities import (
+    format_clock,
+    format_count,
+    format_limit,
+    format_percent,
+    format_size,
+    format_span,
+)
 from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import glyphs
@@ -57,6 +64,7 @@ class AgentsView:
             phase=DOING if has_activity else PHASE,
             lines=measure_widest((format_changed_lines(console, agent)[0] for agent in self._active), 11, 14) if counted else 0,
             files=measure_widest((format_changed_files(console, agent)[0] for agent in self._active), 10, 12) if counted else 0,
+            memory=measure_widest((format_memory(agent)[0] for agent in self._active), 5, 9),
             auto=4 if any(console.approves(task) for task in tasks) else 0,
         )  # fmt: skip
         self.keys = (*(agent.task.id for agent in self._active), *(f"by hand {session.task_id}" for session in self._manual))
@@ -83,7 +91,7 @@ class AgentsView:
                 ("auto" if self._console.approves(task) else "", "warning"),
                 (glyphs.draw_curve(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
-                (format_size(progress.rss_bytes) if progress else "", "muted"),
+                format_memory(agent),
                 format_changed_lines(self._console, agent),
                 format_changed_files(self._console, agent),
             ),
@@ -107,6 +115,9 @@ class AgentsView:
         overlap = self._console.snapshot.find_overlap(agent.task.id)
         others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
+        kills = agent.progress.memory_kills if agent.progress is not None else 0
+        if kills:
+            again = (*again, (f"{format_count(kills, 'tool')} ended for memory", "warning"))
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
 
     def _title(self, agent: Active) -> str:
@@ -148,7 +159,7 @@ class AgentsView:
         if by == "agent":
             return agent.task.agent or ""
         progress = agent.progress
-        used = None if progress is None else progress.cpu_percent if by == "cpu" else progress.rss_bytes
+        used = None if progress is None else progress.cpu_percent if by == "cpu" else progress.memory
         return -(used or 0)
 
     def task_id(self, index: int) -> str | None:
@@ -168,6 +179,8 @@ def format_phase(agent: Active) -> Cell:
         return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
     if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= stall_text.SHOWN_S:
         return (f"silent {format_span(agent.silent_s)}", "warning")
+    if agent.phase == "agent" and agent.progress is not None and agent.progress.turn > 1 and not agent.progress.activity:
+        return (f"follow-up {agent.progress.turn}", "text")
     if agent.phase == "agent" and agent.progress is not None and agent.progress.activity:
         return (shorten_activity(agent.progress.activity), "text")
     return (clean(PHASES.get(agent.phase, agent.phase), 40), "text" if agent.phase == "agent" else "muted")
@@ -191,6 +204,18 @@ def shorten_activity(text: str) -> str:
     if "/" in path and " " not in path and not path.endswith("/"):
         text = f"{word} {path.rpartition('/')[2]}"
     return clean(text, 80)
+
+
+def format_memory(agent: Active) -> Cell:
+    """The memory of an agent, from half of its limit on with the share of it, and from four fifths on as a warning."""
+    progress = agent.progress
+    if progress is None:
+        return "", "muted"
+    used, cap = progress.memory or 0, progress.memory_cap or 0
+    size = format_size(progress.memory)
+    if not cap or used * 2 < cap:
+        return size, "muted"
+    return f"{size} {format_percent(used, cap)}", "warning" if used * 5 >= cap * 4 else "text"
 
 
 def choose_time_tone(agent: Active) -> str:

@@ -109,6 +109,7 @@ PLACES: dict[str, Place] = {
     ),
     "first-page.json": Place(lambda paths: paths.first_page, kept=False),
     "run-times.json": Place(lambda paths: paths.run_times, kept=False),
+    "memory-peaks.json": Place(lambda paths: paths.memory_peaks, kept=False),
     "pulls.json": Place(lambda paths: paths.pulls, kept=False),
     "servers/opencode.json": Place(lambda paths: paths.server, kept=False),
     "the number of tasks": Place(lambda paths: paths.task_number, kept=False),

@@ -57,7 +57,8 @@ def _no_process_for_the_engine(ground: Ground, case: Case) -> list[str]:
         strike = ["strace", "-o", str(fleet.folder / "struck"), "-e", "signal=none", "-e", "trace=vfork,clone"]
         strike += ["-e", f"inject=vfork:error={error}:when={first}..{first + times - 1}"]
         strike += ["-e", f"inject=clone:error={error}:when=1..{times}"]  # Python tries fork where vfork fails
-        process = programs.start(fleet, [*strike, *programs.engine_argv(fleet, until_idle=False)])
+        argv = [*strike, *programs.engine_argv(fleet, until_idle=False)]
+        process = programs.start(fleet, argv, FAULTS_PYTHON=sys.executable)
         seen: set[str] = set()
         wait_until(lambda: _look(fleet, seen) and all(os.path.exists(fleet.paths.ended(one)) for one in ids), 60, "all ends")
         told = {notice.type for notice in fleet.notices()}

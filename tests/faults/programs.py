@@ -19,7 +19,9 @@ ENGINE = """
 import contextlib, os, sys
 import kugetsu_engine.engine.engine_thread as embedded
 from kugetsu_engine.paths import StatePaths
+import kugetsu_engine.supervisor.template_client as templates
 sys.executable = os.environ.get("FAULTS_PYTHON", sys.executable)
+templates.SUPPORTED = templates.SUPPORTED and ("FAULTS_PYTHON" not in os.environ or "FAULTS_TEMPLATE" in os.environ)
 print("ready", flush=True)
 thread = embedded.EngineThread(StatePaths(sys.argv[1]), os.environ, "headless", until_idle=sys.argv[2] == "until-idle")
 thread._supervise()  # in the main thread, where strace looks
@@ -27,6 +29,7 @@ with contextlib.suppress(OSError):  # a fault may meet what this program says, t
     print(thread.held_by or "", flush=True)
 sys.exit(3 if thread.held_by else 0)
 """
+"""With `FAULTS_PYTHON` supervisors are started by that program and not forked, unless there is also `FAULTS_TEMPLATE`."""
 CHANGING = (
     "write", "pwrite64", "fsync", "rename", "link", "unlink", "mkdir", "rmdir", "unlinkat", "mknodat", "flock", "ftruncate",
     "fchmod",

@@ -26,6 +26,8 @@ from tests.support.repositories import make_repository
 from tests.support.waiting import wait_until
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/env"})
+SUPERVISOR_SOCKETS = ("launcher", "supervisor", "agent_run", "attempt", "template", "template_client")
+"""Modules of the local sockets between an engine, its template and its supervisors."""
 
 
 def test_s07_no_program_that_is_started_is_a_shell() -> None:
@@ -151,7 +153,8 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
     forges = {("client.py", "httpx"), ("client.py", "urllib.parse")}
     server = {(f"{name}.py", "socket") for name in ("keeper_protocol", "server_keeper", "server_clients")}
     server |= {("http_api.py", "http.client"), ("http_api.py", "urllib.parse")}
-    assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
+    supervisor = {(f"{name}.py", "socket") for name in SUPERVISOR_SOCKETS}
+    assert found == supervisor | forges | server
 
 
 def test_s09_git_is_started_in_one_place() -> None:

@@ -60,7 +60,7 @@ class ProcessTable:
         ours, theirs = socket.socketpair()
         one = Supervised(4_000_000 + len(self.all), job, [os.dup(fd) for fd in locks], theirs)
         self.all.append(one)
-        return SupervisorHandle(cast("Any", one), ours)
+        return SupervisorHandle(one.pid, ours, process=cast("Any", one))
 
     def record(self, one: Supervised) -> None:
         """The supervisor writes that the attempt exists."""
@@ -136,6 +136,9 @@ class FakeLauncher(Launcher):
         super().__init__(os.devnull)
         self._table = table
 
+    def prepare(self) -> None:
+        """There is no template."""
+
     def start_reserve(self) -> None:
         """Nothing is started ahead."""
 
@@ -145,14 +148,14 @@ class FakeLauncher(Launcher):
 
     def release(self, handle: SupervisorHandle) -> None:
         """Let go of one."""
-        handle.control.close()
+        handle.close()
 
     def is_alive(self, record: RunRecord) -> bool:
         """Look into the table."""
         return any(one.pid == record.supervisor_pid for one in self._table.live)
 
-    def open_pidfd(self, record: RunRecord) -> int | None:
-        """The table has no such descriptor; the engine looks for itself."""
+    def adopt(self, record: RunRecord) -> SupervisorHandle | None:
+        """The table has no pidfds; the engine looks for itself."""
         return None
 
     def kill_attempt(self, root: str, task_id: str, token: str) -> None:

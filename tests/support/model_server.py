@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-_NAME = re.compile(r"\bscript ([\w-]+)")
+NAME = re.compile(r"\bscript ([\w-]+)")
 
 
 class Reply(NamedTuple):
@@ -51,13 +51,20 @@ def fail(status: int, message: str = "no", **headers: str) -> Reply:
 class ModelServer:
     """The server, in threads of this process; `with ModelServer() as server:`."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_prompts: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            keep_prompts: whether to keep the messages of each request; a long run has no room for them.
+        """
+        self._keep_prompts = keep_prompts
         self.scripts: dict[str, Sequence[Reply]] = {}
         self.asked: Counter[str] = Counter()
         """Requests by name of the script."""
         self.prompts: list[list[dict[str, Any]]] = []
         """The messages of each request."""
         self.closing = threading.Event()
+        self.lock = threading.Lock()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -102,7 +109,8 @@ class ModelServer:
         """Answer one request."""
         asked = json.loads(request.rfile.read(int(request.headers.get("content-length") or 0)))
         messages = asked["messages"]
-        self.prompts.append(messages)
+        if self._keep_prompts:
+            self.prompts.append(messages)
         name, turn = _script_and_turn(messages)
         self.asked[name] += 1
         replies = self.scripts.get(name) or (say("nothing to do"),)
@@ -153,7 +161,7 @@ def _chunks(reply: Reply, turn: int) -> Iterator[dict[str, Any]]:
         yield base | {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}}
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     """The words of a message, which may come in parts."""
     return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content)
 
@@ -163,7 +171,7 @@ def _script_and_turn(messages: Sequence[dict[str, Any]]) -> tuple[str, int]:
     name, turn = "", 0
     for message in messages:
         if message["role"] == "user":
-            found = _NAME.search(_text(message["content"]))
+            found = NAME.search(text_of(message["content"]))
             name, turn = (found[1], 0) if found else (name, turn)
         elif message["role"] == "assistant":
             turn += 1

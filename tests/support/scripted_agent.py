@@ -4,7 +4,7 @@ Keys: `last` (seconds to work), `exit` (code), `exits` (codes by attempt), `wait
 it does meanwhile: "cpu", "files", "output", or numbered lines: "count"), `deaf` (ignore TERM), `orphan` (leave a process in a
 session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much
 to print), `say` (one line to print), `tell` (a variable whose value it prints, half before it waits, half after), `signal` (die
-of it), `write` (file to leave in the worktree), `commit` (and commit it). Each start and orderly end is one line in the journal,
+of it), `write` (file to leave in the worktree), `commit` (and commit it). Each start and orderly end is a line in the journal,
 appended whole.
 """
 

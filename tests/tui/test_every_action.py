@@ -555,6 +555,15 @@ async def _(tour: Tour) -> None:
     await _moved(tour, "q_3", "B", "#3 is number 4 of 4")
 
 
+@pilot("task.say")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("c")
+    await tour.opens(CommandLine)
+    await tour.press(*"don't", "enter")
+    await tour.said("will be given when it starts")
+
+
 @pilot("task.edit")
 async def _(tour: Tour) -> None:
     await tour.in_queue()

@@ -13,6 +13,7 @@ from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, f
 from kugetsu_engine.domain.decisions.waiting_reasons import SchedulingFacts, find_queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.process import machine_memory
 from kugetsu_engine.scheduler import resource_gate
 from kugetsu_tui.backend.resource_usage import ResourceUsage
 
@@ -108,7 +109,7 @@ def test_the_limits_of_all_cgroups_above_count(tmp_path: Path) -> None:
             "user.slice/memory.stat": "anon 600000\ninactive_file 100000\n",
         },
     )  # fmt: skip
-    assert resource_gate.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(1_000_000, 400_000)]
+    assert machine_memory.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(1_000_000, 400_000)]
 
 
 def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
@@ -123,12 +124,12 @@ def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
             "memory/docker/abc/memory.usage_in_bytes": "1\n",
         },
     )  # fmt: skip
-    assert resource_gate.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
+    assert machine_memory.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
 
 
 def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """It showed the machine's 40 GiB while the limit of the cgroup kept everything waiting."""
-    monkeypatch.setattr(resource_gate, "read_cgroup_limits", lambda: [(1 << 30, 7 << 20)])
+    monkeypatch.setattr(machine_memory, "read_cgroup_limits", lambda: [(1 << 30, 7 << 20)])
     active = Active(Task("q_1", "local/a#1", "x", state="running"), None, None, 0.0, 60.0, None)
     snapshot = SimpleNamespace(active=(active,))
     assert ResourceUsage().read(cast(Snapshot, snapshot)).free_bytes == resource_gate.read_facts(()).memory_free == 7 << 20
@@ -138,7 +139,7 @@ def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatc
 def test_a_strange_membership_is_no_limit(tmp_path: Path, text: str) -> None:
     """Whatever stands there."""
     lay(tmp_path, {"membership": text})
-    assert resource_gate.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == []
+    assert machine_memory.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == []
 
 
 def test_pressure_is_the_share_of_the_last_ten_seconds(tmp_path: Path) -> None:

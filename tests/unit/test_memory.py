@@ -16,8 +16,7 @@ from kugetsu_engine.domain.decisions.scheduling import Timing
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.jobs.prompt import SPARE_MEMORY, advise
 from kugetsu_engine.process import memory, tree
-from kugetsu_engine.supervisor import outcome, workspace
-from kugetsu_engine.supervisor.agent_log import LogFile
+from kugetsu_engine.supervisor import workspace
 from tests.support.waiting import wait_until
 
 TIMING = Timing(10, 5.0, 60.0, None)
@@ -77,7 +76,7 @@ def test_what_is_read_of_a_process_fits_the_kernel() -> None:
     assert 0 < (memory.read_pss(own) or 0) <= memory.read_rss(own) * 1.1
     assert memory.read_name(own)
     assert (memory.read_rss(2**22 + 5), memory.read_pss(2**22 + 5), memory.read_name(2**22 + 5)) == (0, None, "")
-    assert memory.measure_shares({2**22 + 5: 77}) == 77
+    assert memory.measure_shares({2**22 + 5: 77}) == 0
 
 
 @LINUX_ONLY
@@ -99,7 +98,7 @@ def test_a_share_counts_what_processes_have_in_common_once() -> None:
 def test_agents_are_likelier_victims_than_their_supervisor_and_tools_than_agents() -> None:
     """`oom_score_adj` is the own one + 500 in an agent, + 800 in its tools, at most 1000; it is never lowered."""
     own = memory.read_own_score()
-    agent = subprocess.Popen(["sleep", "60"], preexec_fn=workspace.make_child_setup(os.getpid()))
+    agent = subprocess.Popen(["sleep", "60"], preexec_fn=workspace.make_child_setup({}))
     try:
         assert _score(agent.pid) == min(own + 500, 1000)
         known: set[int] = {1}
@@ -123,20 +122,6 @@ def test_kills_of_the_kernel_are_counted() -> None:
     kills = memory.read_oom_kills()
     assert kills is not None
     assert 0 <= kills <= (memory.read_oom_kills() or 0)
-
-
-@pytest.mark.parametrize(("code", "failure"), [(-9, "machine_memory"), (137, "machine_memory"), (-11, "crash"), (1, "exit")])
-def test_only_an_agent_that_was_killed_can_have_run_out_of_memory(tmp_path: Path, code: int, failure: str) -> None:
-    """With evidence; another signal or exit code has causes of its own."""
-    log = LogFile(str(tmp_path / "log"), 1 << 20)
-    killed = "machine_memory", "the machine had no memory left, the kernel ended it at 1.3G"
-    try:
-        verdict = outcome.judge_exit({}, log, code, None, killed)
-        assert verdict["failure"] == failure
-        assert (verdict["reason"] == killed[1]) == (failure == "machine_memory")
-        assert outcome.judge_exit({}, log, -9)["failure"] == "crash"
-    finally:
-        log.close()
 
 
 def test_a_task_over_its_limit_is_tried_again_twice_and_then_says_what_to_raise() -> None:

@@ -85,6 +85,25 @@ def test_a_session_goes_on_in_its_own_directory_only(place: Place) -> None:
             session_ids.prepare_session(place.job("continue", odd))
 
 
+def test_a_session_that_never_got_the_task_gets_all_of_it(place: Place) -> None:
+    """Its attempt was killed after the session was created; words that go on would mean nothing to it."""
+    place.database.execute("create table message (id text, session_id text, data text)")
+    place.database.execute("create table part (message_id text, session_id text, data text)")
+    job = {**place.job("continue"), "message": 'mend "it"'}
+    assert session_ids.prepare_session(job)["prompt"] == "whole"
+    for message, role, text in (("m1", "assistant", 'mend "it"'), ("m2", "user", 'please mend "it" now')):
+        assert session_ids.prepare_session(job)["prompt"] == "whole"
+        place.database.execute(
+            "insert into message values (?, ?, ?)", (message, OLD, json.dumps({"role": role}).replace(": ", ":"))
+        )
+        part = json.dumps({"type": "text", "text": text})
+        place.database.execute("insert into part values (?, ?, ?)", (message, OLD, part))
+        place.database.commit()
+    assert session_ids.prepare_session(job)["prompt"] == "go on"
+    only_message = {**job, "prompt_continued": "another message", "message": "another message"}
+    assert session_ids.prepare_session(only_message)["prompt"] == "another message"
+
+
 def test_a_database_that_cannot_be_read_is_no_obstacle(place: Place) -> None:
     """Another version's, none at all, or one in another place: the run itself will tell."""
     assert session_ids.read_directory(OLD, {"XDG_DATA_HOME": "/nowhere"}) is None

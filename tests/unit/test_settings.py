@@ -13,7 +13,7 @@ from kugetsu_engine.config.agent_settings import AGENT_READERS, AgentSettings
 from kugetsu_engine.config.loader import READERS, WHILE_WRONG, SettingsSource, load_settings
 from kugetsu_engine.config.settings import ForgeSettings, NotifySettings, RepoSettings, Settings
 from kugetsu_engine.config.tables import FORGE_READERS, HARMLESS, NOTIFY_READERS, REPO_READERS, TABLES
-from kugetsu_engine.config.value_parsers import parse_size
+from kugetsu_engine.domain.text.sizes import parse_size
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.paths import StatePaths
 
@@ -69,6 +69,17 @@ def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths,
         "agent": "claude",
         "theme": "x",
         "prompt_template": "plain",
+        "memory_cap": "4GiB",
+        "memory_cap_by": "watch",
+        "reserve_memory": "no",
+        "shed": "off",
+        "sandbox": "on",
+        "sandbox_home": "empty",
+        "sandbox_write": "~/one, /two",
+        "sandbox_read": "$NAME/three",
+        "sandbox_hide": "/four",
+        "sandbox_refs": "all",
+        "sandbox_net": "off",
     }
     value = good.get(name, "forge.test" if name == "default_server" else "17")
     settings, problems = load_settings(paths, {f"KUGETSU_{name.upper()}": value})

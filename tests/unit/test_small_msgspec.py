@@ -38,7 +38,8 @@ def plain(value):
 PAIRS = [(small_task.Task, task.Task), (small_state.EngineState, engine_state.EngineState),
          (small_state.Control, engine_state.Control), (small_job.RunRecord, job.RunRecord), (small_job.Progress, job.Progress)]
 rng = random.Random(11)
-attempt = task.Attempt(1, "s", "e", 0, None, "failed", "crash", "why", "1.log", "id", task.Delivered(1, 2), task.Usage(3, 0.5), 2.5)
+done, used = task.Delivered(1, 2), task.Usage(3, 0.5)
+attempt = task.Attempt(1, "s", "e", 0, None, "failed", "crash", "why", "1.log", "id", done, used, 2.5)
 said = 'say \\\\ "hello" \\u00e4\\ud83d\\ude00'
 seeds = [json.dumps(make_task(7, "local/a#1", said, "2026-09-21T14:13:21.000Z")).encode()]
 seeds += [msgspec.json.encode(task.Task("q_1", "local/a#1", attempts=[attempt], after=["q_2"], tags=["x"]))]

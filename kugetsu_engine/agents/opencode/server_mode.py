@@ -26,13 +26,18 @@ def uses_server(settings: AgentSettings, call: Invocation) -> bool:
     Raises:
         ConfigError: the settings ask for it, but have arguments that only `opencode run` understands.
     """
+    if call.boxed and settings.command is None and settings.mode == "server" and call.issue_ref != PM_AGENT:
+        raise ConfigError(
+            '[agents.opencode] has mode = "server", and its sandbox is on: a shared server cannot be in the sandbox of each',
+            'set mode = "process" or "auto", or sandbox = "off" for this repository',
+        )
     unknown = _find_unknown_argument(settings.args)
     alone = call.slots < 1 or call.issue_ref == PM_AGENT
     if (
         settings.command is not None
         or settings.mode == "process"
         or alone
-        or (settings.mode == "auto" and (call.slots < 2 or unknown))
+        or (settings.mode == "auto" and (call.slots < 2 or unknown or call.boxed))
     ):
         return False
     if unknown:

@@ -50,7 +50,10 @@ def prepare_session(job: dict[str, Any]) -> dict[str, Any]:
     directory = read_directory(session, env)
     if directory is not None and os.path.realpath(directory) != os.path.realpath(worktree):
         raise MissingSession(f"session {session} belongs to {directory or 'no directory'}, and opencode would work there")
-    return {"argv": [*argv, "-s", session], "prompt": job.get("prompt_continued") or job["prompt"]}
+    message, prompt = str(job.get("message") or ""), str(job.get("prompt_continued") or job["prompt"])
+    if message not in prompt and not has_message(session, message, env):
+        prompt = str(job["prompt"])  # the attempt before was ended between creating the session and giving it the prompt
+    return {"argv": [*argv, "-s", session], "prompt": prompt}
 
 
 def read_directory(session: str, env: dict[str, str]) -> str | None:
@@ -59,20 +62,37 @@ def read_directory(session: str, env: dict[str, str]) -> str | None:
     Raises:
         MissingSession: the database does not have it.
     """
+    rows = _select("select directory from session where id = ?", session, env)
+    if rows is None:
+        return None
+    if not rows:
+        raise MissingSession(f"opencode no longer has the session {session}")
+    return str(rows[0][0])
+
+
+def has_message(session: str, text: str, env: dict[str, str]) -> bool:
+    """Whether a session was given a text by the user; True if opencode's database cannot be read."""
+    parts = "select part.data from part join message on message.id = part.message_id where part.session_id = ?"
+    rows = _select(f'{parts} and message.data like \'%"role":"user"%\'', session, env)
+    try:
+        return rows is None or any(text in str(json.loads(row[0]).get("text")) for row in rows)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return True
+
+
+def _select(query: str, session: str, env: dict[str, str]) -> list[Any] | None:
+    """Ask opencode's database about a session; None if it cannot be read, such as that of another version."""
     path = find_database(env)
     if path is None or not os.path.exists(path):
         return None
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0)
         try:
-            row = connection.execute("select directory from session where id = ?", (session,)).fetchone()
+            return connection.execute(query, (session,)).fetchall()
         finally:
             connection.close()
     except sqlite3.Error:
-        return None  # another version's database: the run itself will report it
-    if row is None:
-        raise MissingSession(f"opencode no longer has the session {session}")
-    return str(row[0])
+        return None  # the run itself will report it
 
 
 def find_database(env: dict[str, str]) -> str | None:

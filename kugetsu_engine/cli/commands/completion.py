@@ -2,12 +2,15 @@
 
 import argparse
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import shtab
 
+from ...errors import KugetsuError, UsageError
+from ...storage import files
 from .. import completion_values
-from ..arguments import add_arguments
+from ..arguments import add_arguments, list_shells
 from ..parser import VerbParser, make_parser
 from ..verbs import MODULES, VERBS, describe_verb, list_parts
 
@@ -28,9 +31,64 @@ def main(verb: str, argv: list[str]) -> int:
     if argv[:1] and argv[0] in completion_values.KINDS:
         print("\n".join(completion_values.KINDS[argv[0]](dict(os.environ))))
         return 0
-    shell = make_parser(verb).parse_args(argv).shell
-    print(shtab.complete(make_completion_parser(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
+    args = make_parser(verb).parse_args(argv)
+    shell = args.shell or os.path.basename(os.environ.get("SHELL", ""))
+    if shell not in list_shells():
+        raise UsageError("the shell is not known from $SHELL", "name it: kugetsu completion bash")
+    script = make_script(shell)
+    if not args.install:
+        print(script)
+        return 0
+    place = find_place(shell, os.environ)
+    write_script(place.path, script)
+    print(f"{place.path}: written. {place.then}")
     return 0
+
+
+class Place(NamedTuple):
+    """Where the completions of a shell are installed."""
+
+    path: str
+    then: str
+    """What to do for them to be loaded."""
+
+
+def make_script(shell: str) -> str:
+    """Make the completion script of a shell."""
+    return shtab.complete(make_completion_parser(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)")
+
+
+def find_place(shell: str, environ: Mapping[str, str]) -> Place:
+    """Find the user's own folder from which a shell loads completions.
+
+    Raises:
+        UsageError: the shell has none.
+    """
+    home = os.path.expanduser("~")
+    data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
+    settings = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    if shell == "bash":
+        return Place(f"{data}/bash-completion/completions/kugetsu", "It is loaded in new shells that have bash-completion.")
+    if shell == "fish":
+        return Place(f"{settings}/fish/completions/kugetsu.fish", "It is loaded in new shells.")
+    if shell == "zsh":
+        folder = f"{data}/zsh/site-functions"
+        return Place(f"{folder}/_kugetsu", f"Put this line into ~/.zshrc before compinit: fpath=({folder} $fpath)")
+    raise UsageError(f"completions of {shell} cannot be installed", f"print them with kugetsu completion {shell}")
+
+
+def write_script(path: str, script: str) -> None:
+    """Write a completion script.
+
+    Raises:
+        KugetsuError: it cannot be written.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        files.replace(path, script.encode(), durable=False)
+        os.chmod(path, 0o644)
+    except OSError as error:
+        raise KugetsuError(f"{path} cannot be written: {error.strerror}", "print it without --install") from None
 
 
 def make_completion_parser() -> VerbParser:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FIELDS = frozenset({
     "issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold", "expect", "tags",
-    "session",
+    "session", "memory",
 })  # fmt: skip
 MAX_LINES = 100_000
 
@@ -34,6 +34,7 @@ def main(verb: str, argv: list[str]) -> int:
     options = {
         "repo": args.repo, "agent": args.agent, "priority": args.priority, "after": args.after, "at": args.at,
         "timeout": args.timeout, "hold": args.hold, "expect": args.expect, "tags": args.tag, "session": args.session,
+        "memory": args.memory,
     }  # fmt: skip
     if args.file is not None:
         if args.issue_ref is not None:

@@ -4,10 +4,12 @@ import os
 
 from ...client.snapshot import Snapshot
 from ...client.snapshot_reader import SnapshotReader
+from ...client.task_messages import list_documents
 from ...domain import failures
 from ...domain.task import Attempt, Task
-from ...domain.text.quantities import format_clock
+from ...domain.text.quantities import format_clock, format_count, format_size
 from ...domain.text.safe_text import safe_line, safe_text
+from ...domain.text.sizes import format_memory_cap
 from ...domain.text.times import format_stored
 from ...domain.usage_sums import format_usage, sum_usage
 from ...state import tasks
@@ -32,11 +34,29 @@ def _show(argv: list[str]) -> int:
     task = tasks.find_task(here, make_client().resolve_task(args.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
+    messages = list_documents(here, make_client().settings, task)
     if args.json:
-        print_json(build_task_document(task, snapshot, position))
+        print_json(build_task_document(task, snapshot, position) | {"messages": messages})
     else:
         _describe(task, snapshot, position, here.worktree(name_of(here, task.issue_ref)))
+        for message in messages:
+            print(f"\n> you: {safe_text(message['text']).strip()}\n  {safe_line(message['status'])}")
     return 0
+
+
+def _describe_memory(task: Task, snapshot: Snapshot) -> str:
+    """Return what its agent uses, the limit, and what enforces it; empty if there is nothing to say."""
+    active = next((one for one in snapshot.active if one.task.id == task.id), None)
+    progress, limit = (active.progress, active.record.memory if active.record else None) if active else (None, None)
+    parts = [format_size(progress.memory)] if progress is not None and progress.memory else []
+    if limit is not None:
+        how = {"cgroup": "enforced by the kernel", "watch": "watched by its supervisor"}.get(limit.by, "")
+        parts.append(", ".join(filter(None, (f"limit {format_size(limit.cap)}" if limit.cap else "no limit", how, limit.why))))
+    elif task.memory_cap is not None:
+        parts.append(f"limit {format_memory_cap(task.memory_cap)}")
+    if progress is not None and progress.memory_kills:
+        parts.append(f"{format_count(progress.memory_kills, 'process', 'processes')} ended for it")
+    return ", ".join(parts)
 
 
 def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
@@ -51,6 +71,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     if task.reason:
         lines.append(("reason", task.reason))
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
+    if memory := _describe_memory(task, snapshot):
+        lines.append(("memory", memory))
     if task.expect != "anything":
         lines.append(("expects", task.expect))
     if task.tags:

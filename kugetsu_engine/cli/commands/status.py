@@ -104,6 +104,9 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
         "pid": progress.pid if progress else None, "supervisor_pid": one.record.supervisor_pid if one.record else None,
         "state": one.task.state, "phase": one.phase, "elapsed_s": round(one.elapsed_s, 1),
         "cpu_percent": progress.cpu_percent if progress else None, "rss_bytes": progress.rss_bytes if progress else None,
+        "memory_bytes": progress.memory if progress else None, "memory_cap": progress.memory_cap if progress else None,
+        "memory_kills": progress.memory_kills if progress else 0,
+        "memory_limit": msgspec.to_builtins(one.record.memory) if one.record and one.record.memory else None,
         "last_output_age_s": round(one.last_output_age_s, 1) if one.last_output_age_s is not None else None,
         "stalled": one.stalled, "failure": one.task.failure,
         "worktree": one.record.worktree if one.record else None,
@@ -154,7 +157,7 @@ def print_picture(snapshot: Snapshot) -> None:
         for one in snapshot.active:
             progress = one.progress
             cpu = f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else ""
-            memory = format_size(progress.rss_bytes) if progress and progress.rss_bytes else ""
+            memory = format_size(progress.memory) if progress and progress.memory else ""
             times = f"{format_clock(one.elapsed_s)}/{format_clock(one.timeout_s)}"
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase
             if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= stall_text.SHOWN_S)):

@@ -1,4 +1,4 @@
-"""`kugetsu server list|add|remove|default|get`: where repositories are cloned from, in `config.toml`."""
+"""`kugetsu githost list|add|remove|default|get`: the hosts that repositories are cloned from, in `config.toml`."""
 
 import os
 import re
@@ -20,9 +20,9 @@ _URL = re.compile(r"(https?|ssh|git)://[^\s'\"]+|[\w.-]+@[\w.-]+:[^\s'\"]*|[~/][
 
 
 def main(verb: str, argv: list[str]) -> int:
-    """Show or change the servers."""
+    """Show or change the git hosts."""
     part, rest = split_part(verb, argv, "list")
-    args = make_parser(f"server {part}").parse_args(rest)
+    args = make_parser(f"githost {part}").parse_args(rest)
     here = make_paths()
     known = loader.load_settings(here, os.environ)[0]
     if part == "list":
@@ -31,7 +31,7 @@ def main(verb: str, argv: list[str]) -> int:
         return _add(here, known, refs.parse_host(args.name), args.url)
     name = refs.parse_host(args.name) if args.name else None
     if name is not None and name not in known.servers:
-        raise KugetsuError(f"unknown server {name!r}", "kugetsu server add NAME URL adds it; kugetsu server list lists all")
+        raise KugetsuError(f"unknown git host {name!r}", "kugetsu githost add NAME URL adds it; kugetsu githost list lists all")
     if part == "remove":
         return _remove(here, known, str(name))
     if part == "get" or name is None:
@@ -54,7 +54,7 @@ def _list(known: Settings, as_json: bool) -> int:
 
 def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
     if not _NAME.fullmatch(name) or name == "local":
-        raise UsageError(f"{name[:60]!r} is not a valid server name", "write its host, as in git.example.org")
+        raise UsageError(f"{name[:60]!r} is not a valid host name", "write its host, as in git.example.org")
     if not _URL.fullmatch(url):
         raise UsageError(f"{url[:100]!r} is not a valid address", "write https://git.example.org, ssh://git@host or a folder")
     if re.search(r"://[^/@]*:[^/@]*@", url):
@@ -68,9 +68,9 @@ def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
 
 def _remove(here: StatePaths, known: Settings, name: str) -> int:
     if name == known.default_server:
-        raise Conflict(f"{name} is the default server", "set another one first: kugetsu server default NAME")
+        raise Conflict(f"{name} is the default host", "set another one first: kugetsu githost default NAME")
     if name in Settings().servers and known.servers[name] == Settings().servers[name]:
-        raise Conflict(f"{name} is built in and cannot be removed", "kugetsu server add changes its address")
+        raise Conflict(f"{name} is built in and cannot be removed", "kugetsu githost add changes its address")
     _edit(here, lambda document, set_in: _set_address(document, set_in, name, None))
     print(safe_line(f"removed {name}; clones in repositories/ are kept"))
     return 0
@@ -78,7 +78,7 @@ def _remove(here: StatePaths, known: Settings, name: str) -> int:
 
 def _set_default(here: StatePaths, known: Settings, name: str) -> int:
     if name == known.default_server:
-        raise Conflict(f"{name} is already the default server")
+        raise Conflict(f"{name} is already the default host")
 
     def change(document: dict[str, object], _set_in: Callable[..., None]) -> None:
         document["default_server"] = name

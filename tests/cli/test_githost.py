@@ -1,4 +1,4 @@
-"""`kugetsu server` changes `config.toml` as a person would."""
+"""`kugetsu githost` changes `config.toml` as a person would."""
 
 import tomllib
 
@@ -25,13 +25,13 @@ def test_the_whole_life_of_a_server(shell: Shell) -> None:
     shell.state.mkdir(mode=0o700)
     config = shell.state / "config.toml"
     config.write_text(CONFIG)
-    assert shell("server", "add", "Forge.Test", "ssh://git@forge.test:2222").returncode == 0
-    assert shell("server", "default", "forge.test").returncode == 0
-    assert shell("server", "default").stdout == "forge.test\n"
-    assert shell("server", "get").stdout == "ssh://git@forge.test:2222\n"
-    assert shell("server", "get", "git.example.org").stdout == "https://git.example.org\n"
-    assert shell("server", "remove", "forge.test").returncode == 3
-    assert shell.json("server", "list") == [
+    assert shell("githost", "add", "Forge.Test", "ssh://git@forge.test:2222").returncode == 0
+    assert shell("githost", "default", "forge.test").returncode == 0
+    assert shell("githost", "default").stdout == "forge.test\n"
+    assert shell("githost", "get").stdout == "ssh://git@forge.test:2222\n"
+    assert shell("githost", "get", "git.example.org").stdout == "https://git.example.org\n"
+    assert shell("githost", "remove", "forge.test").returncode == 3
+    assert shell.json("githost", "list") == [
         {"name": "forge.test", "url": "ssh://git@forge.test:2222", "default": True},
         {"name": "git.example.org", "url": "https://git.example.org", "default": False},
         {"name": "github.com", "url": "https://github.com", "default": False},
@@ -42,16 +42,16 @@ def test_the_whole_life_of_a_server(shell: Shell) -> None:
     for line in CONFIG.splitlines():
         assert line in text
     assert tomllib.loads(text)["agents"]["mine"]["command"] == ["a", "b"]
-    assert shell("server", "default", "github.com").returncode == 0
-    assert shell("server", "remove", "forge.test").returncode == 0
-    assert shell("server", "remove", "git.example.org").returncode == 0
-    assert "forge.test" not in shell("server").stdout
+    assert shell("githost", "default", "github.com").returncode == 0
+    assert shell("githost", "remove", "forge.test").returncode == 0
+    assert shell("githost", "remove", "git.example.org").returncode == 0
+    assert "forge.test" not in shell("githost").stdout
     assert config.stat().st_mode & 0o077 == 0
 
 
 def test_a_file_is_made_where_there_is_none(shell: Shell) -> None:
     """And holds no more than what was asked for."""
-    assert shell("server", "add", "forge.test", "/srv/git").returncode == 0
+    assert shell("githost", "add", "forge.test", "/srv/git").returncode == 0
     assert tomllib.loads((shell.state / "config.toml").read_text()) == {"servers": {"forge.test": "/srv/git"}}
 
 
@@ -66,7 +66,7 @@ def test_a_file_is_made_where_there_is_none(shell: Shell) -> None:
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_in_one_line(shell: Shell, words: list[str], code: int) -> None:
     """And nothing is written."""
-    done = shell("server", *words)
+    done = shell("githost", *words)
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (code, 1, "")
     assert not (shell.state / "config.toml").exists()
 
@@ -75,6 +75,6 @@ def test_a_broken_file_is_left_alone(shell: Shell) -> None:
     """Nobody's settings are lost by a typo."""
     shell.state.mkdir(mode=0o700)
     (shell.state / "config.toml").write_text("agent = ")
-    done = shell("server", "add", "forge.test", "https://forge.test")
+    done = shell("githost", "add", "forge.test", "https://forge.test")
     assert (done.returncode, "correct it first" in done.stderr) == (64, True)
     assert (shell.state / "config.toml").read_text() == "agent = "
