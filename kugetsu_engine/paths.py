@@ -71,12 +71,9 @@ class StatePaths:
         self.by_hand = join(root, "queue", "by-hand")
         self.messages = join(root, "messages")
         self.run_times = join(root, "run-times.json")
-<<<<<<< HEAD
         self.first_page = join(root, "first-page.json")
         """The first rows of the queue, for a console that starts."""
-=======
         self.memory_peaks = join(root, "memory-peaks.json")
->>>>>>> main
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")

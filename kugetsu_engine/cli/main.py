@@ -86,18 +86,10 @@ def _run(argv: list[str]) -> int:
     for word in argv:
         if not is_utf8(word):
             raise UsageError(f"{word[:60]!r} is not UTF-8", "check the encoding of your terminal, or rename the file")
-<<<<<<< HEAD
-    module = "enqueue" if verb == "enqueue" else _find_module(verb)  # scripts call enqueue in loops: it loads no table
-=======
     if verb == "enqueue":  # scripts call it in loops, so it loads no table
         module = verb
     else:
         verb, module = _find_verb(verb)
-    if verb in READERS and argv[1:2] != ["enqueue"]:
-        from .fast_start import load_msgspec
-
-        load_msgspec()
->>>>>>> main
     from importlib import import_module
 
     def run_command() -> int:
