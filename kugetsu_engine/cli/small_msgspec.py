@@ -6,7 +6,6 @@ So it knows only plain files, as Kugetsu itself writes them, and neither writes 
 """
 
 import json as _json
-import sys
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
 
 TYPE_CHECKING = False  # the one of `typing` would load it
@@ -42,7 +41,7 @@ def field(*, default_factory: "Callable[[], Any]") -> "Any":
     return _Field(default_factory)
 
 
-_OPTIONS = frozenset({"frozen", "gc", "dict", "omit_defaults"})
+_OPTIONS = frozenset({"frozen", "gc", "dict", "kw_only", "omit_defaults"})
 """What classes ask for that changes nothing in how they are read."""
 
 
@@ -56,7 +55,7 @@ class _RecordType(type):
         defaults = {key: space.pop(key) for key in own if key in space}
         made: Any = super().__new__(mcs, name, bases, space)
         made._types, made._defaults = dict(getattr(made, "_types", {})), dict(getattr(made, "_defaults", {}))
-        made._types |= {key: (kind, space["__module__"]) for key, kind in own.items()}
+        made._types |= own
         made._defaults |= defaults
         made._fresh = tuple(key for key, value in made._defaults.items() if isinstance(value, _Field))
         made._plans = {}
@@ -155,12 +154,12 @@ def _build_record(kind: "Any", document: "dict[str, Any]") -> "Any":
 
 def _make_plan(kind: "Any", document: "dict[str, Any]") -> "tuple[list[tuple[str, Any]], list[str]]":
     builders = []
-    for name, (annotation, module) in kind._types.items():
+    for name, annotation in kind._types.items():
         if name not in document:
             if name not in kind._defaults:
                 raise Unsure
             continue
-        accepted = _accepted(annotation, module)
+        accepted = _accepted(annotation)
         if type(document[name]) not in accepted:
             raise Unsure
         builder = accepted[type(document[name])]
@@ -170,7 +169,7 @@ def _make_plan(kind: "Any", document: "dict[str, Any]") -> "tuple[list[tuple[str
 
 
 def _build(kind: "Any", document: "Any") -> "Any":
-    accepted = _accepted(kind, "")
+    accepted = _accepted(kind)
     if type(document) not in accepted:
         raise Unsure
     builder = accepted[type(document)]
@@ -180,33 +179,33 @@ def _build(kind: "Any", document: "Any") -> "Any":
 _known: "dict[Any, dict[type, Builder]]" = {}
 
 
-def _accepted(annotation: "Any", module: str) -> "dict[type, Builder]":
+def _accepted(annotation: "Any") -> "dict[type, Builder]":
     """What JSON values a type accepts, and by type of the value how it is built; None: as it is."""
-    if isinstance(annotation, str):
-        annotation = eval(annotation, vars(sys.modules[module]))  # an annotation of our own source
     if annotation not in _known:
-        _known[annotation] = _find_accepted(annotation, module)
+        _known[annotation] = _find_accepted(annotation)
     return _known[annotation]
 
 
-def _find_accepted(annotation: "Any", module: str) -> "dict[type, Builder]":
+def _find_accepted(annotation: "Any") -> "dict[type, Builder]":
     simple: dict[Any, dict[type, Builder]] = {
         str: {str: None}, bool: {bool: None}, None: {NoneType: None}, NoneType: {NoneType: None}, int: {int: _small},
         float: {float: _finite, int: lambda number: float(_small(number))},
     }  # fmt: skip
     if annotation in simple:
         return simple[annotation]
+    if isinstance(annotation, str):  # not evaluated
+        raise Unsure
     form = str(getattr(annotation, "__origin__", ""))  # of `typing`, which is not loaded for this
     if isinstance(annotation, UnionType) or form == "typing.Union":
         merged: dict[type, Builder] = {}
         for part in annotation.__args__:
-            accepted = _accepted(part, module)
+            accepted = _accepted(part)
             if merged.keys() & accepted.keys():
                 raise Unsure
             merged |= accepted
         return merged
     if isinstance(annotation, GenericAlias):
-        return _find_accepted_container(annotation, module)
+        return _find_accepted_container(annotation)
     if isinstance(annotation, _RecordType):
         return {dict: lambda document: _build_record(annotation, document)}
     if isinstance(annotation, type) and issubclass(annotation, str) and hasattr(annotation, "__members__"):
@@ -218,13 +217,13 @@ def _find_accepted(annotation: "Any", module: str) -> "dict[type, Builder]":
     raise Unsure
 
 
-def _find_accepted_container(annotation: GenericAlias, module: str) -> "dict[type, Builder]":
+def _find_accepted_container(annotation: GenericAlias) -> "dict[type, Builder]":
     origin, parts = annotation.__origin__, annotation.__args__
     if origin is dict and parts[0] is str:
-        accepted = _accepted(parts[1], module)
+        accepted = _accepted(parts[1])
         return {dict: lambda document: dict(zip(document, _build_all(accepted, document.values()), strict=True))}
     if origin is list or origin is frozenset or (origin is tuple and parts[1:] == (...,)):
-        accepted, make = _accepted(parts[0], module), origin
+        accepted, make = _accepted(parts[0]), origin
         return {list: lambda values: make(_build_all(accepted, values)) if values else make()}
     raise Unsure
 
