@@ -25,12 +25,14 @@ from ..paths import JSON
 from ..process import identity
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
+from ..scheduler import preparations
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.late_messages import LateMessages
+from ..scheduler.memory_shedding import MemoryShedding
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -62,6 +64,7 @@ class Engine:
         self, context: EngineContext, *, lock: EngineLock, waker: Waker, launcher: Launcher, store: TaskStore,
         controls: QueueControl, gate: ResourceGate, backoff: ProviderBackoff, budget: Budget, run_times: RunTimesFile,
         attempts: AttemptTracker, recovery: Recovery, reaper: OrphanReaper, changes: ChangeTracker, server: SharedServer,
+        shedding: MemoryShedding,
         late_messages: LateMessages,
         dispatcher: Dispatcher, flow: FlowRecorder, inbox: request_inbox.RequestInbox, config_alerts: ConfigAlerts,
         index: IndexFile, resume: bool,
@@ -85,6 +88,7 @@ class Engine:
         self.changes = changes
         self.late_messages = late_messages
         self.server = server
+        self.shedding = shedding
         self.dispatcher = dispatcher
         self.flow = flow
         self.inbox = inbox
@@ -118,6 +122,7 @@ class Engine:
                 self.waker.close,
                 self.launcher.close,
                 self.attempts.close,
+                self.dispatcher.preparations.close,
             ):
                 stack.callback(last_first)
 
@@ -156,9 +161,12 @@ class Engine:
             drained = self.context.mode == "headless" and self.controls.draining and not self.store.active_ids
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
-            for task_id in self.waker.wait(wait_s):
+            for key in self.waker.wait(wait_s):
                 try:
-                    self.attempts.handle_message(task_id)
+                    if key.startswith(preparations.KEY):
+                        self.dispatcher.preparations.handle_message(key)
+                    else:
+                        self.attempts.handle_message(key)
                 except OSError as error:
                     self._note_refusal(error)
 
@@ -187,6 +195,7 @@ class Engine:
             self._report_agents()
             self.budget.enforce_budget(self.settings.current.budget_per_day, self.alerts, self.context.notify)
             self.server.check_keeper()
+            self.shedding.check()
             if self.inbox.settled:
                 self.dispatcher.start_ready_tasks()
             self.gate.report_shortage(self.alerts, self.context.notify, self.context.now)
@@ -331,7 +340,7 @@ class Engine:
             self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),
             self.gate.pressure, self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
-            self.settings.current.agent, self.controls.pause,
+            self.settings.current.agent, self.controls.pause, self.dispatcher.preparations.list_prepared(),
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

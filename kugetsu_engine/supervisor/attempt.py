@@ -55,6 +55,10 @@ class Attempt:
         self.last_output = self.clocks.now()
         """By the attempt's own clock, as all that is compared with it."""
         self.log_length = 0
+        self.slot_free = False
+        """Whether its slot is given back, as nothing of the agent is left."""
+        self.progress_written = False
+        """Whether the last progress could be written."""
         self.parts: list[Part] = []
         """Features of the running agent, in the order in which they act."""
         self._observation_failed = False
@@ -120,12 +124,14 @@ class Attempt:
             "written_at": round(now, 3), "paused_s": round(self.clocks.held_s, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
             "stalled": self.stall.evidence, "silent_s": self.stall.silent_s,
-            "branch_before": self.delivery.branch_before, "base": self.job.get("base"),
+            "slot_free": self.slot_free, "branch_before": self.delivery.branch_before, "base": self.job.get("base"),
             **self.reader.build_progress(quiet_s, usage["processes"]), **self.join_fields("build_progress"),
         }  # fmt: skip
+        self.progress_written = False
         try:
             files.replace(self.files.progress, json.dumps(progress).encode(), durable=False)
         except OSError:
             return
+        self.progress_written = True
         if stall_changed:
             self.notify_engine(SupervisorMessage.STALLED if self.stall.evidence else SupervisorMessage.MOVES)

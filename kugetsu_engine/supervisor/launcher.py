@@ -134,12 +134,13 @@ class Launcher:
     def launch(self, job: Job, locks: Sequence[int]) -> SupervisorHandle:
         """Give a supervisor its job and the locks; the caller then closes its own descriptors of the locks.
 
-        The job holds the agent's environment, so it is passed as an anonymous file and never written to disk.
+        The job holds the agent's environment, so it is passed as an anonymous file and never written to disk. Without locks the
+        supervisor prepares the attempt, and waits for `start_attempt`.
 
         Raises:
             OSError: no process can be made now.
         """
-        fd = _anonymous_file(_encoded(msgspec.structs.replace(job, process_env=dict(os.environ))))
+        fd = _make_job_file(job)
         try:
             handle, self._reserve = self._reserve, None
             if handle is not None:
@@ -148,6 +149,18 @@ class Launcher:
                 except (BrokenPipeError, ConnectionResetError):
                     pass  # the spare was killed
             return self._hand_over(self._make(), fd, locks)
+        finally:
+            os.close(fd)
+
+    def start_attempt(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
+        """Give the job of an attempt, and its locks, to the supervisor that has prepared it; on a failure it is given up.
+
+        Raises:
+            OSError: it has ended, or the system is short of something.
+        """
+        fd = _make_job_file(job)
+        try:
+            return self._hand_over(handle, fd, locks)
         finally:
             os.close(fd)
 
@@ -338,6 +351,11 @@ def _open_pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid) if hasattr(os, "pidfd_open") and 1 < pid <= identity.MAX_PID else None
     except OSError:
         return None
+
+
+def _make_job_file(job: Job) -> int:
+    """An anonymous file with a job, and with our variables, which git gets."""
+    return _anonymous_file(_encoded(msgspec.structs.replace(job, process_env=dict(os.environ))))
 
 
 def _encoded(job: Job) -> bytes:

@@ -4,6 +4,7 @@ It is started ahead of time and waits on a socket for its job, which comes with 
 descriptors. From then on it does not need the engine: it enforces the time limit and writes how the agent ended.
 """
 
+import array
 import json
 import os
 import shutil
@@ -26,7 +27,9 @@ from .memory_limit import MemoryLimit
 from .message_delivery import MessageDelivery
 from .parts import Part
 from .pausing import PausePart
+from .preparation import Begun, Preparation
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
+from .worktree_step import ReadyWorktree
 
 
 def make_parts(attempt: Attempt) -> list[Part]:
@@ -41,14 +44,22 @@ class Interrupted(BaseException):
 class Supervisor:
     """The life of one attempt."""
 
-    def __init__(self, job: dict[str, Any], locks: list[int], control: socket.socket) -> None:
+    def __init__(
+        self, job: dict[str, Any], locks: list[int], control: socket.socket, ready: ReadyWorktree | None = None,
+        stop_reason: str | None = None,
+    ) -> None:  # fmt: skip
         self.job = job
         self.locks = locks
+        """Of slot, task and issue, in this order."""
+        self.ready = ready
         self.attempt = Attempt(job, control)
+        self.attempt.stop_reason = stop_reason
         self.messages = MessageDelivery(self.attempt)
         self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
+        self.outcome_written = False
+        """Whether how the agent ended is on disk."""
 
     def run(self) -> None:
         """Run the attempt and write its result; returns when all files are written and no process is left."""
@@ -63,7 +74,7 @@ class Supervisor:
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
-            self.attempt.set_phase("delivery")
+            self._free_slot()
             result = self.attempt.delivery.finish(result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.attempt.log.dropped})
 
@@ -79,7 +90,8 @@ class Supervisor:
             "reader_options": self.job.get("reader_options") or {}, **attempt.join_fields("build_record"),
         }  # fmt: skip
         result_reserve.make_reserve(attempt.run_dir)
-        files.replace(attempt.files.record, json.dumps(record).encode())
+        # After a power cut the task says that another boot began this attempt: then it is used up even without a record.
+        files.replace(attempt.files.record, json.dumps(record).encode(), durable=not self.job.get("boot_id"))
 
     def _run_attempt(self) -> dict[str, Any]:
         """Prepare the attempt and run its agent; returns how it ended."""
@@ -107,9 +119,9 @@ class Supervisor:
         for part in attempt.parts:
             part.prepare()
         run_check_step(self.job, attempt.log)
-        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, attempt.sandbox)
+        fresh = workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, attempt.sandbox, self.ready)
         run_prepare_step(self.job, attempt.set_phase)
-        attempt.delivery.record_baseline()
+        attempt.delivery.record_baseline(fresh)
         self.may_interrupt = False
 
     def _clean_up(self) -> int:
@@ -137,8 +149,19 @@ class Supervisor:
         try:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
-            return False
-        return True
+            self.outcome_written = False
+        else:
+            self.outcome_written = True
+        return self.outcome_written
+
+    def _free_slot(self) -> None:
+        """Give the slot back, as nothing of the agent is left. Task and issue stay locked until the result is written."""
+        attempt = self.attempt
+        attempt.slot_free = True
+        attempt.set_phase("delivery")
+        if attempt.progress_written:  # else others could not see why an attempt has no slot
+            unlock(self.locks.pop(0))
+            attempt.notify_engine(SupervisorMessage.SLOT_FREE)
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, release the locks, and notify the engine, in this order."""
@@ -146,7 +169,8 @@ class Supervisor:
         attempt.observe(lambda: attempt.stamper.add_stamp(end=True))
         data = json.dumps(attempt.build_result(result)).encode()
         try:
-            files.replace(attempt.files.result, data)
+            # After a power cut the outcome stands for a result that was not flushed.
+            files.replace(attempt.files.result, data, durable=not self.outcome_written)
         except OSError:
             while not result_reserve.use_reserve(attempt.run_dir, data):  # the result must not be lost
                 pause(1.0)
@@ -171,10 +195,18 @@ class Supervisor:
             raise Interrupted
 
 
-def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Wait for the job and the locks; None if the engine has ended or does not need this supervisor."""
-    data, fds, _, _ = socket.recv_fds(control, 64, 8)
-    if not data or len(fds) < 2:
+def receive_job(control: socket.socket, flags: int = 0) -> tuple[dict[str, Any], list[int]] | None:
+    """Wait for a job and its locks, none for a task that waits for a slot; None if the engine has ended or needs it no more.
+
+    Raises:
+        BlockingIOError: nothing has come, and `flags` say not to wait.
+    """
+    fds = array.array("i")
+    data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_LEN(8 * fds.itemsize), flags)  # `recv_fds` ignores flags
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    if not data or not fds:
         return None
     with os.fdopen(fds[0], "rb") as file:
         file.seek(0)
@@ -200,8 +232,14 @@ def main(argv: list[str] | int) -> None:
         return
     _apply_environment(received[0])
     tree.become_subreaper()
+    begun: Begun | None = Begun(*received, None, None)
+    if not received[1]:
+        begun = Preparation(control, lambda flags: receive_job(control, flags)).run(received[0])
+    if begun is None:
+        return
+    _apply_environment(begun.job)
     try:
-        supervisor = Supervisor(*received, control)
+        supervisor = Supervisor(begun.job, begun.locks, control, begun.ready, begun.stop_reason)
     except OSError as error:  # not even the log can be made
         control.send(format_refusal(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return

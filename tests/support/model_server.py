@@ -26,6 +26,8 @@ class Reply(NamedTuple):
     """`done`; `cut`: the connection drops in the middle; `unending`: there is no reason to finish; `hang`: nothing is sent."""
     until: threading.Event | None = None
     """What the answer waits for."""
+    middle: threading.Event | None = None
+    """What the answer waits for after its first part."""
 
 
 def say(text: str) -> Reply:
@@ -129,6 +131,8 @@ class ModelServer:
         _head(request, 200, "text/event-stream", (*reply.headers, *more))
         for chunk in _chunks(reply, turn):
             request.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            if reply.middle is not None:
+                reply.middle.wait(120)
         if reply.end == "cut":
             request.connection.shutdown(2)
             return

@@ -510,6 +510,13 @@ async def _(tour: Tour) -> None:
     await tour.until(lambda: tour.task(RUNNING).stop == "kill")
 
 
+@pilot("task.park")
+async def _(tour: Tour) -> None:
+    assert tour.home.agents.select(RUNNING)
+    await tour.press("Z")
+    await tour.said("#5 is being stopped")  # since an earlier pilot; `test_pausing.py` parks one
+
+
 @pilot("task.retry")
 async def _(tour: Tour) -> None:
     await tour.press("5")

@@ -202,6 +202,8 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
     "kugetsu_engine/git/worktree_state.py": ({"index.lock"}, "git's name"),
     "kugetsu_engine/git/baseline.py": ({"/logs/HEAD"}, "git's name"),
     "kugetsu_engine/git/delivery.py": ({"/logs/HEAD"}, "git's name"),
+    "kugetsu_engine/git/new_worktree.py": ({".lock", "/worktrees"}, "git's names"),
+    "kugetsu_engine/git/ref_files.py": ({".lock", ".lock/"}, "git's name"),
     "kugetsu_engine/git/remotes.py": ({".remote"}, "the end of a setting of git"),
     "kugetsu_engine/git/folder_removal.py": ({".removed-"}, "beside a worktree, wherever that is"),
     "kugetsu_engine/cli/version.py": ({"commit.txt"}, "a file of the package"),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 
 from ...config.loader import AgentSettings
 from ...domain.reserved_refs import PM_AGENT
@@ -88,7 +89,14 @@ def build_starter_command() -> list[str]:
 def compute_digest(argv: list[str], env: Mapping[str, str]) -> str:
     """Return a digest of what a server is started with, to see whether the running one still matches the settings."""
     kept = {name: value for name, value in env.items() if not name.startswith(_LOGIN_VARIABLES)}
-    return hashlib.sha256(json.dumps([argv, kept], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([argv, kept, _read_plugin()], sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def _read_plugin() -> str:
+    """Return the text of our plugin: a server with an earlier one is replaced."""
+    with open(PLUGIN, encoding="utf-8") as file:
+        return file.read()
 
 
 def _find_unknown_argument(args: list[str]) -> str | None:

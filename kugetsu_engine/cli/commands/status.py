@@ -103,11 +103,13 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
         "id": one.task.id, "issue_ref": one.task.issue_ref, "attempt": one.task.attempt,
         "pid": progress.pid if progress else None, "supervisor_pid": one.record.supervisor_pid if one.record else None,
         "state": one.task.state, "phase": one.phase, "elapsed_s": round(one.elapsed_s, 1),
+        "pause": one.task.pause, "pause_s": round(one.pause_s, 1) if one.pause_s is not None else None,
         "cpu_percent": progress.cpu_percent if progress else None, "rss_bytes": progress.rss_bytes if progress else None,
         "memory_bytes": progress.memory if progress else None, "memory_cap": progress.memory_cap if progress else None,
         "memory_kills": progress.memory_kills if progress else 0,
         "memory_limit": msgspec.to_builtins(one.record.memory) if one.record and one.record.memory else None,
         "last_output_age_s": round(one.last_output_age_s, 1) if one.last_output_age_s is not None else None,
+        "sandbox": progress.sandbox if progress else None, "refused": progress.refused if progress else [],
         "stalled": one.stalled, "failure": one.task.failure,
         "worktree": one.record.worktree if one.record else None,
         "session_id": progress.session_id if progress else None, "activity": (progress.activity or None) if progress else None,
@@ -162,6 +164,8 @@ def print_picture(snapshot: Snapshot) -> None:
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase
             if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= stall_text.SHOWN_S)):
                 doing = f"{'stalled' if one.stalled else 'silent'} {format_span(one.silent_s)}"
+            if one.pause_s is not None:
+                doing = f"paused {format_span(one.pause_s)}"
             rows.append(
                 [
                     one.task.shown,
