@@ -25,6 +25,15 @@ def load_msgspec() -> None:
         del sys.modules["typing_extensions"]
 
 
+def load_for_weeks() -> None:
+    """Load, for an engine that stays, what would bring large libraries with it: hashes from Python itself, not from OpenSSL."""
+    from ..storage.lean_imports import import_without
+
+    load_msgspec()
+    for name in ("hashlib", "hmac"):
+        import_without(name, "_hashlib")
+
+
 def run_without_msgspec(command: "Callable[[], int]") -> int:
     """Run a command that only reads with the stand-in for msgspec, or with msgspec where that is not sure of something.
 

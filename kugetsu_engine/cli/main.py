@@ -104,6 +104,10 @@ def _run(argv: list[str]) -> int:
             from .fast_start import load_msgspec
 
             load_msgspec()
+        elif verb == "--headless":
+            from .fast_start import load_for_weeks
+
+            load_for_weeks()
         code = run_command()
     sys.stdout.flush()
     return code
