@@ -42,8 +42,10 @@ IDLE_INTERVAL_S = 2.5
 """Between two checks that nothing has changed; the watcher may lose events."""
 PAINTED_S = 1.0
 """The first screen is waited for at most this long before the queue is read."""
-FULL_READ_INTERVAL_S = 30.0
-"""After which every file is read again."""
+FULL_READ_INTERVAL_S, LONGEST_INTERVAL_S = 30.0, 120.0
+"""After which every file is looked at again: the longer the more there are, so that it takes a small part of the time."""
+FULL_READ_SHARE = 1500
+"""The interval as a multiple of what such a look takes."""
 
 
 class Poller:
@@ -67,6 +69,7 @@ class Poller:
         self._must_read = self._every_file = True
         self._stamp: tuple[object, ...] | None = None
         self._last_read = self._last_full_read = 0.0
+        self._full_read_interval_s = FULL_READ_INTERVAL_S
         self._posted: ConsoleState | None = None
         self._notifications = NotificationWatch(client.paths, lambda: self.settings.notify, clock)
         self._greeted = False
@@ -161,13 +164,16 @@ class Poller:
         now = time.monotonic()
         stamp = read_change_stamp(self._client.paths, self._engine.is_running)
         unchanged = not self._must_read and stamp == self._stamp and not self._notifications.is_waiting
-        if unchanged and now - self._last_read < FULL_READ_INTERVAL_S:
+        if unchanged and now - self._last_read < self._full_read_interval_s:
             return None
         self._stamp, self._last_read = stamp, now
-        every_file = self._every_file or now - self._last_full_read >= FULL_READ_INTERVAL_S
+        every_file = self._every_file or now - self._last_full_read >= self._full_read_interval_s
         if every_file:
             self._every_file, self._last_full_read = False, now
         snapshot = self.snapshot = self.reader.read(with_history, every_file)
+        if every_file:
+            wanted = FULL_READ_SHARE * (time.monotonic() - now)
+            self._full_read_interval_s = min(max(FULL_READ_INTERVAL_S, wanted), LONGEST_INTERVAL_S)
         _ = snapshot.plan, snapshot.places, snapshot.find_task("")  # computed here, so that the event loop need not
         state = self._make_state(snapshot)
         if with_history:  # without it there are no notifications, and later all of them would be news
