@@ -189,6 +189,8 @@ def format_phase(agent: Active) -> Cell:
         return (f"paused {format_span(agent.pause_s)}", "warning")
     if agent.task.pause:
         return ("pausing", "warning")
+    if agent.asks is not None:
+        return (f"asks: {clean(agent.asks.get('about') or agent.asks.get('what') or '', 60)}", "warning")
     if agent.phase == "stalled":
         return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
     if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= stall_text.SHOWN_S:

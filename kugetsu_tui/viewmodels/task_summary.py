@@ -94,6 +94,11 @@ def format_header(console: ConsoleState, task: Task, attempt: int) -> list[Spans
     lines.append(_format_reason_line(console, task))
     lines.append(_format_facts(console, task))
     lines += [spans for spans in (_format_activity(console, task, active), _format_place(console, task, active)) if spans]
+    if active is not None and active.asks is not None:
+        lines.append([
+            ("asks    ", "warning"), (f"{clean(active.asks.get('what') or '', 200)} ", "text"),
+            (clean(active.asks.get("about") or "", 600), "title"), ("  y once, A always, n no", "muted"),
+        ])  # fmt: skip
     lines += format_messages(console, task, active)
     lines += _format_attempts(task, attempt)
     return lines
