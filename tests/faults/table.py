@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from . import (
     blind,
+    boxes,
     consoles,
     crowd,
     disks,
@@ -73,6 +74,7 @@ TABLE = (
     Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
     Fault("F43", opencode_deaths.everyone_killed, 2, "200 kills, 400 tasks", 30, missing=opencode_deaths.why_no_opencode),
     Fault("F44", pauses.killed_while_agents_are_paused, 5, "150 kills, 300 tasks", 6),
+    Fault("F45", boxes.supervisors_killed, 3, "100 kills", 4, missing=boxes.why_no_sandbox),
     Fault("F47", limits.nothing_left, 6, "60 tries of 6 kinds", 2, missing=programs.why_no_strace),
     Fault("F48", freezes.trees_freeze, 12, "300 freezes of 6 trees", 1, alone=True),
     Fault("F49", templates.template_dies, 5, "200 tries of 5 kinds", 9, missing=programs.why_no_strace),
