@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kugetsu_engine.domain.states import FINAL
 from kugetsu_engine.errors import SandboxFailed
-from kugetsu_engine.supervisor import sandbox
+from kugetsu_engine.process.sandbox_probe import probe
 from tests.support.fleet import ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until
@@ -19,7 +19,7 @@ from .ground import Amount, Ground, Report, verify
 def why_no_sandbox() -> str:
     """Why there can be no sandbox here; empty if there can."""
     try:
-        sandbox.probe({"PATH": os.environ["PATH"]}, network=False)
+        probe({"PATH": os.environ["PATH"]}, network=False)
     except SandboxFailed as error:
         return str(error)
     return ""
