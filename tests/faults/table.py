@@ -91,7 +91,7 @@ TABLE = (
     Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
     Fault("F72", worktrees.git_is_killed, 3, "200 kills", 4, missing=programs.why_no_strace),
-    Fault("F73", prepared.killed_while_prepared, 6, "300 kills, 400 tasks", 6),
+    Fault("F75", prepared.killed_while_prepared, 6, "300 kills, 400 tasks", 6),
     Fault("F66", talking.spoken_to_and_killed, 1, "60 times 18 messages", 15),
     Fault("F73", boxes.supervisors_killed, 3, "100 kills", 4, missing=boxes.why_no_sandbox),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
