@@ -324,6 +324,7 @@ class Engine:
         """Report which agents are stalled, and what running agents have changed."""
         stalled = (f"{format_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
+        self.alerts.warn("template", self.launcher.trouble)
         self.changes.report_changes(self.store.list_active())
 
     # state

@@ -26,6 +26,8 @@ WARM_UP_S = 0.2
 """How long a start waits for a template that was started a moment ago; then a supervisor is started without it."""
 SCOPE_PAUSE_S = 3600.0
 """After a scope that could not be made, none is tried for so long."""
+SAID_AFTER = 4
+"""The operator is told after so many failures in a row."""
 MAX_PAUSE_S = 60.0
 """The longest pause between templates that fail one after another."""
 
@@ -117,6 +119,13 @@ class Launcher:
         """Start the template process. Only an engine that lasts does that: for a single supervisor it does not pay."""
         self._forks = template_client.SUPPORTED
         self._find_template()
+
+    @property
+    def trouble(self) -> str:
+        """Why supervisors are started one by one although this system could fork them; empty if it does."""
+        if self._failures < SAID_AFTER:
+            return ""
+        return f"supervisors are started one by one, which takes longer: their template ends at once, see {self._log_path}"
 
     def start_reserve(self) -> None:
         """Make the spare supervisor unless it waits already, or the template is about to be ready.
