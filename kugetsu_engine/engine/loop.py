@@ -43,7 +43,8 @@ from ..state import rate_limits
 from ..state.run_times import RunTimesFile
 from ..storage import files
 from ..storage.engine_lock import EngineLock
-from ..supervisor.launcher import Launcher, Waker
+from ..supervisor.launcher import Launcher
+from ..supervisor.waker import Waker
 from . import request_inbox
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder
