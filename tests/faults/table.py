@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from . import (
     blind,
+    boxes,
     consoles,
     crowd,
     disks,
@@ -90,6 +91,7 @@ TABLE = (
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
     Fault("F72", worktrees.git_is_killed, 3, "200 kills", 4, missing=programs.why_no_strace),
     Fault("F66", talking.spoken_to_and_killed, 1, "60 times 18 messages", 15),
+    Fault("F73", boxes.supervisors_killed, 3, "100 kills", 4, missing=boxes.why_no_sandbox),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
     Fault("F81", opencode_deaths.hours_of_work, 5, "an hour at 8 agents", 62, missing=opencode_deaths.why_no_opencode),
     Fault("model", long_runs.histories_hold, 0, "5,000 histories of 100 steps", 5, alone=True),
