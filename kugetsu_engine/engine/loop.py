@@ -43,7 +43,8 @@ from ..state import rate_limits
 from ..state.run_times import RunTimesFile
 from ..storage import files
 from ..storage.engine_lock import EngineLock
-from ..supervisor.launcher import Launcher, Waker
+from ..supervisor.launcher import Launcher
+from ..supervisor.waker import Waker
 from . import request_inbox
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder
@@ -328,6 +329,7 @@ class Engine:
         """Report which agents are stalled, and what running agents have changed."""
         stalled = (f"{format_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
+        self.alerts.warn("template", self.launcher.trouble)
         self.changes.report_changes(self.store.list_active())
 
     # state

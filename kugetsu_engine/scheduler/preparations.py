@@ -18,7 +18,8 @@ from ..errors import KugetsuError, NoSuchTask
 from ..jobs import builder
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
-from ..supervisor.launcher import Launcher, SupervisorHandle, Waker
+from ..supervisor.launcher import Launcher, SupervisorHandle
+from ..supervisor.waker import Waker
 from .engine_context import EngineContext
 from .resource_gate import ResourceGate
 

@@ -76,7 +76,7 @@ TABLE = (
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
     Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
     Fault("F43", opencode_deaths.everyone_killed, 2, "200 kills, 400 tasks", 30, missing=opencode_deaths.why_no_opencode),
-    Fault("F44", pauses.killed_while_agents_are_paused, 5, "60 kills, 120 tasks", 3),
+    Fault("F44", pauses.killed_while_agents_are_paused, 5, "40 kills, 80 tasks", 3),
     Fault("F47", limits.nothing_left, 6, "60 tries of 6 kinds", 2, missing=programs.why_no_strace),
     Fault("F48", freezes.trees_freeze, 12, "300 freezes of 6 trees", 1, alone=True),
     Fault("F49", templates.template_dies, 5, "200 tries of 5 kinds", 9, missing=programs.why_no_strace),
