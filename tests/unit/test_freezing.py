@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.domain.pause import LONG_PAUSE_S, describe_long_pause
 from kugetsu_engine.process import freezing, identity
 from kugetsu_engine.supervisor import wishes
 from kugetsu_engine.supervisor.clocks import Clocks
@@ -117,3 +118,11 @@ def test_a_wish_that_is_not_for_this_attempt_is_none(tmp_path: Path, content: by
     assert not wishes.WishFile(str(path), "mine").read().get("pause")
     wishes.write_wish(str(path), "mine", {"pause": True})
     assert wishes.WishFile(str(path), "mine").read()["pause"] is True
+
+
+def test_a_long_pause_says_what_it_may_cost() -> None:
+    """As measured with each program; a short one costs nothing."""
+    assert describe_long_pause(LONG_PAUSE_S - 1, "claude") == ""
+    assert describe_long_pause(LONG_PAUSE_S, "claude") == "may fail when it goes on"
+    assert describe_long_pause(LONG_PAUSE_S, "opencode") == "its model's answer may have to be asked again"
+    assert describe_long_pause(LONG_PAUSE_S, None) == "its model's answer may have to be asked again"
