@@ -189,8 +189,9 @@ def _borrowed_objects(place: Place) -> None:
 
 def _signed(place: Place) -> None:
     """Programs for signatures and trailers, and a log that shows them; a commit that says it is signed."""
-    place.set("gpg.program=TRAP", "gpg.ssh.program=TRAP", "gpg.x509.program=TRAP", "gpg.format=openpgp",
-              "log.showSignature=true", "commit.gpgSign=true", "tag.gpgSign=true", "merge.verifySignatures=true", "trailer.x.cmd=TRAP")  # fmt: skip
+    programs = ("gpg.program=TRAP", "gpg.ssh.program=TRAP", "gpg.x509.program=TRAP", "trailer.x.cmd=TRAP")
+    signs = ("gpg.format=openpgp", "log.showSignature=true", "commit.gpgSign=true", "merge.verifySignatures=true")
+    place.set(*programs, *signs, "tag.gpgSign=true")
     text = run_git(place.worktree, "cat-file", "-p", "HEAD")
     head, _, message = text.partition("\n\n")
     pgp = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n aaaa\n -----END PGP SIGNATURE-----"
