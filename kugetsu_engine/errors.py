@@ -21,6 +21,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
     │   └── GitNotStarted   the machine could not start git
     ├── GitBusy             git has been busy in the repository for another attempt for long
     ├── BadPrompt           the agent cannot be given the prompt in the configured way
+    ├── SandboxFailed       the sandbox that it must run in cannot be made
     └── SetupFailed         a repository's setup command failed
 
 This module imports nothing, so that every command may use it.
@@ -161,6 +162,16 @@ class SetupFailed(AttemptFailed):
     """A repository's setup command failed."""
 
     failure = "setup"
+
+
+class SandboxFailed(AttemptFailed):
+    """The sandbox that an attempt must run in cannot be made."""
+
+    failure = "sandbox"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"its sandbox could not be made: {why}")
+        self.why = why
 
 
 class GitTimeout(GitError):

@@ -69,7 +69,9 @@ class StatePaths:
         self.control = join(root, "queue", "control.json")
         self.edits = join(root, "queue", "edits")
         self.by_hand = join(root, "queue", "by-hand")
+        self.messages = join(root, "messages")
         self.run_times = join(root, "run-times.json")
+        self.memory_peaks = join(root, "memory-peaks.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")
@@ -103,8 +105,8 @@ class StatePaths:
         """The folders that a state directory always has, parents first."""
         return (
             self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt, self.edits,
-            self.by_hand, self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context,
-            self.repositories, self.worktrees,
+            self.by_hand, self.messages, self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions,
+            self.context, self.repositories, self.worktrees,
         )  # fmt: skip
 
     def item(self, task_id: str) -> str:
@@ -142,6 +144,22 @@ class StatePaths:
     def manual_session_lock(self, name: str) -> str:
         """The lock held by that manual session."""
         return f"{self.by_hand}/{name}.lock"
+
+    def messages_of(self, task_id: str) -> str:
+        """The folder of the operator's messages to the agent of a task."""
+        return f"{self.messages}/{task_id}"
+
+    def message(self, task_id: str, number: int) -> str:
+        """One message of the operator; `number` counts from 1."""
+        return f"{self.messages_of(task_id)}/{number:06}{JSON}"
+
+    def question_answer(self, task_id: str, question: str) -> str:
+        """The operator's answer to a question of the agent."""
+        return f"{self.messages_of(task_id)}/answer-{question}{JSON}"
+
+    def late_messages(self, task_id: str) -> str:
+        """What the engine did with messages that no attempt could deliver."""
+        return f"{self.messages_of(task_id)}/.late{JSON}"
 
     def slot_lock(self, slot: int) -> str:
         """The lock of a slot; `slot` counts from 1."""
@@ -226,10 +244,14 @@ class RunPaths:
         self.result = f"{folder}/exit.json"
         self.reserve = f"{folder}/.exit.reserve"
         """Disk space reserved for the result."""
+        self.messages = f"{folder}/messages.json"
+        """What became of the operator's messages in this attempt."""
         self.prompt = f"{folder}/prompt"
         self.wish = f"{folder}.wish"
         self.hold = f"{folder}/hold"
         """While it exists, the shared server does not begin the next step of the attempt's session."""
+        self.empty = f"{folder}/empty"
+        """An empty file; in a sandbox it takes the place of files with secrets."""
         self.temporary = f"{folder}/tmp"
         """The folder for the agent's temporary files."""
         self.held = f"{folder}/tmp/kugetsu-held"

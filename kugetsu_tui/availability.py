@@ -20,6 +20,8 @@ class ActionContext:
     """Id of the selected task."""
     state: str | None = None
     held: bool = False
+    paused: bool = False
+    """Whether its agent is paused, or is to be."""
     stopping: bool = False
     waits_for_retry: bool = False
     attempt: int = 0
@@ -81,6 +83,31 @@ def require_pending(verb: str) -> WhyNot:
         return None
 
     return why_not
+
+
+def require_holdable(now: ActionContext) -> str | None:
+    """Refuse unless it waits, or has an agent that is not being ended."""
+    if now.state == "pending":
+        return require_writable_task(now)
+    return require_parkable(now)
+
+
+def require_parkable(now: ActionContext) -> str | None:
+    """Refuse for a task without an agent, or whose agent is being ended."""
+    if (reason := require_writable_task(now)) is not None:
+        return reason
+    if now.state not in ACTIVE:
+        return f"{_shown(now)} has no agent ({now.state})"
+    return f"{_shown(now)} is being stopped" if now.stopping else None
+
+
+def require_listener(now: ActionContext) -> str | None:
+    """Refuse unless it is one task whose agent can still read a message."""
+    if now.marked > 1:
+        return f"one task at a time: {now.marked} are marked, esc clears the marks"
+    if (reason := require_writable_task(now)) is not None:
+        return reason
+    return f"{_shown(now)} has ended ({now.state}): no agent would read it" if now.state in FINAL else None
 
 
 def require_editable(now: ActionContext) -> str | None:

@@ -56,6 +56,11 @@ def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, *([f"--model={settings.model}"] if settings.model else []), *settings.args]
 
 
+def list_files(call: "Invocation") -> list[str]:
+    """Return the files outside of the worktree that a run writes."""
+    return [_history_path(call.state_dir, call.session_id)] if call.session_id else []
+
+
 def build_screen_arguments(state_dir: str, session_id: str) -> list[str]:
     """Return the arguments that make its own interface resume a session."""
     return [f"--chat-history-file={_history_path(state_dir, session_id)}", "--restore-chat-history"]

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..domain.text.quantities import format_count, format_money
-from . import tool_calls
+from . import claude_talk, tool_calls
 from .stream_events import Event, Reader, UsedTokens
+from .talk import TalkEvent
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
@@ -35,6 +36,7 @@ ENDS = {"error_max_turns": "endless", "error_max_budget_usd": "budget"}
 def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     """Return the command line of a run."""
     argv = [settings.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
+    argv += claude_talk.ARGUMENTS if settings.messages == "live" else ()
     if call.session.mode == "new":
         argv += [f"--session-id={call.new_id}", f"--name={call.issue_ref}"]
     else:
@@ -57,6 +59,8 @@ class ClaudeReader(Reader):
         """Number of each failed call, by its id. The last event says which of them lacked a permission."""
         self._last_good = 0
         self._tokens: dict[str, int] = {}
+        self._ended_tokens = 0
+        """Tokens of all its results; each has those of its own turn only."""
         self._error: str | None = None
         self._end: dict[str, Any] | None = None
 
@@ -69,6 +73,14 @@ class ClaudeReader(Reader):
             return self._system(event)
         if kind == "assistant":
             return self._answer(event)
+        if kind == "user" and event.get("isReplay"):
+            self.talk.append(TalkEvent("read", str(event.get("uuid") or "")))
+            return []
+        if kind == "control_request":
+            return self._asked(event)
+        if kind == "control_cancel_request":
+            self.talk.append(TalkEvent("withdrawn", str(event.get("request_id"))))
+            return []
         if kind == "user":
             content = event["message"]["content"]
             blocks = content if isinstance(content, list) else []
@@ -98,6 +110,19 @@ class ClaudeReader(Reader):
             what = tool_calls.describe_call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
             return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
         return None
+
+    def _asked(self, event: dict[str, Any]) -> list[Event]:
+        """It asks whether it may use a tool, and waits for the answer."""
+        request = event["request"]
+        if request.get("subtype") != "can_use_tool":
+            return []
+        about = tool_calls.describe_call(str(request.get("tool_name")), request.get("input"), self.directory)
+        question = {
+            "id": str(event["request_id"]), "what": f"may it use {request.get('tool_name')}?", "about": about,
+            "input": request.get("input"), "suggestions": request.get("permission_suggestions"),
+        }  # fmt: skip
+        self.talk.append(TalkEvent("question", question["id"], question))
+        return [Event("note", f"asks: {about}")]
 
     def _system(self, event: dict[str, Any]) -> list[Event]:
         if event.get("subtype") == "init":
@@ -161,9 +186,10 @@ class ClaudeReader(Reader):
 
     def _ended(self, event: dict[str, Any]) -> list[Event]:
         self._end, self.finished = event, True
+        self.talk.append(TalkEvent("idle"))
         cost = event.get("total_cost_usd")
-        total = _tokens(event.get("usage") or {})
-        self.used = UsedTokens(total or self.used.tokens or 0, cost if isinstance(cost, (int, float)) else None)
+        self._ended_tokens += _tokens(event.get("usage") or {})
+        self.used = UsedTokens(self._ended_tokens or self.used.tokens or 0, cost if isinstance(cost, (int, float)) else None)
         if isinstance(event.get("result"), str) and not event.get("is_error"):
             self.last_text = event["result"]
         if event.get("is_error") or event.get("subtype") != "success":

@@ -21,6 +21,8 @@ class Invocation(msgspec.Struct, frozen=True):
     """A UUID for a new session, for programs that let us choose it."""
     slots: int = 1
     """The limit of agents that run at once."""
+    boxed: bool = False
+    """Whether it runs in a sandbox of its own."""
 
     @property
     def session_id(self) -> str | None:
@@ -57,5 +59,9 @@ class LaunchSpec(msgspec.Struct, frozen=True):
     """The agent's program, if it is not the first word of `argv`."""
     max_steps: int | None = None
     max_tokens: int | None = None
+    talk: str | None = None
+    """Driver with `talk`, if the program reads its input while it works; see `agents.talk`."""
+    files: list[str] = []
+    """Files outside of the worktree that it writes."""
     patterns: Patterns = ()
     """Patterns of its own messages, for the last lines of its log when it failed."""

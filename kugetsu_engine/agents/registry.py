@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -9,6 +10,7 @@ from ..config.loader import AgentSettings
 from ..config.settings import Settings
 from ..domain.decisions.waiting_reasons import Cooldown
 from ..domain.session import NEW, WantedSession
+from ..domain.text.command_template import SESSION_MARK
 from ..errors import ConfigError
 from . import aider, claude, codex, custom, demo_agent, gemini
 from .failure_patterns import COMMON
@@ -51,6 +53,16 @@ def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> 
         spec, env=spec.env | agent.env, unset=agent.unset, patterns=(*operator_patterns, *spec.patterns, *COMMON),
         max_steps=spec.max_steps if agent.max_steps is None else agent.max_steps or None, max_tokens=agent.max_tokens or None,
     )  # fmt: skip
+
+
+def build_follow_up(name: str, settings: Settings, call: Invocation) -> dict[str, Any]:
+    """Return how the agent of an attempt is run again for messages: in its session, or anew if it cannot resume one."""
+    session = adapt_session(name, settings, WantedSession("continue", SESSION_MARK))
+    spec = build_launch_spec(name, settings, msgspec.structs.replace(call, session=session))
+    return {
+        "resumes": session.mode == "continue", "argv": spec.argv, "prompt_on_stdin": spec.prompt_on_stdin,
+        "reader_options": spec.reader_options, "prepare": spec.prepare, "talk": spec.talk,
+    }  # fmt: skip
 
 
 def is_plain(name: str, settings: Settings) -> bool:
@@ -143,6 +155,7 @@ def _claude(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     return LaunchSpec(
         claude.build_command(agent, call), claude.ENVIRONMENT, errors_apart=True, reader="claude",
         reader_options={"directory": call.worktree, "session": call.session_id}, patterns=claude.FAILURES,
+        talk="claude-talk" if agent.messages == "live" else None,
     )  # fmt: skip
 
 
@@ -164,6 +177,7 @@ def _aider(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     return LaunchSpec(
         aider.build_command(agent, call), prompt_on_stdin=False, reader="aider",
         reader_options={"session": call.session_id}, prepare="aider" if call.session.mode != "new" else None,
+        files=aider.list_files(call),
         patterns=aider.FAILURES,
     )  # fmt: skip
 

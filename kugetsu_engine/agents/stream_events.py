@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..domain.text.safe_text import safe_line
+from .talk import TalkEvent
 
 Kind = Literal["session", "text", "thinking", "tool", "step", "error", "note"]
 LINE_LIMIT = 4 << 20
@@ -67,6 +68,8 @@ class Reader:
         self.hindrance: tuple[str, str] | None = None
         """Class and text of what keeps it from working, such as a provider that refuses; None while it works. The class is
         `exit` if the patterns of failures decide by the text."""
+        self.talk: list[TalkEvent] = []
+        """What its output said about messages and questions, until `supervisor.message_delivery` removes it."""
 
     def feed(self, line: bytes) -> list[Event]:
         """Read one line of output: JSON events, wherever they start in it, and the text around them."""

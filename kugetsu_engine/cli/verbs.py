@@ -22,6 +22,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     add tasks to the queue
           delegate MESSAGE                           for each issue it names, else for the project manager
           queue list|stats|clear    list   status    the queue, the issues, the whole fleet
           show ID    logs ID [-f]    wait ID...      one task
+          say ID TEXT                                a message to its agent while it works
           kill ID... cancel ID... retry ID...        stop it, take it out of the queue, try again
           hold ID... release ID... move ID edit ID   before it starts
           pause ID... resume ID... park ID...        its agent stands still, goes on, gives its slot back for now
@@ -134,6 +135,12 @@ VERBS: dict[str, Verb] = {
     "status": Verb(
         "status", "The engine, slots, counts, running agents and alerts.",
         flag("--tmux", help="print one short line for the status bar of tmux", shell_only=True), _JSON,
+    ),
+    "say": Verb(
+        "say", "Write a message to the agent of a task. It reads it at its next step, or when it has ended if its program "
+        "cannot be spoken to; kugetsu show says what became of it.",
+        Argument("id", help="the task, or its issue"),
+        Argument("text", nargs="+", help="what it should know; - reads it from standard input"), _JSON,
     ),
     "kill": Verb(
         "task_requests", "Stop the agent of a task: TERM, then KILL after a grace period. Its worktree is kept. A waiting task "

@@ -146,6 +146,17 @@ class Client(ReadClient):
             )
         self._room_left -= 1
 
+    def say(self, task: str, text: str) -> tuple[int, str]:
+        """Write a message to the agent of a task; returns its number and where it is, in words. No engine is needed.
+
+        Raises:
+            KugetsuError: the task has ended, or the message is not valid; nothing was written.
+        """
+        from . import task_messages
+
+        self._prepare_change()
+        return task_messages.say(self.paths, self.settings, self.resolve_task(task, "say"), text, self._clock())
+
     def send_request(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Send a request and return its answer. If no engine is running, the local engine applies it.
 

@@ -17,7 +17,7 @@ from ..domain.job import Progress, RunRecord
 from ..domain.manual_session import ManualSession
 from ..domain.obstacles import Obstacles
 from ..domain.overlaps import Overlap
-from ..domain.pause import PauseReason
+from ..domain.pause import PauseReason, describe_long_pause
 from ..domain.pull_request import KnownPull
 from ..domain.refs import repository_of
 from ..domain.states import NOTIFIED
@@ -55,6 +55,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """Obstacles that the engine met when it started tasks."""
     pause_code: PauseReason = PauseReason.OPERATOR
     """`pause_reason` as data."""
+    prepared: dict[str, bool] = {}
+    """Waiting tasks whose worktree is made ahead, by id: whether it is ready."""
 
     @property
     def stale(self) -> bool:
@@ -69,13 +71,23 @@ class Active(msgspec.Struct, frozen=True):
     record: RunRecord | None
     progress: Progress | None
     elapsed_s: float
-    """Seconds since the attempt began."""
+    """Seconds since the attempt began, without pauses: what counts against the time limit."""
     timeout_s: float
     last_output_age_s: float | None
     stalled_s: float | None = None
     """How long a stalled agent has shown no activity."""
     alive: bool = True
     """False if the attempt has ended, but no engine has settled it yet."""
+    pause_s: float | None = None
+    """For how long it has been paused; None if it is not."""
+
+    @property
+    def pause_note(self) -> str:
+        """What is to be known about its pause: that it has not begun, or what it may cost; empty if nothing."""
+        if self.progress is None or self.task.pause is None:
+            return ""
+        reader = self.record.reader if self.record is not None else None
+        return self.progress.pause_note or (describe_long_pause(self.pause_s, reader) if self.pause_s is not None else "")
 
     @property
     def phase(self) -> str:
@@ -84,6 +96,11 @@ class Active(msgspec.Struct, frozen=True):
             return "ended"
         phase = self.progress.phase if self.progress else "starting"
         return "stalled" if phase == "agent" and self.stalled else phase
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether it holds a slot: from its start until nothing of its agent is left."""
+        return self.alive and not (self.progress is not None and self.progress.slot_free)
 
     @property
     def preparing(self) -> bool:
@@ -148,7 +165,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @property
     def agents(self) -> int:
         """Slots that agents hold."""
-        return sum(1 for active in self.active if active.alive)
+        return sum(1 for active in self.active if active.has_slot)
 
     @cached_property
     def facts(self) -> SchedulingFacts:
@@ -165,12 +182,13 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             cooldowns=self.cooldowns, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand,
             hosts=self.hosts, own_repositories=self.own_repositories,
             probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
-            obstacles=self.engine.obstacles, gaps=self.gaps,
+            obstacles=self.engine.obstacles, gaps=self.gaps, prepared=self.engine.prepared,
         )  # fmt: skip
 
     def explain_wait(self, task: Task, now: float | None = None) -> WaitingReason:
         """Explain why a pending task waits, by the engine's own decision."""
-        return waiting_reasons.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
+        why = waiting_reasons.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
+        return msgspec.structs.replace(why, text=task.reason) if why.code == "held" and task.parked and task.reason else why
 
     def expected_run_time(self, task: Task) -> Expected | None:
         """How long an attempt of a task will probably take."""
@@ -186,9 +204,11 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         busy = tuple(
             forecast.Busy(
                 active.task.id, active.task.issue_ref,
-                forecast.estimate_end(active.elapsed_s, active.timeout_s, self.expected_run_time(active.task), self.taken_at),
+                None if active.task.pause is not None else forecast.estimate_end(
+                    active.elapsed_s, active.timeout_s, self.expected_run_time(active.task), self.taken_at
+                ),
             )
-            for active in self.active if active.alive
+            for active in self.active if active.has_slot
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
         return forecast.simulate_queue(self.pending, busy, facts, self.expected_run_time, self.taken_at, most)

@@ -122,7 +122,7 @@ class SnapshotReader:
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
             state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes, obstacles=state.obstacles,
-            pause_code=pause,
+            pause_code=pause, prepared=state.prepared,
         )  # fmt: skip
         return view, state
 
@@ -185,12 +185,17 @@ class SnapshotReader:
         progress = runs.read_progress(self.paths, task.id, task.attempt) if record else None
         since_written = max(time.monotonic() - progress.written_at, 0.0) if progress else 0.0
         started = epoch(task.notified_at)
-        elapsed = progress.elapsed_s + since_written if progress else max(now - started, 0.0) if started else 0.0
+        paused_at = epoch(progress.paused_at) if progress else None
+        running_s = since_written if paused_at is None else 0.0
+        elapsed = (
+            progress.elapsed_s - progress.paused_s + running_s if progress else max(now - started, 0.0) if started else 0.0
+        )
         timeout = record.timeout_s if record else task.timeout_s or self.settings.current.task_timeout
-        quiet = progress.quiet_s + since_written if progress else None
+        quiet = progress.quiet_s + running_s if progress else None
         alive = engine_runs or is_held(self.paths.task_lock(task.id))
-        stalled = progress.silent_s + since_written if progress and progress.silent_s is not None else None
-        return Active(task, record, progress, elapsed, timeout, quiet, stalled, alive)
+        stalled = progress.silent_s + running_s if progress and progress.silent_s is not None else None
+        pause = max(now - paused_at, 0.0) if paused_at is not None else None
+        return Active(task, record, progress, elapsed, timeout, quiet, stalled, alive, pause)
 
     def _alerts(
         self, engine: EngineView, state: EngineState | None, faults: Sequence[str], limits: str, silent: str

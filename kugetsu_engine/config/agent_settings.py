@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-import msgspec
-
 from ..domain.agent_names import KNOWN
 from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
 from ..domain.text.command_template import find_fault as fault_of_argv
 from ..domain.text.sizes import parse_memory_cap, parse_size
+from .sandbox_settings import SANDBOX_READERS, SandboxSettings
 from .value_parsers import (
     parse_choice,
     parse_command,
@@ -26,9 +25,10 @@ from .value_parsers import (
 )  # fmt: skip
 
 Mode = Literal["process", "server", "auto"]
+Messages = Literal["live", "follow-up"]
 
 
-class AgentSettings(msgspec.Struct, frozen=True):
+class AgentSettings(SandboxSettings, frozen=True):
     """One `[agents.<name>]`."""
 
     command: list[str] | None = None
@@ -47,6 +47,8 @@ class AgentSettings(msgspec.Struct, frozen=True):
     model: str | None = None
     mode: Mode = "process"
     """opencode: one process per attempt, or one shared server for all; `auto`: the server if more than one may run."""
+    messages: Messages = "live"
+    """When it gets the operator's messages: while it works, if its program can be spoken to; or when it has ended."""
     server_memory: int = 2 << 30
     """The shared server is replaced when it uses more bytes."""
     server_idle: float = 300.0
@@ -81,6 +83,7 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "args": parse_texts,
     "model": parse_line,
     "mode": parse_choice(*get_args(Mode)),
+    "messages": parse_choice(*get_args(Messages)),
     "server_memory": parse_size,
     "server_idle": parse_seconds,
     "env": parse_variables,
@@ -93,12 +96,15 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "attach": parse_command,
     "memory_cap": parse_memory_cap,
     "prompt_template": parse_prompt_kind,
+    **SANDBOX_READERS,
 }
 """The parser of each key."""
 
 
 def find_agent_fault(own: AgentSettings) -> str | None:
     """Find what is wrong with an agent's command lines and stream, in a sentence; None when they are valid."""
+    if own.sandbox and own.mode == "server":
+        return 'has a sandbox and mode = "server": one server for all attempts cannot be in the sandbox of each'
     if own.command is None:
         moved = None if own.prompt == "stdin" else own.prompt
         only = (("resume", own.resume), ("fork", own.fork), ("stream", own.stream), ("prompt", moved))

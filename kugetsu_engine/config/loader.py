@@ -23,6 +23,7 @@ from ..paths import CONFIG, StatePaths
 from ..storage import files
 from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
+from .sandbox_settings import SANDBOX_READERS
 from .settings import ForgeSettings as ForgeSettings
 from .settings import MemoryCapBy, Settings, Shed
 from .settings import NotifySettings as NotifySettings
@@ -91,6 +92,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "max_cpu_pressure": parse_ceiling(100),
     "max_io_pressure": parse_ceiling(100),
     "theme": parse_line,
+    **SANDBOX_READERS,
 }
 """The parser of each plain setting, for TOML, environment and the v0.2 file alike."""
 
@@ -167,7 +169,7 @@ class _Reading:
             self._values[name] = READERS[name](value)
         except (KugetsuError, OverflowError) as error:
             # A value that is switched off, such as no budget, must not stay: the new one was meant to be stricter.
-            holds = self._last_is_whole and name not in HARMLESS and bool(getattr(self._last, name))
+            holds = self._last_is_whole and name not in {*HARMLESS, *SANDBOX_READERS} and bool(getattr(self._last, name))
             in_force = getattr(self._last or Settings(), name), "the value before it holds"
             self._values[name], meanwhile = in_force if holds else WHILE_WRONG.get(name, in_force)
             stops = NOTHING if holds or name in HARMLESS else EVERYTHING

@@ -10,6 +10,7 @@ from ..domain.decisions.notification_rules import Worth
 from ..domain.decisions.resources import Floors
 from ..domain.decisions.scheduling import Timing
 from .agent_settings import AgentSettings
+from .sandbox_settings import SandboxSettings
 
 AUTO = -1
 """A memory limit that follows from the machine's memory."""
@@ -41,7 +42,7 @@ class NotifySettings(msgspec.Struct, frozen=True):
         return bool(self.command or self.urls or self.desktop)
 
 
-class RepoSettings(msgspec.Struct, frozen=True):
+class RepoSettings(SandboxSettings, frozen=True):
     """One entry of `[repos]`, which may also be just a path."""
 
     path: str | None = None
@@ -113,6 +114,14 @@ class Settings(Floors, frozen=True):
     default_server: str = "github.com"
     pass_env: list[str] = []
     """Names of further variables of the operator that agents get, besides the usual ones."""
+    sandbox: bool = False
+    """Whether attempts run in a sandbox. This and the following as in `SandboxSettings`."""
+    sandbox_home: str = "read-only"
+    sandbox_write: list[str] = []
+    sandbox_read: list[str] = []
+    sandbox_hide: list[str] = []
+    sandbox_refs: str = "branch"
+    sandbox_net: str | list[str] = "on"
     theme: str | None = None
     notify: NotifySettings = NotifySettings()
     agents: dict[str, AgentSettings] = {}

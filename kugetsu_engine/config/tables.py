@@ -9,6 +9,7 @@ from ..domain.decisions.notification_rules import WORTHS
 from ..domain.text.sizes import format_value, parse_memory_cap
 from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, find_agent_fault
+from .sandbox_settings import SANDBOX_READERS
 from .settings import ForgeSettings, NotifySettings, RepoSettings
 from .value_parsers import (
     parse_choice,
@@ -40,6 +41,7 @@ NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
 REPO_READERS: dict[str, Callable[[Any], Any]] = {
     "path": parse_folder, "setup": parse_commands, "teardown": parse_commands, "base_branch": parse_line,
     "memory_cap": parse_memory_cap,
+    **SANDBOX_READERS,
 }  # fmt: skip
 FORGE_READERS: dict[str, Callable[[Any], Any]] = {
     "kind": parse_choice("github", "gitea", "forgejo", "off"),

@@ -58,7 +58,7 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
 
 
 def _within_limit(seen: Evidence) -> Iterator[Finding]:
-    alive = len(seen.held_tasks)
+    alive = len(seen.held_tasks - seen.without_slot)
     if alive > seen.held_slots:
         verbs = choose_form(alive, "is running with", "are running with")
         yield Finding("no_slot", f"{format_count(alive, 'attempt')} {verbs} {format_count(seen.held_slots, 'slot')}", "I2")

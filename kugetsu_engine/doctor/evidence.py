@@ -69,6 +69,8 @@ class Evidence(msgspec.Struct):
     runs: list[Run] = []
     held_tasks: set[str] = set()
     """Tasks whose lock is held: they have a live supervisor."""
+    without_slot: set[str] = set()
+    """Those of them whose agent has ended completely, so that they have given their slot back."""
     held_slots: int = 0
     engine_runs: bool = False
     engine: EngineState | None = None
@@ -100,6 +102,8 @@ def gather_evidence(paths: StatePaths, settings: Settings, *, now: float | None 
     found.held_slots = sum(
         1 for name in files.list_names(paths.slots) if name.endswith(LOCK) and is_held(f"{paths.slots}/{name}")
     )
+    # after the slots were counted: an attempt gives its slot back before its task
+    found.without_slot = {task_id for task_id in found.held_tasks if _has_no_slot(paths, found, task_id)}
     _read_queue(paths, settings, found)
     found.leftovers = leftovers.find_orphans(paths)
     _check_modes(paths, found)
@@ -143,6 +147,15 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
         found.runs.append(Run(task_id, number, record, result))
         _must_decode(paths.run_files(task_id, number).record, RunRecord, found)
         _must_decode(paths.run_files(task_id, number).result, Result, found)
+
+
+def _has_no_slot(paths: StatePaths, found: Evidence, task_id: str) -> bool:
+    task = found.open.get(task_id)
+    record = runs.read_record(paths, task_id, task.attempt) if task is not None else None
+    if task is None or record is None or record.token != task.token:
+        return False
+    progress = runs.read_progress(paths, task_id, task.attempt)
+    return progress is not None and progress.slot_free
 
 
 def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:

@@ -13,12 +13,16 @@ from ..agents.opencode import keeper_protocol
 from ..client.snapshot_reader import SnapshotReader
 from ..config import env_files
 from ..config.loader import TOML, SettingsSource
+from ..config.settings import AUTO
 from ..domain.text.quantities import format_size
-from ..errors import KugetsuError, StateDirError
+from ..errors import KugetsuError, SandboxFailed, StateDirError
 from ..paths import StatePaths
+from ..process import cgroup, tree, user_scope
 from ..storage import files
 from ..storage.engine_lock import read_holder
 from ..storage.locks import locks_work
+from ..supervisor import sandbox
+from ..supervisor.memory_limit import choose_cap
 from .findings import Finding
 
 OLDEST_PYTHON = (3, 11)
@@ -60,6 +64,8 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, add)
+    _memory_limit(settings, environ, add)
+    _sandbox(settings, path, add)
     approving = auto_approval.list_auto_approving_agents(paths, settings.current)
     _server(paths, add)
     for name in sorted({settings.current.agent, *settings.current.agents}):
@@ -105,6 +111,55 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], add: Callable[..., No
         text = f"the engine (pid {engine.pid}) has not responded for {engine.heartbeat_age_s:.0f} s"
         stale = Finding("engine_stale", text, fix="stop it, with kill -9 if necessary, and start another; agents continue")
     add("engine", read_holder(paths), stale)
+
+
+def _sandbox(settings: SettingsSource, path: str | None, add: Callable[..., None]) -> None:
+    """Whether a sandbox can be made here; that it cannot is a finding only if the settings ask for one."""
+    now = settings.current
+    levels = [*now.agents.values(), *now.repos.values()]
+    wanted = now.sandbox or any(level.sandbox for level in levels)
+    network = all(net in (None, "on") for net in (now.sandbox_net, *(level.sandbox_net for level in levels)))
+    mode = "on for all" if now.sandbox else "on for some agents or repositories" if wanted else "off"
+    try:
+        own_proc = sandbox.probe({"PATH": path or os.defpath}, network)
+    except SandboxFailed as error:
+        problem = (
+            Finding("sandbox", f"no sandbox can be made: {error.why}", fix='cure it, or set sandbox = "off"')
+            if wanted
+            else None
+        )
+        add("sandbox", f"{mode}; not possible here: {error.why}", problem)
+        return
+    note = "" if own_proc else ", with the system's /proc in it"
+    add("sandbox", f"{mode}; possible here{note}")
+
+
+def _memory_limit(settings: SettingsSource, environ: Mapping[str, str], add: Callable[..., None]) -> None:
+    """Say how the memory of agents is limited here, and what would make it better."""
+    wanted = settings.current.memory_cap_by
+    limit = format_size(choose_cap(None if settings.current.memory_cap == AUTO else settings.current.memory_cap))
+    if settings.current.memory_cap == 0:
+        add("memory limit", "off: memory_cap")
+        return
+    if not tree.LINUX:
+        add("memory limit", "none: this system does not show the processes of an agent")
+        return
+    scope = user_scope.choose_scope(environ, "kugetsu-doctor")
+    try:
+        base = cgroup.find_base(change=False)
+    except cgroup.NoCgroup as error:
+        why, by_kernel = f"{error}; {scope.why}" if scope.why else "", bool(scope.prefix)
+    else:
+        why, by_kernel = f"below {base}", True
+    cure = f"to have it held by the kernel: {scope.cure}, or a unit with Delegate=yes" if scope.cure else ""
+    if by_kernel and wanted != "watch":
+        add("memory limit", f"{limit} for each attempt, held by the kernel" + (f" ({why})" if why else ""))
+    elif wanted == "cgroup":
+        problem = Finding("memory limit", f'memory_cap_by is "cgroup", and the kernel cannot hold it here: {why}', fix=cure)
+        add("memory limit", f"cannot be held by the kernel: {why}", problem)
+    else:
+        reason = 'memory_cap_by is "watch"' if wanted == "watch" else f"{why}: {cure}"
+        add("memory limit", f"{limit} for each attempt, watched by its supervisor ({reason})")
 
 
 def _server(paths: StatePaths, add: Callable[..., None]) -> None:

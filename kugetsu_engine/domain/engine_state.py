@@ -55,6 +55,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """The agent of tasks that name none; the engine may have kept the last valid setting."""
     pause_code: str = ""
     """`pause_reason` as a `pause.PauseReason`."""
+    prepared: dict[str, bool] = {}
+    """Waiting tasks whose worktree is made ahead, by id: whether it is ready."""
 
 
 class Control(msgspec.Struct, frozen=True):

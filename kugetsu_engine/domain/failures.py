@@ -49,6 +49,7 @@ CLASSES: dict[str, Policy] = {
     "repository": Policy("repository", retried=False),
     "git": Policy("git", retried=False),
     "git_busy": Policy("git busy", retried=True, counts=False),  # with another attempt in that repository
+    "sandbox": Policy("sandbox", retried=False, counts=False),  # it could not be made, so the agent was not started
     "setup": Policy("setup", retried=True),
     "disk": Policy("disk", retried=True),
     "memory": Policy("memory cap", retried=True),  # its processes used more than `memory_cap`

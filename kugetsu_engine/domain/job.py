@@ -58,6 +58,12 @@ class Job(msgspec.Struct, frozen=True):
     prepare: str | None = None
     """Driver whose `prepare(job)` returns changes of the job, before the agent starts."""
     after: str | None = None
+    talk: str | None = None
+    """Driver with `talk`, an `agents.talk.Talk`: the agent's input is a pipe on which it is spoken to while it works."""
+    messages: dict[str, dict[str, Any]] = {}
+    """What is known of the operator's messages, by number: those of the prompt, and those of earlier attempts."""
+    follow_up: dict[str, Any] | None = None
+    """How the agent runs again for messages that it could not be given while it worked, see `supervisor.follow_up`."""
     session: WantedSession = NEW
     """Which session to use; the agent's driver knows how."""
     prompt_continued: str | None = None
@@ -99,6 +105,8 @@ class Job(msgspec.Struct, frozen=True):
     """Commands to run in the worktree before the agent."""
     teardown: list[list[str]] = []
     """Commands to run there after it."""
+    sandbox: dict[str, Any] | None = None
+    """What the sandbox that it runs in allows, see `jobs.sandbox_choice`; None: it runs in none."""
     patterns: list[tuple[str, str]] = []
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
@@ -132,6 +140,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     worktree: str = ""
     reader: str | None = None
     """Driver that reads the agent's events."""
+    talk: str = ""
+    """When its agent gets messages: `live`, `follow-up`, or empty for never."""
     reader_options: dict[str, Any] = {}
     can: list[str] = []
     """What the supervisor can do besides ending the attempt, such as `pause`; earlier versions can do nothing more."""
@@ -161,6 +171,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Evidence of a stall; None while the agent is active."""
     silent_s: float | None = None
     """For how many seconds a stalled agent has shown no activity."""
+    slot_free: bool = False
+    """Whether its slot was given back, as nothing of the agent is left."""
     branch_before: str | None = None
     """Commit of the issue's branch when the attempt began."""
     session_id: str | None = None
@@ -172,6 +184,12 @@ class Progress(msgspec.Struct, frozen=True):
     """What the agent is doing, in a few words; empty if it does not report it."""
     base: Base | None = None
     """The starting point of its work, once decided."""
+    turn: int = 1
+    """How often the agent was run in this attempt; the second time is a follow-up for messages."""
+    messages: list[dict[str, Any]] = []
+    """The operator's newest messages, each with number, text, time, and what became of it."""
+    messages_waiting: int = 0
+    """Messages that the agent does not have yet."""
     paused_s: float = 0.0
     """Seconds for which its clocks have stood still so far: paused, or waiting for an answer."""
     paused_at: str | None = None
@@ -189,6 +207,10 @@ class Progress(msgspec.Struct, frozen=True):
     def memory(self) -> int | None:
         """The memory its processes use, as exactly as it is known."""
         return self.memory_bytes if self.memory_bytes is not None else self.rss_bytes
+
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
 
     @property
     def usage(self) -> Usage | None:
@@ -228,6 +250,9 @@ class Result(msgspec.Struct, frozen=True):
     """See `Attempt.not_measured`."""
     base: Base | None = None
     """The starting point of its work; None if the attempt ended before it was decided."""
+    sandbox: str | None = None
+    """See `Attempt.sandbox`."""
+    refused: list[str] = []
     git_holder: str = ""
     """The task for which git was busy in the repository, if that prevented the start."""
     paused_s: float = 0.0
@@ -241,5 +266,5 @@ class Result(msgspec.Struct, frozen=True):
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured, self.base, self.paused_s,
+            self.not_measured, self.base, self.paused_s, self.sandbox, self.refused,
         )  # fmt: skip

@@ -33,3 +33,17 @@ class PausedBy(StrEnum):
 
 PARKED_BY_OPERATOR = "parked by you"
 """The reason of an attempt that the operator parked."""
+
+LONG_PAUSE_S = 240.0
+"""Beyond this, programs and providers begin to give up on an answer that is being sent: at 300 s, as measured."""
+
+
+def describe_long_pause(paused_s: float, reader: str | None) -> str:
+    """Say what a pause of this length may cost; empty while it is short.
+
+    Args:
+        reader: the driver of the agent's program, as in `run.json`.
+    """
+    if paused_s < LONG_PAUSE_S:
+        return ""
+    return "may fail when it goes on" if reader == "claude" else "its model's answer may have to be asked again"

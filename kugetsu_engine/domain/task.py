@@ -148,6 +148,10 @@ class Attempt(msgspec.Struct, frozen=True):
     """The starting point of its work; None if it was not reached or not recorded."""
     paused_s: float = 0.0
     """Seconds of `elapsed_s` for which it was paused, or waited for an answer."""
+    sandbox: str | None = None
+    """What the sandbox that it ran in allowed, in a few words; None if it ran in none."""
+    refused: list[str] = []
+    """Hosts that its sandbox refused, as `host:port`."""
 
     @property
     def worked_s(self) -> float | None:

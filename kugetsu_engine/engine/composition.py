@@ -21,7 +21,10 @@ from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
+from ..scheduler.late_messages import LateMessages
+from ..scheduler.memory_reservation import MemoryReservation
 from ..scheduler.orphans import OrphanReaper
+from ..scheduler.preparations import Preparations
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
@@ -30,6 +33,7 @@ from ..scheduler.session_recorder import SessionRecorder
 from ..scheduler.shared_server import SharedServer
 from ..scheduler.start_obstacles import StartObstacles
 from ..state import issue_names
+from ..state.memory_peaks import MemoryPeaksFile
 from ..state.run_times import RunTimesFile
 from ..storage import files, wakeup_fifo
 from ..storage.engine_lock import EngineLock
@@ -110,20 +114,30 @@ def _compose(
     conversations = ConversationLog(context, quarantine=store.quarantine)
     budget = Budget(paths, clock, controls)
     run_times = RunTimesFile(paths)
+    late_messages = LateMessages(context, store=store)
 
+    peaks = MemoryPeaksFile(paths)
+    reservation = MemoryReservation(
+        paths, store=store, peaks=peaks, default_agent=lambda: settings.current.agent, monotonic=monotonic
+    )  # fmt: skip
     learn_run_time, forget_learned = _make_run_time_listeners(run_times, settings)
     finisher = AttemptFinisher(
         context, store=store, launcher=launcher, gate=gate, obstacles=obstacles,
-        before=(learn_run_time, cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(forget_learned, lambda finished: budget.add_attempt(finished.attempt)),
+        before=(learn_run_time, reservation.learn_peak, cooldowns.note_result, sessions.note_result, conversations.note_result),
+        after=(
+            forget_learned, reservation.forget_learned, lambda finished: budget.add_attempt(finished.attempt),
+            late_messages.note_end),
     )  # fmt: skip
     attempts = AttemptTracker(
         context, store=store, waker=waker, launcher=launcher, gate=gate, finisher=finisher,
         cooldowns=cooldowns, sessions=sessions,
     )  # fmt: skip
+    preparations = Preparations(context, store=store, waker=waker, launcher=launcher, gate=gate)
+    obstacles.is_made_ahead = preparations.is_made
     dispatcher = Dispatcher(
         context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
-        backoff=backoff, gate=gate, obstacles=obstacles, launcher=launcher, server=server,
+        backoff=backoff, gate=gate, reservation=reservation, obstacles=obstacles, launcher=launcher, server=server,
+        preparations=preparations,
     )  # fmt: skip
 
     pauses = AgentPauses(context, store=store, attempts=attempts)
@@ -138,7 +152,7 @@ def _compose(
     return Engine(
         context, lock=lock, waker=waker, launcher=launcher, store=store, controls=controls, gate=gate, backoff=backoff,
         budget=budget, run_times=run_times, attempts=attempts, recovery=recovery, reaper=OrphanReaper(context),
-        changes=ChangeTracker(context), server=server, dispatcher=dispatcher, flow=flow,
+        changes=ChangeTracker(context), late_messages=late_messages, server=server, dispatcher=dispatcher, flow=flow,
         inbox=RequestInbox(context, handlers=handlers, quarantine=store.quarantine, flow=flow),
         config_alerts=ConfigAlerts(context, env_files=EnvFiles(paths), prompt_file=PromptFile(paths)),
         index=IndexFile(context, store=store), resume=resume,

@@ -25,11 +25,13 @@ from ..paths import JSON
 from ..process import identity
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
+from ..scheduler import preparations
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
+from ..scheduler.late_messages import LateMessages
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -61,6 +63,7 @@ class Engine:
         self, context: EngineContext, *, lock: EngineLock, waker: Waker, launcher: Launcher, store: TaskStore,
         controls: QueueControl, gate: ResourceGate, backoff: ProviderBackoff, budget: Budget, run_times: RunTimesFile,
         attempts: AttemptTracker, recovery: Recovery, reaper: OrphanReaper, changes: ChangeTracker, server: SharedServer,
+        late_messages: LateMessages,
         dispatcher: Dispatcher, flow: FlowRecorder, inbox: request_inbox.RequestInbox, config_alerts: ConfigAlerts,
         index: IndexFile, resume: bool,
     ) -> None:  # fmt: skip
@@ -81,6 +84,7 @@ class Engine:
         self.recovery = recovery
         self.reaper = reaper
         self.changes = changes
+        self.late_messages = late_messages
         self.server = server
         self.dispatcher = dispatcher
         self.flow = flow
@@ -115,6 +119,7 @@ class Engine:
                 self.waker.close,
                 self.launcher.close,
                 self.attempts.close,
+                self.dispatcher.preparations.close,
             ):
                 stack.callback(last_first)
 
@@ -153,9 +158,12 @@ class Engine:
             drained = self.context.mode == "headless" and self.controls.draining and not self.store.active_ids
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
-            for task_id in self.waker.wait(wait_s):
+            for key in self.waker.wait(wait_s):
                 try:
-                    self.attempts.handle_message(task_id)
+                    if key.startswith(preparations.KEY):
+                        self.dispatcher.preparations.handle_message(key)
+                    else:
+                        self.attempts.handle_message(key)
                 except OSError as error:
                     self._note_refusal(error)
 
@@ -177,6 +185,7 @@ class Engine:
             self._requests_left = self.apply_requests(request_inbox.TURN_S)
             if full:
                 self.attempts.check_all()
+                self.late_messages.check_all()
             self.reaper.end_orphans_if_due()
             self._expire_tasks()
             self._report_cooldowns()
@@ -327,7 +336,7 @@ class Engine:
             self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),
             self.gate.pressure, self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
-            self.settings.current.agent, self.controls.pause,
+            self.settings.current.agent, self.controls.pause, self.dispatcher.preparations.list_prepared(),
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

@@ -4,13 +4,15 @@ Without this record, commits of an earlier attempt or of another task of the iss
 """
 
 import os
-from collections.abc import Mapping
 from typing import NamedTuple
 
+from . import ref_files
 from .command import git
 from .discovery import resolve_main_folder
+from .git_settings import Settings
 from .gitfile import read_admin_dir, read_common_dir
-from .isolation import NO_REFS, open_isolated_view
+from .isolation import open_isolated_view
+from .new_worktree import FreshCheckout
 from .repositories import ask_common_dir
 
 MAX_REFS = 20_000
@@ -52,28 +54,63 @@ class Baseline(NamedTuple):
     checkout: CheckoutState
     reflog_bytes: int
     """Size of the worktree's HEAD reflog."""
+    settings: Settings | None = None
+    """Settings of the repository, if they are known."""
 
 
-def record_baseline(repository: str, worktree: str, branch: str, base_branch: str | None) -> Baseline:
+def record_baseline(
+    repository: str, worktree: str, branch: str, base_branch: str | None, fresh: FreshCheckout | None = None
+) -> Baseline:  # fmt: skip
     """Record a branch and its worktree before the agent starts.
+
+    Args:
+        fresh: what is known of a worktree that was just made.
 
     Raises:
         GitError: git failed.
         RepositoryError: it is not a repository.
     """
     common_dir, admin_dir = _find_common_dir(repository, worktree), os.path.realpath(read_admin_dir(worktree))
-    output = git(common_dir, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
-    refs = [line.split(" ", 1) for line in output.split("\n") if line]  # `splitlines` would split at more characters
+    refs = list_refs(common_dir)
     own = f"refs/heads/{branch}"
-    checkout = read_checkout_state(worktree, {name: commit for commit, name in refs})
-    commit = next((commit for commit, name in refs if name == own), None)
+    settings = fresh.settings if fresh is not None else None
+    checkout = _read_fresh_state(admin_dir, refs) if fresh is not None and fresh.surely_clean else None
+    if checkout is None:
+        checkout = read_checkout_state(worktree, settings)
+    commit = refs.get(own)
     if commit is None and len(refs) == MAX_REFS:
         commit = read_ref(common_dir, own)
-    known = {commit for commit, name in refs if name != own} | ({checkout.head} if checkout.head else set())
+    known = {commit for name, commit in refs.items() if name != own} | ({checkout.head} if checkout.head else set())
     return Baseline(
         worktree, branch, base_branch, common_dir, admin_dir, commit, tuple(sorted(known - {commit})), checkout,
-        measure_reflog(admin_dir),
+        measure_reflog(admin_dir), settings,
     )  # fmt: skip
+
+
+def list_refs(common_dir: str) -> dict[str, str]:
+    """Return the commits, or tags, of all refs by full name; of a very large repository only a part.
+
+    Raises:
+        GitError: git failed.
+    """
+    try:
+        refs = ref_files.list_refs(common_dir)
+        return {name: refs[name] for name in list(refs)[:MAX_REFS]}
+    except ref_files.AskGit:
+        output = git(common_dir, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
+        # `splitlines` would split at more characters
+        return {name: commit for commit, _, name in (line.partition(" ") for line in output.split("\n")) if name}
+
+
+def _read_fresh_state(admin_dir: str, refs: dict[str, str]) -> CheckoutState | None:
+    """The state of a worktree without changes; None if git must be asked."""
+    try:
+        ref = ref_files.read_head(admin_dir).ref
+    except ref_files.AskGit:
+        return None
+    if ref is None or not ref.startswith("refs/heads/") or ref not in refs:
+        return None
+    return CheckoutState(refs[ref], ref.removeprefix("refs/heads/"), frozenset())
 
 
 def _find_common_dir(repository: str, worktree: str) -> str:
@@ -83,18 +120,18 @@ def _find_common_dir(repository: str, worktree: str) -> str:
     return os.path.realpath(ask_common_dir(repository))
 
 
-def read_checkout_state(worktree: str, refs: Mapping[str, str] = NO_REFS) -> CheckoutState:
+def read_checkout_state(worktree: str, settings: Settings | None = None) -> CheckoutState:
     """Read a worktree's HEAD and uncommitted files.
 
     Args:
-        refs: commits by full ref name, as git has just listed them.
+        settings: as for `open_isolated_view`.
 
     Raises:
         GitError: git failed.
     """
     dirty: list[int] = []
     head, branch = None, None
-    with open_isolated_view(worktree, refs) as view:
+    with open_isolated_view(worktree, settings) as view:
         entries = view.git(*STATUS).split("\0")
     for entry in entries:
         if entry.startswith("# branch.oid "):

@@ -6,6 +6,7 @@ The operator's settings that git needs apply (identity, credentials, filters); t
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -31,6 +32,16 @@ _NEUTRAL = (
 )  # fmt: skip
 """Settings of every command. A bare repository is only used by its own path, so it may be entered."""
 _GIT = ("git", "--no-pager", *(argument for setting in _NEUTRAL for argument in ("-c", setting)))
+
+_LOW_PRIORITY = ("nice", "-n", "5")
+_prefix: tuple[str, ...] = ()
+
+
+def run_in_background(low: bool) -> None:
+    """Give later commands of this process a low priority, or the usual one."""
+    global _prefix
+    _prefix = _LOW_PRIORITY if low and shutil.which(_LOW_PRIORITY[0]) else ()
+
 
 _LOGIN = re.compile(r"://[^/@\s]+@")
 """User and password in an address; git's messages go into tasks and notifications."""
@@ -96,7 +107,7 @@ def git(
     timeout_s = _limit(timeout_s, remote)
     try:
         done = subprocess.run(
-            [*_GIT, *args], cwd=folder, env=_call_environment(folder, remote, upwards) | where,
+            [*_prefix, *_GIT, *args], cwd=folder, env=_call_environment(folder, remote, upwards) | where,
             input=feed.encode("utf-8", "surrogateescape"), capture_output=True, timeout=timeout_s, check=False,
         )  # fmt: skip
     except FileNotFoundError as error:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import AttemptFailed, GitError
+from . import ref_files
 from .baseline import Baseline, CheckoutState, read_checkout_state
 from .command import git
 from .gitfile import read_common_dir
+from .remotes import read_remotes
 from .worktrees import read_base_commit
 
 Measured = tuple[dict[str, Any] | None, str | None]
@@ -20,6 +22,7 @@ NUMBERS = (
     "commits", "files", "insertions", "deletions", "dirty", "dirty_before", "brought", "removed", "elsewhere", "task_commits",
     "total",
 )  # fmt: skip
+NUMSTAT = ("--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
 MAX_REFLOG_BYTES = 1 << 20
 MAX_ELSEWHERE = 1000
 _ENTRY = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\t]*\t(.*)")
@@ -62,7 +65,7 @@ def measure_delivery(baseline: Baseline, task_began: str | None = None) -> Measu
         missing = missing or error.message
     if missing is None:
         try:
-            checkout = read_checkout_state(baseline.worktree, refs or {})
+            checkout = read_checkout_state(baseline.worktree, baseline.settings)
         except GitError as error:
             missing = error.message
     if refs is None:
@@ -101,17 +104,49 @@ def _measure_branch(
         for name, commit in refs.items()
         if name != own and not name.startswith(f"{own}/") and commit not in reflog.ever_made
     ]
+    others = [*baseline.known, *bases]
+    added = None
     if end != baseline.commit:
-        others = [*baseline.known, *bases]
-        if end is not None:
-            numbers |= _measure_new(baseline, end, others)
-        if baseline.commit is not None:
-            numbers["removed"] = _count(baseline, [baseline.commit], [end, *bases])
+        added = _read_line(baseline, end, others) if end is not None else None
+        if added is not None:
+            numbers |= added
+        else:
+            if end is not None:
+                numbers |= _measure_new(baseline, end, others)
+            if baseline.commit is not None:
+                numbers["removed"] = _count(baseline, [baseline.commit], [end, *bases])
     if end is not None:
-        numbers |= _measure_total(baseline, end, bases)
+        numbers |= _measure_total(baseline, end, bases, added["commits"] if added is not None else None)
         if task_began is not None:
             numbers["task_commits"] = _count(baseline, [end], [task_began, *bases])
     return numbers | _measure_elsewhere(baseline, end, checkout, reflog, bases)
+
+
+def _read_line(baseline: Baseline, end: str, others: list[str]) -> dict[str, int] | None:
+    """The numbers of new commits that are one line on top of the branch; None for merges, rebases, or anything else.
+
+    One call of git reads what takes several in general.
+    """
+    if baseline.commit is None:
+        return None
+    output = git(
+        baseline.common_dir, "log", *NUMSTAT, "--format=%x00%H %P", "--topo-order", "--boundary", "--ignore-missing", "--stdin",
+        feed=_revisions([end], [baseline.commit, *others]),
+    )  # fmt: skip
+    commits = [commit.partition("\n") for commit in output.split("\0")[1:]]
+    if not commits or commits[-1][0].split(" ", 1)[0] != baseline.commit:
+        return None
+    wanted = end
+    for heading, _, _ in commits[:-1]:
+        name, *parents = heading.split()
+        if name != wanted or len(parents) != 1:
+            return None
+        wanted = parents[0]
+    if wanted != baseline.commit:
+        return None
+    count = len(commits) - 1
+    lines = commits[0][2] if count == 1 else git(baseline.common_dir, "diff", *NUMSTAT, baseline.commit, end, "--")
+    return {"commits": count, "brought": 0, "removed": 0} | _sum_lines(lines)
 
 
 def _measure_new(baseline: Baseline, end: str, others: list[str]) -> dict[str, int]:
@@ -119,30 +154,50 @@ def _measure_new(baseline: Baseline, end: str, others: list[str]) -> dict[str, i
     commits, new = _count(baseline, [end], [baseline.commit, *others]), _count(baseline, [end], [baseline.commit])
     if not commits:
         return {"brought": new}
-    numstat = ("--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
     if baseline.commit is not None and commits == new:
-        output = git(baseline.common_dir, "diff", *numstat, baseline.commit, end, "--")
+        output = git(baseline.common_dir, "diff", *NUMSTAT, baseline.commit, end, "--")
     else:
         output = git(
-            baseline.common_dir, "log", *numstat, "--format=", "--ignore-missing", "--stdin",
+            baseline.common_dir, "log", *NUMSTAT, "--format=", "--ignore-missing", "--stdin",
             feed=_revisions([end], [baseline.commit, *others]),
         )  # fmt: skip
-    rows = [row for line in output.splitlines() if len(row := line.split("\t", 2)) == 3]
+    return {"commits": commits, "brought": new - commits} | _sum_lines(output)
+
+
+def _sum_lines(numstat: str) -> dict[str, int]:
+    rows = [row for line in numstat.splitlines() if len(row := line.split("\t", 2)) == 3]
     return {
-        "commits": commits, "brought": new - commits, "files": len({name for _, _, name in rows}),
+        "files": len({name for _, _, name in rows}),
         "insertions": sum(int(plus) for plus, _, _ in rows if plus.isdigit()),
         "deletions": sum(int(minus) for _, minus, _ in rows if minus.isdigit()),
     }  # fmt: skip
 
 
-def _measure_total(baseline: Baseline, end: str, bases: list[str]) -> dict[str, int | None]:
-    """How many commits the branch has over its base, and how many of them no remote is known to have."""
+def _measure_total(baseline: Baseline, end: str, bases: list[str], added: int | None) -> dict[str, int | None]:
+    """How many commits the branch has over its base, and how many of them no remote is known to have.
+
+    Args:
+        added: how many are new, if they are one line on top of the branch that no base has.
+    """
     base = read_base_commit(baseline.worktree) or baseline.commit
-    total = _count(baseline, [end], [base, *bases])
-    if not total or not git(baseline.common_dir, "remote").strip():
+    if end == base or end in bases:
+        total = 0
+    elif added is not None and base == baseline.commit:
+        total = added
+    else:
+        total = _count(baseline, [end], [base, *bases])
+    if not total or not _has_remote(baseline):
         return {"total": total, "unpushed": None}
     unpushed = git(baseline.common_dir, "rev-list", "--count", end, *([f"^{base}"] if base else []), "--not", "--remotes")
     return {"total": total, "unpushed": int(unpushed)}
+
+
+def _has_remote(baseline: Baseline) -> bool:
+    if baseline.settings is not None and baseline.settings.is_current():
+        known = read_remotes(baseline.settings)
+        if known is not None:
+            return bool(known)
+    return bool(git(baseline.common_dir, "remote").strip())
 
 
 def _measure_elsewhere(
@@ -172,8 +227,17 @@ def _read_refs(baseline: Baseline) -> dict[str, str]:
     names = [baseline.base_branch] if baseline.base_branch else ["HEAD", "main", "master"]
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
     patterns.append(f"refs/heads/{baseline.branch}")
-    output = git(baseline.common_dir, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
-    return {name: commit for commit, _, name in (line.partition(" ") for line in output.split("\n")) if name}
+    try:
+        if not all(map(ref_files.is_plain_name, (*names, baseline.branch))):
+            raise ref_files.AskGit(baseline.branch)
+        refs = ref_files.list_refs(baseline.common_dir)
+    except ref_files.AskGit:
+        output = git(baseline.common_dir, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
+        return {name: commit for commit, _, name in (line.partition(" ") for line in output.split("\n")) if name}
+    own = "|".join(re.escape(name) for name in (*names, baseline.branch))
+    remote = "|".join(map(re.escape, names))
+    wanted = re.compile(rf"refs/heads/(?:{own})(?:/.*)?|refs/remotes/[^/]+/(?:{remote})")
+    return {name: commit for name, commit in refs.items() if wanted.fullmatch(name)}
 
 
 def _read_reflog(baseline: Baseline) -> Reflog:

@@ -9,12 +9,14 @@ a copy of the index, the repository's objects, and only the settings that say ho
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import GitError
+from . import ref_files
 from .command import TIMEOUT_S, git, run_git_limited
-from .gitfile import read_admin_dir, read_common_dir, read_small_file
+from .git_settings import Settings, parse_settings
+from .gitfile import read_admin_dir, read_common_dir
 
 KEPT_SETTINGS = frozenset({
     "core.filemode", "core.ignorecase", "core.symlinks", "core.precomposeunicode", "core.autocrlf", "core.eol",
@@ -27,7 +29,6 @@ _FILTER = re.compile(r"filter\.(.*)\.(?:clean|process)", re.DOTALL)
 _STAT = re.compile(
     r"\A\s*ctime: \d+:\d+\s+mtime: (\d+):(\d+)\s+dev: \d+\tino: (\d+)\s+uid: \d+\tgid: \d+\s+size: (\d+)\tflags: \w+\s*"
 )
-NO_REFS: Mapping[str, str] = {}
 _BATCH = 500
 """File names per git command line."""
 
@@ -98,11 +99,11 @@ class IsolatedView:
 
 
 @contextmanager
-def open_isolated_view(worktree: str, refs: Mapping[str, str] = NO_REFS) -> Iterator[IsolatedView]:
+def open_isolated_view(worktree: str, known: Settings | None = None) -> Iterator[IsolatedView]:
     """Open a worktree for reading; the temporary git folder is deleted at the end.
 
     Args:
-        refs: commits by full ref name, as git has just listed them; saves asking git for HEAD's.
+        known: settings of the repository that were read earlier, which are used unless they may have changed.
 
     Raises:
         GitError: it is not a worktree, or its index cannot be copied.
@@ -116,8 +117,9 @@ def open_isolated_view(worktree: str, refs: Mapping[str, str] = NO_REFS) -> Iter
         os.mkdir(folder, 0o700)
         try:
             view = IsolatedView(worktree, os.path.realpath(folder))
-            settings = _read_settings(worktree, own)
-            _fill(view.folder, own, common, _read_head(worktree, own, refs), dict(settings).get(_FORMAT, ""))
+            current = known is not None and os.path.realpath(known.git_dir) == common and known.is_current()
+            settings = list(known.entries) if known is not None and current else _read_settings(worktree, own)
+            _fill(view.folder, own, common, _read_head(worktree, own, common), dict(settings).get(_FORMAT, ""))
             view.apply_settings(settings)
             drivers = {match[1] for name, _ in settings if (match := _FILTER.fullmatch(name))}
             if drivers:
@@ -132,13 +134,20 @@ def open_isolated_view(worktree: str, refs: Mapping[str, str] = NO_REFS) -> Iter
 def _read_settings(worktree: str, own: str) -> list[tuple[str, str]]:
     """All settings that apply to a worktree, the strongest last. Listing them runs no program."""
     output = git(worktree, "config", "--list", "-z", where={"GIT_DIR": own, "GIT_WORK_TREE": worktree})
-    return [(name, value) for name, _, value in (entry.partition("\n") for entry in output.split("\0")) if name]
+    return parse_settings(output)
 
 
-def _read_head(worktree: str, own: str, refs: Mapping[str, str]) -> tuple[str, str | None]:
+def _read_head(worktree: str, own: str, common: str) -> tuple[str, str | None]:
     """The ref or commit that HEAD names, and its commit."""
-    if refs and (name := read_small_file(f"{own}/HEAD").removeprefix("ref: ").removesuffix("\n")) in refs:
-        return name, refs[name]
+    try:
+        ref_files.check_plain(common)
+        head = ref_files.read_head(own)
+        if head.commit is not None:
+            return head.commit, head.commit
+        if head.ref is not None and ref_files.read_target(common, head.ref) is None:
+            return head.ref, ref_files.resolve_ref(common, head.ref)
+    except ref_files.AskGit:
+        pass
     where = {"GIT_DIR": own, "GIT_WORK_TREE": worktree}
     try:
         commit, name = git(worktree, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD", where=where).split("\n")[:2]

@@ -5,6 +5,7 @@ import re
 from ..domain import refs
 from ..errors import GitError, RepositoryError, UsageError
 from .command import git
+from .git_settings import Settings
 from .repositories import ask_git
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
@@ -27,6 +28,22 @@ def list_remotes(repository: str) -> dict[str, str]:
         if marker:
             addresses.setdefault(name, _LOGIN.sub("", address))
     return addresses
+
+
+def read_remotes(settings: Settings) -> dict[str, str] | None:
+    """Return the same from a repository's settings; None if only git can say it, as an address is rewritten."""
+    if any(name.startswith("url.") for name, _ in settings.entries) or settings.legacy_remotes:
+        return None
+    named: set[str] = set()
+    addresses: dict[str, str] = {}
+    for name, value in settings.entries:
+        remote, _, key = name.removeprefix("remote.").rpartition(".")
+        if not name.startswith("remote.") or not remote:
+            continue
+        named.add(remote)
+        if key == "url":
+            addresses.setdefault(remote, _LOGIN.sub("", value))
+    return dict(sorted(addresses.items())) if named == addresses.keys() and all(addresses.values()) else None
 
 
 def can_be_issue_repository(repository: str, issue_repository: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 
 from ..errors import GitError, GitNotStarted, RepositoryError
+from . import ref_files
 from .command import ASK_TIMEOUT_S, NETWORK_TIMEOUT_S, git
 
 
@@ -57,6 +58,15 @@ def resolve_commits(repository: str, *names: str) -> list[str | None]:
         repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names)
     )
     return [None if " " in line else line for line in output.split("\n")[: len(names)]]
+
+
+def resolve_heads(repository: str, *names: str) -> list[str | None]:
+    """Return the commit of `HEAD` and of branches by their full names; unlike `resolve_commits`, it may be missing."""
+    try:
+        git_dir = ref_files.find_plain_git_dir(repository)
+        return [ref_files.resolve_ref(git_dir, name) for name in names]
+    except ref_files.AskGit:
+        return resolve_commits(repository, *names)
 
 
 def ask_git(repository: str, *args: str, feed: str = "") -> str:

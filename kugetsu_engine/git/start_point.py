@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import GitError, GitTimeout, RepositoryError
-from . import remotes
+from . import ref_files, remotes
 from .command import ASK_TIMEOUT_S, git, git_succeeds
-from .repositories import ask_git, resolve_commits
+from .git_settings import Settings
+from .repositories import ask_git, resolve_commits, resolve_heads
 
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -74,7 +75,7 @@ class _RemoteRefs(NamedTuple):
 
 def decide_start_point(
     repository: str, branch: str, base_branch: str | None, issue_repository: str | None = None, own: bool = False,
-    fetch: bool = True,
+    fetch: bool = True, settings: Settings | None = None,
 ) -> StartPoint:  # fmt: skip
     """Decide where the work of an issue starts, after asking the remote.
 
@@ -85,12 +86,13 @@ def decide_start_point(
         issue_repository: `host/owner/repo` of the issue, to choose among several remotes.
         own: whether kugetsu made the clone; its local branches are then only agents'.
         fetch: whether to ask the remote.
+        settings: the repository's, if they are known.
 
     Raises:
         RepositoryError: it is not a repository, has no such branch, or has no commit.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    addresses = remotes.list_remotes(repository)
+    addresses = _list_remotes(repository, settings)
     remote, name = remotes.choose_remote(repository, addresses, base_branch, issue_repository)
     answer, fault, timed_out = None, None, False
     if remote is not None and fetch:
@@ -112,16 +114,26 @@ def decide_start_point(
     )  # fmt: skip
 
 
-def read_start_point(repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False) -> str | None:
+def read_start_point(
+    repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False, settings: Settings | None = None
+) -> str | None:  # fmt: skip
     """Return the commit of the base without asking a remote; None if there is none.
+
+    Args:
+        settings: the repository's, if they are known.
 
     Raises:
         RepositoryError: it is not a repository.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    remote, name = remotes.choose_remote(repository, remotes.list_remotes(repository), base_branch, issue_repository)
+    remote, name = remotes.choose_remote(repository, _list_remotes(repository, settings), base_branch, issue_repository)
     base = _find_base(repository, remote, None, name, base_branch, own)
     return base[1] if base is not None else None
+
+
+def _list_remotes(repository: str, settings: Settings | None) -> dict[str, str]:
+    known = remotes.read_remotes(settings) if settings is not None else None
+    return remotes.list_remotes(repository) if known is None else known
 
 
 def fetch_start_point(repository: str, base_branch: str | None, branches: Iterable[str]) -> str | None:
@@ -229,6 +241,10 @@ def _read_refs(repository: str, names: list[str]) -> dict[str, _Ref]:
 def _read_target(repository: str, name: str) -> str | None:
     """The ref that a symbolic ref points to; None if it is not symbolic."""
     try:
+        return ref_files.read_target(ref_files.find_plain_git_dir(repository), name)
+    except ref_files.AskGit:
+        pass
+    try:
         return git(repository, "symbolic-ref", "--quiet", name).strip()
     except GitError:
         return None
@@ -250,7 +266,7 @@ def _find_base(
         on_remote = answer.refs.get(f"refs/heads/{name}")
         tag = tag or answer.refs.get(f"refs/tags/{name}")
     elif remote is not None:
-        on_remote = resolve_commits(repository, f"refs/remotes/{remote}/{name}")[0]
+        on_remote = resolve_heads(repository, f"refs/remotes/{remote}/{name}")[0]
     if base_branch != name:  # the operator wrote `upstream/main`, not a local branch
         local = None
     if own and on_remote is not None:
@@ -271,7 +287,7 @@ def _find_default(repository: str, remote: str | None, answer: _RemoteRefs | Non
         if usual is not None:
             return f"{remote}/{usual}", answer.refs[f"refs/heads/{usual}"]
     names = [f"{remote}/{branch}" for branch in ("HEAD", *_USUAL)] if remote is not None and answer is None else []
-    commits = resolve_commits(repository, *(f"refs/remotes/{name}" for name in names), "HEAD")
+    commits = resolve_heads(repository, *(f"refs/remotes/{name}" for name in names), "HEAD")
     name, commit = next((pair for pair in zip((*names, "HEAD"), commits, strict=True) if pair[1]), ("", None))
     if commit is None:
         return None
@@ -287,7 +303,7 @@ def _choose_branch_start(
     if answer is not None:
         local, on_remote = answer.local.get(own), answer.refs.get(own)
     else:
-        local, on_remote = resolve_commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
+        local, on_remote = resolve_heads(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
     if on_remote is not None and is_ancestor(repository, on_remote, base):
         on_remote = None  # the base has all of it
     if local is None:
@@ -313,6 +329,12 @@ def is_ancestor(repository: str, older: str, newer: str) -> bool:
 
 def read_commit_age(repository: str, commit: str) -> float | None:
     """Return the age of a commit in seconds; None if the repository does not have it."""
+    try:
+        seconds = ref_files.read_commit_time(ref_files.find_plain_git_dir(repository), commit)
+    except ref_files.AskGit:
+        seconds = None
+    if seconds is not None:
+        return round(max(time.time() - seconds, 0.0))
     try:
         output = ask_git(repository, "rev-list", "--max-count=1", "--format=%ct", commit)
         return round(max(time.time() - int(output.splitlines()[-1]), 0.0))

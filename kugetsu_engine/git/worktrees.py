@@ -3,14 +3,20 @@
 import json
 import os
 import re
+import time
 from typing import Any
 
 from ..errors import GitError, RepositoryError
 from ..storage import files
+from . import new_worktree
+from .baseline import read_checkout_state
 from .command import NETWORK_TIMEOUT_S, git, git_succeeds
 from .discovery import resolve_main_folder
 from .folder_removal import restore_worktree_folder
+from .git_settings import Settings, read_settings
 from .gitfile import read_admin_dir, read_common_dir, read_small_file
+from .new_worktree import FreshCheckout
+from .ref_files import AskGit, read_head
 from .repositories import ask_common_dir, resolve_commits
 from .start_point import StartPoint, decide_start_point, read_commit_age
 
@@ -23,7 +29,17 @@ def prepare_worktree(
     repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None = None,
     own: bool = False, fetch: bool = True,
 ) -> StartPoint:  # fmt: skip
-    """Make the issue's worktree unless it exists; return where its work starts. The caller holds the repository's lock.
+    """Make the issue's worktree unless it exists, as `make_worktree`; return where its work starts."""
+    return make_worktree(repository, worktree, branch, base_branch, issue_repository, own, fetch)[0]
+
+
+def make_worktree(
+    repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None = None,
+    own: bool = False, fetch: bool = True,
+) -> tuple[StartPoint, FreshCheckout | None]:  # fmt: skip
+    """Make the issue's worktree unless it exists; return where its work starts, and what is known of a new one.
+
+    The caller holds the repository's lock.
 
     An existing worktree is kept with its uncommitted changes. One that a crash left half-made is finished; one that lost its
     link to the repository is linked again. An existing branch is checked out.
@@ -40,27 +56,99 @@ def prepare_worktree(
         record = _read_record(worktree)
         if record is None and os.listdir(worktree) == [".git"]:
             record = _build_record(decide_start_point(repository, branch, base_branch, issue_repository, own, fetch=False))
-        if record is not None and not record.get("ready"):
+        if record is None or record.get("ready"):
+            return _start_point_of_record(repository, record, note), None
+        if not _has_no_branch(worktree):
             # Where a removal was interrupted, the branch may be gone: without a commit there would be no files.
             has_commit = git_succeeds(worktree, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
             _check_out(worktree, record, *(() if has_commit else (str(record["base"]),)))
-        return _start_point_of_record(repository, record, note)
-    base = decide_start_point(repository, branch, base_branch, issue_repository, own, fetch)
+            return _start_point_of_record(repository, record, note), None
+        git(repository, "worktree", "remove", "--force", "--", worktree)  # a crash left it before it had its branch
+    settings = _read_settings(repository)
+    base = decide_start_point(repository, branch, base_branch, issue_repository, own, fetch, settings)
+    os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
+    try:
+        fresh = None
+        if settings is not None and base.branch in ("new", "remote"):
+            fresh = _make_new(settings, worktree, branch, base)
+        if fresh is None:
+            base = _make_by_git(repository, worktree, branch, base)
+            _check_out(worktree, _build_record(base))
+    except BaseException:
+        git_succeeds(repository, "worktree", "remove", "--force", "--", worktree)
+        if base.branch in ("new", "remote"):  # else the next attempt would start from an old base
+            git_succeeds(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
+        raise
+    return base, fresh
+
+
+def move_forward(
+    repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None, own: bool, fetch: bool,
+    made: StartPoint,
+) -> StartPoint:  # fmt: skip
+    """Move a worktree that was made ahead to where its work would start now; one with changes stays. Returns its start.
+
+    The caller holds the repository's lock.
+
+    Args:
+        issue_repository, own, fetch: as for `decide_start_point`.
+        made: where it started, on a new branch.
+
+    Raises:
+        GitError: git failed.
+    """
+    now = decide_start_point(repository, branch, base_branch, issue_repository, own, fetch)
+    state = read_checkout_state(worktree) if now.commit != made.commit else None
+    if state is None or now.branch != "moved" or (state.head, state.branch, state.dirty) != (made.start, branch, frozenset()):
+        return made._replace(fetched=now.fetched, unfetched=now.unfetched, timed_out=now.timed_out) if fetch else made
+    _check_out(worktree, _build_record(now), now.start)
+    return now._replace(branch="new" if now.start == now.commit else "remote", note=None)
+
+
+def is_ready(worktree: str) -> bool:
+    """Whether there is a worktree of kugetsu with all its files."""
+    record = _read_record(worktree)
+    return record is not None and bool(record.get("ready"))
+
+
+def _has_no_branch(worktree: str) -> bool:
+    try:
+        return read_head(read_admin_dir(worktree)).commit is not None
+    except (AskGit, OSError):
+        return False
+
+
+def _read_settings(repository: str) -> Settings | None:
+    try:
+        return read_settings(repository)
+    except (AskGit, GitError):
+        return None
+
+
+def _make_new(settings: Settings, worktree: str, branch: str, base: StartPoint) -> FreshCheckout | None:
+    """Make a worktree on a new branch in the fastest way; None if the repository is too unusual for that."""
+    record = _build_record(base)
+    try:
+        admin_dir = new_worktree.add_half_made(settings, worktree, base.start)
+    except AskGit:
+        return None
+    _write_record_in(admin_dir, record, ready=False)
+    new_worktree.link_folder(admin_dir, worktree)
+    new_worktree.fill(worktree, branch, base.start)
+    clean = new_worktree.is_surely_clean(settings, admin_dir)
+    _write_record_in(admin_dir, record, ready=True)
+    return FreshCheckout(settings, clean, time.monotonic())
+
+
+def _make_by_git(repository: str, worktree: str, branch: str, base: StartPoint) -> StartPoint:
+    """Make a worktree without its files; return where its work starts, which may be elsewhere than decided."""
     arguments = ["--", worktree, branch]
     if base.branch in ("new", "remote"):
         arguments = ["--no-track", "-b", branch, "--", worktree, base.start]
     elif base.branch == "moved" and not git_succeeds(repository, "branch", "--force", "--no-track", "--", branch, base.start):
         note = f"continues the branch {branch}, which is checked out elsewhere and lacks newer commits"
         base = base._replace(branch="kept", note=note)
-    os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
-    try:
-        _add(repository, worktree, arguments)
-        _check_out(worktree, _build_record(base))
-    except BaseException:
-        git_succeeds(repository, "worktree", "remove", "--force", "--", worktree)
-        if base.branch in ("new", "remote"):  # else the next attempt would start from an old base
-            git_succeeds(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
-        raise
+    _add(repository, worktree, arguments)
     return base
 
 
@@ -149,4 +237,8 @@ def _read_record(worktree: str) -> dict[str, Any] | None:
 
 
 def _write_record(worktree: str, record: dict[str, Any], ready: bool) -> None:
-    files.replace(f"{read_admin_dir(worktree)}/{BASE_FILE}", json.dumps(record | {"ready": ready}).encode(), durable=False)
+    _write_record_in(read_admin_dir(worktree), record, ready)
+
+
+def _write_record_in(admin_dir: str, record: dict[str, Any], ready: bool) -> None:
+    files.replace(f"{admin_dir}/{BASE_FILE}", json.dumps(record | {"ready": ready}).encode(), durable=False)

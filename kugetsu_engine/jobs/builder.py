@@ -23,8 +23,9 @@ from ..git.repositories import build_clone_address
 from ..paths import RunPaths, StatePaths
 from ..state import issue_names, pull_requests, sessions
 from ..storage import files
-from . import environment, session_choice
+from . import environment, sandbox_choice, session_choice
 from . import prompt as prompts
+from .prompt_messages import choose_messages
 
 ISSUE_PLACEHOLDER = "\x00issue\x00"
 """Placeholder in a prompt for the issue's text, which the supervisor gets from a forge. No message contains a NUL."""
@@ -56,20 +57,28 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
     # A resumed session knows its issue.
     mark = ISSUE_PLACEHOLDER if forge and settings.issue_text and continued is None else ""
     prompt = _prompt(paths, settings, task, ref, mark)
-    call = Invocation(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
+    call = Invocation(
+        task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots,
+        sandbox_choice.is_boxed(settings, agent, task.issue_ref),
+    )  # fmt: skip
     spec = registry.build_launch_spec(agent, settings, call)
     program = spec.program or spec.argv[0]
+    given = choose_messages(paths, task, session, live=spec.talk is not None)
+    follow_up = registry.build_follow_up(agent, settings, call) | {"prompt": prompt}
+    continued = continued and f"{continued}{given.words}"
+    prompt += given.words
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
+    env = environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset)
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
         run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=spec.argv,
         prompt=prompt if spec.resumes_itself else continued or prompt, worktree=worktree, branch=ref.branch,
         prompt_on_stdin=spec.prompt_on_stdin, issue_mark=mark, forge=forge,
-        env=environment.build_environment(paths, client, settings.pass_env, spec.env, task, facts, run_dir, spec.unset),
+        env=env, sandbox=sandbox_choice.choose_sandbox(settings, agent, kind, task.issue_ref, env, spec.files),
         repository=repository, clone_dir=clone_dir, clone_url=clone_url,
         base_branch=_base_branch(own.base_branch or settings.base_branch), repository_locks=paths.locks,
         output=spec.output, errors_apart=spec.errors_apart, result_grace_s=settings.result_grace,
-        reader=spec.reader, reader_options=spec.reader_options,
+        reader=spec.reader, reader_options=spec.reader_options, talk=spec.talk, messages=given.records, follow_up=follow_up,
         told=paths.readable_log(task.id, task.attempt) if spec.reader else None, prepare=spec.prepare,
         times=paths.times(task.id, task.attempt), after=spec.after,
         kind=kind, program=program,

@@ -54,7 +54,9 @@ class AttemptCgroup:
         _remove_folders(self.folder)
 
 
-def make_attempt_cgroup(name: str, limit: int, max_processes: int, mounts: str = "/proc/self/mounts") -> AttemptCgroup:
+def make_attempt_cgroup(
+    name: str, limit: int, max_processes: int, mounts: str = "/proc/self/mounts", membership: str = "/proc/self/cgroup"
+) -> AttemptCgroup:
     """Make the cgroup of an attempt and move this process, its supervisor, into it.
 
     Args:
@@ -65,12 +67,12 @@ def make_attempt_cgroup(name: str, limit: int, max_processes: int, mounts: str =
     Raises:
         NoCgroup: none can be made.
     """
-    base = find_base(mounts)
+    base = find_base(mounts, membership)
     _remove_abandoned(base)
     folder = f"{base}/{name}-{os.getpid()}"
     try:
         for path in (folder, f"{folder}/s", f"{folder}/a"):
-            os.mkdir(path, 0o755)
+            _make_folder(path)
             if path == folder:
                 _write(f"{folder}/cgroup.subtree_control", "+memory +pids")
         _write(f"{folder}/a/memory.max", str(limit))
@@ -85,8 +87,11 @@ def make_attempt_cgroup(name: str, limit: int, max_processes: int, mounts: str =
     return AttemptCgroup(folder)
 
 
-def find_base(mounts: str = "/proc/self/mounts", membership: str = "/proc/self/cgroup") -> str:
+def find_base(mounts: str = "/proc/self/mounts", membership: str = "/proc/self/cgroup", change: bool = True) -> str:
     """Return the cgroup below which attempts get theirs, with memory limits switched on for its children.
+
+    Args:
+        change: False: only check whether it looks possible.
 
     Raises:
         NoCgroup: there is none that this process may change.
@@ -102,6 +107,10 @@ def find_base(mounts: str = "/proc/self/mounts", membership: str = "/proc/self/c
     if not (os.access(base, os.W_OK) and os.access(f"{base}/cgroup.procs", os.W_OK)):
         raise NoCgroup(f"{base} belongs to another user")
     if "memory" not in read_text(f"{base}/cgroup.subtree_control").split():
+        if not change:
+            if set(read_text(f"{base}/cgroup.procs").split()) - {str(os.getpid())}:
+                raise NoCgroup(f"other processes are in {base}")
+            return base
         _enter_leaf(base)
         try:
             _write(f"{base}/cgroup.subtree_control", "+memory +pids")
@@ -148,7 +157,9 @@ def enter_leaf() -> None:
 def _enter_leaf(base: str) -> None:
     if read_text(f"{base}/cgroup.procs").split() == [str(os.getpid())]:
         try:
-            os.makedirs(f"{base}/{LEAF}", 0o755, exist_ok=True)
+            _make_folder(f"{base}/{LEAF}")
+        except FileExistsError:
+            pass
         except OSError:
             return
         _try_write(f"{base}/{LEAF}/cgroup.procs", "0")
@@ -170,9 +181,17 @@ def _remove_folders(folder: str) -> None:
     """Remove a cgroup; it stays if a process is in it."""
     for path in (f"{folder}/a", f"{folder}/s", folder):
         try:
-            os.rmdir(path)
+            _remove_folder(path)
         except OSError:
             continue
+
+
+def _make_folder(path: str) -> None:
+    os.mkdir(path, 0o755)
+
+
+def _remove_folder(path: str) -> None:
+    os.rmdir(path)
 
 
 def _read_fields(path: str) -> dict[str, int]:

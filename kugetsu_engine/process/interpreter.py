@@ -13,6 +13,8 @@ PROGRAMS = {
     "opencode-client": "kugetsu_engine.agents.opencode.run_client:main",
     "opencode-keeper": "kugetsu_engine.agents.opencode.server_keeper:main",
     "opencode-server": "kugetsu_engine.agents.opencode.server_keeper:run_server",
+    "network-gate": "kugetsu_engine.supervisor.network_proxy:run_gate",
+    "network-enter": "kugetsu_engine.supervisor.network_proxy:enter",
 }
 """Module and function, which gets the arguments and returns the exit code."""
 WITH_PACKAGES = ("forge-questions",)
@@ -24,6 +26,11 @@ _BOOT = f"import sys; sys.path.insert(0, {_ROOT!r}); from kugetsu_engine.process
 def build_command(program: str, *argv: str) -> list[str]:
     """Return the command line of one of `PROGRAMS`. Environment and working directory do not affect it."""
     return [sys.executable, "-I", *(() if program in WITH_PACKAGES else ("-S",)), "-c", _BOOT, program, *argv]
+
+
+def list_folders() -> list[str]:
+    """Return the folders that our programs are in: Python, its environment and this package."""
+    return [*dict.fromkeys((sys.prefix, sys.base_prefix, _ROOT))]
 
 
 def build_cli_command(*arguments: str) -> list[str]:

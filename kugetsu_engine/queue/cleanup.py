@@ -65,11 +65,12 @@ def finish_removals(paths: StatePaths) -> int:
 
 
 def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
-    """Remove the runs and logs of a task, and its renamed file last."""
+    """Remove the runs, logs and messages of a task, and its renamed file last."""
     for attempt in range(1, attempts + 1):
         shutil.rmtree(paths.run(task_id, attempt), ignore_errors=True)
         files.remove(paths.wish(task_id, attempt))
     shutil.rmtree(os.path.dirname(paths.log(task_id, 1)), ignore_errors=True)
+    shutil.rmtree(paths.messages_of(task_id), ignore_errors=True)
     files.remove(paths.removed(task_id))
 
 

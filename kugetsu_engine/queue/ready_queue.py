@@ -105,6 +105,11 @@ class ReadyQueue:
             self._checked_facts[code] = of_facts(facts)
         return scheduling.choose_next(self._front(facts, now), facts, now)
 
+    def list_first(self, most: int) -> Iterator[Entry]:
+        """Yield tasks from the front of the queue; some of them may have a reason to wait."""
+        self._put_in_place()
+        return (self._entries[task_id] for task_id in self._ready[self._first : self._first + most])
+
     def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
         """Yield the tasks from the front of the queue; those with a reason of their own to wait are parked."""
         self._put_in_place()

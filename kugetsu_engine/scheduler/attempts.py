@@ -57,6 +57,8 @@ class AttemptTracker:
         """By task id: the errno with which a supervisor reported that it cannot begin."""
         self._running: dict[str, RunningAttempt] = {}
         self._session_kept: set[str] = set()
+        self.without_slot: set[str] = set()
+        """Attempts that have given their slot back: what they delivered is still measured."""
         self._wishes = WishWriter(context.paths)
 
     def track_attempt(self, task_id: str, handle: SupervisorHandle | None) -> None:
@@ -103,6 +105,8 @@ class AttemptTracker:
                 self._note_stall(task_id)
             if SupervisorMessage.SESSION in received.messages:
                 self._note_session(task_id)
+            if SupervisorMessage.SLOT_FREE in received.messages:
+                self.without_slot.add(task_id)
             if SupervisorMessage.NOT_PAUSED in received.messages:
                 self._check_attempt(task_id)
                 return
@@ -146,6 +150,7 @@ class AttemptTracker:
         self._running.pop(running.task_id, None)
         self._session_kept.discard(running.task_id)
         self.stalled.pop(running.task_id, None)
+        self.without_slot.discard(running.task_id)
         if running.handle is not None:
             if running.handle.source is not None:
                 self._waker.discard(running.handle.source)
@@ -183,6 +188,7 @@ class AttemptTracker:
         self._mark_started(task_id)
         self._note_stall(task_id)
         self._note_session(task_id)
+        self._note_slot(task_id)
         if task.stop is not None or task.park is not None:
             self.stop_attempt(task)
         self._wishes.write(self._note_refused_pause(task))
@@ -243,6 +249,19 @@ class AttemptTracker:
         if progress is not None and progress.session_id is not None:
             self._sessions.keep_session(self._store.get(task_id), progress.session_id)
             self._session_kept.add(task_id)
+
+    def _note_slot(self, task_id: str) -> None:
+        """Note that an attempt has given its slot back."""
+        entry = self._store.entries.get(task_id)
+        progress = runs.read_progress(self._paths, task_id, entry.attempt) if entry is not None else None
+        record = runs.read_record(self._paths, task_id, entry.attempt) if entry is not None else None
+        if (
+            progress is not None
+            and progress.slot_free
+            and record is not None
+            and record.token == self._store.get(task_id).token
+        ):
+            self.without_slot.add(task_id)
 
     def _settle(self, task_id: str) -> Recovered:
         """Settle an attempt that no supervisor works on any more."""

@@ -7,7 +7,9 @@ import msgspec
 from ..agents import registry
 from ..config.env_files import BrokenEnvFile
 from ..domain.decisions import scheduling, waiting_reasons
+from ..domain.decisions.resources import HostFacts, find_unmet_promise
 from ..domain.decisions.waiting_reasons import SchedulingFacts, WaitingReason
+from ..domain.job import Job
 from ..domain.states import NOTIFIED
 from ..domain.task import Task
 from ..errors import KugetsuError, NoSuchTask
@@ -16,11 +18,13 @@ from ..jobs.work_folders import list_local_repositories, list_own_repositories
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
-from ..supervisor.launcher import Launcher
+from ..supervisor.launcher import Launcher, SupervisorHandle
 from .attempts import AttemptTracker
 from .conversation_log import ConversationLog
 from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
+from .memory_reservation import MemoryReservation
+from .preparations import Preparations
 from .provider_backoff import ProviderBackoff
 from .queue_control import QueueControl
 from .resource_gate import ResourceGate
@@ -37,7 +41,8 @@ class Dispatcher:
     def __init__(
         self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker,
         finisher: AttemptFinisher, conversations: ConversationLog, backoff: ProviderBackoff, gate: ResourceGate,
-        obstacles: StartObstacles, launcher: Launcher, server: SharedServer,
+        reservation: MemoryReservation, obstacles: StartObstacles, launcher: Launcher, server: SharedServer,
+        preparations: Preparations,
     ) -> None:  # fmt: skip
         self._context = context
         self._paths = context.paths
@@ -49,8 +54,10 @@ class Dispatcher:
         self._conversations = conversations
         self._backoff = backoff
         self._gate = gate
+        self._reservation = reservation
         self._launcher = launcher
         self._server = server
+        self.preparations = preparations
         self.obstacles = obstacles
         self._refusals = 0
         """Consecutive turns in which a lock was refused that should have been free."""
@@ -67,25 +74,30 @@ class Dispatcher:
             entry for entry in active if hosts and entry.state == NOTIFIED and not self.obstacles.is_prepared(entry.id)
         ]
         return SchedulingFacts(
-            limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
+            limit=controls.limit, used=self._count_agents(), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
             default_agent=settings.agent,
             cooldowns=registry.map_cooldowns_to_agents(self._backoff.list_cooldowns(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.find_probes(preparing, hosts, own),
-            obstacles=self.obstacles.list_current(), gaps=settings.gaps,
+            obstacles=self.obstacles.list_current(), gaps=settings.gaps, prepared=self.preparations.list_prepared(),
         )  # fmt: skip
 
     def start_ready_tasks(self) -> None:
-        """Start tasks, in order, as long as there are slots."""
+        """Start tasks, in order, as long as there are slots; then prepare those that come next."""
         self.try_again_s = None
         self._start_in_order()
+        self.preparations.update(self.collect_facts(), self._count_agents())
         self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
+
+    def _count_agents(self) -> int:
+        """The slots in use by agents."""
+        return len(self._store.active_ids - self._attempts.without_slot)
 
     def _start_in_order(self) -> None:
         while (entry := self._store.next_to_start(self.collect_facts())) is not None:
-            if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
+            if not self._has_room(entry):
                 break
             if not self._acquire_and_launch(entry):
                 break
@@ -101,7 +113,7 @@ class Dispatcher:
         why = waiting_reasons.find_queue_reason(facts) or waiting_reasons.find_own_reason(entry, facts, self._context.clock())
         if why is not None:
             return why
-        if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
+        if not self._has_room(entry):
             return WaitingReason("pressure", self._gate.pressure)
         self._acquire_and_launch(entry)
         after = self._store.entries.get(task_id)
@@ -111,11 +123,22 @@ class Dispatcher:
             return WaitingReason("issue_busy", "an agent is already working on the issue")
         return WaitingReason("slots", self._store.get(task_id).reason or "all slots are taken")
 
+    def _has_room(self, entry: Entry) -> bool:
+        """Whether the machine has room for the task's agent, and its memory is not promised to others."""
+        settings = self._settings.current
+
+        def find_promise(facts: HostFacts) -> str | None:
+            return find_unmet_promise(facts, self._reservation.expect(entry), self._reservation.list_promises())
+
+        return self._gate.may_start(
+            settings.floors, self._count_agents(), find_promise if settings.reserve_memory else None
+        )  # fmt: skip
+
     def _acquire_and_launch(self, entry: Entry) -> bool:
         """Start the next attempt of a task; False if there is no slot after all."""
         lease = slots.acquire_slot(self._paths, entry.id, entry.issue_ref, self._controls.limit)
         if isinstance(lease, slots.SlotRefusal):
-            self.obstacles.record_refusal(lease, entry)
+            self.obstacles.record_refusal(lease, entry, self._count_agents())
             # A supervisor releases its locks in a moment; a manual session does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
             return lease is not slots.SlotRefusal.SLOTS
@@ -133,6 +156,16 @@ class Dispatcher:
         finally:
             lease.release()
         return True
+
+    def _hand_over(self, job: Job, lease: slots.SlotLease) -> SupervisorHandle:
+        """Give the job to the supervisor that has prepared the task, or to another one."""
+        handle = self.preparations.claim(job.task_id)
+        if handle is not None:
+            try:
+                return self._launcher.start_attempt(handle, job, lease.fds)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it has ended a moment ago
+        return self._launcher.launch(job, lease.fds)
 
     def _launch(self, task: Task, lease: slots.SlotLease) -> bool:
         """Write the attempt into its task and hand it, with its locks, to a supervisor.
@@ -159,7 +192,7 @@ class Dispatcher:
         try:
             if job.after is not None:
                 self._server.ensure_keeper()
-            handle = self._launcher.launch(job, lease.fds)
+            handle = self._hand_over(job, lease)
         except OSError as error:
             self._finisher.requeue_refused_start(task, error.errno or 0)
             return True

@@ -46,8 +46,15 @@ class ResourceGate:
         self._refusals = 0
         self._refused_until = 0.0
 
-    def may_start(self, floors: Floors, running: int) -> bool:
-        """Whether the machine has room for one more agent now."""
+    def may_start(
+        self, floors: Floors, running: int, promised: Callable[[HostFacts], str | None] | None = None
+    ) -> bool:  # fmt: skip
+        """Whether the machine has room for one more agent now.
+
+        Args:
+            promised: says why its memory is promised to others; None: none is reserved, and what agents need that started a
+                moment ago is estimated.
+        """
         now = time.monotonic()
         while self._starts and now - self._starts[0] > SETTLE_S:
             self._starts.popleft()
@@ -57,11 +64,22 @@ class ResourceGate:
         due = self._facts is None or now >= self._until
         if self._facts is None or due:
             self._facts = self._read(self._folders)
-        self.pressure = find_shortage(self._facts, floors, running, len(self._starts)) or ""
+        self.pressure = find_shortage(self._facts, floors, running, 0 if promised else len(self._starts)) or ""
+        if not self.pressure and promised is not None and floors.min_free_memory != 0:
+            self.pressure = promised(self._facts) or ""
         self.short = bool(self.pressure) and find_shortage(self._facts, floors, running) is not None
         if due:
             self._until = now + (CHECK_AGAIN_S if self.pressure else FRESH_S)
         return not self.pressure
+
+    def has_room(self, floors: Floors, running: int) -> bool:
+        """Whether the machine has room for one more agent; changes nothing that is shown, unlike `may_start`."""
+        now = time.monotonic()
+        if now < self._refused_until:
+            return False
+        if self._facts is None or now >= self._until:
+            self._facts, self._until = self._read(self._folders), now + FRESH_S
+        return find_shortage(self._facts, floors, running) is None
 
     def note_launch(self) -> None:
         """Note that an agent was started, which has not allocated all of its memory yet."""

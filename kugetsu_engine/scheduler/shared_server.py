@@ -10,7 +10,7 @@ from ..agents.launch_spec import Invocation
 from ..agents.opencode import keeper_protocol, server_mode
 from ..config.loader import AgentSettings
 from ..errors import ConfigError
-from ..jobs import environment
+from ..jobs import environment, sandbox_choice
 from ..process import marks
 from ..queue.task_store import TaskStore
 from ..storage import locks
@@ -113,7 +113,9 @@ class SharedServer:
         return server_mode.add_server_variables(own, base)
 
     def _uses(self, agent: str | None, issue_ref: str) -> bool:
-        call = Invocation(issue_ref, slots=self._slots())
+        settings = self._settings.current
+        boxed = sandbox_choice.is_boxed(settings, agent or settings.agent, issue_ref)
+        call = Invocation(issue_ref, slots=self._slots(), boxed=boxed)
         try:
             return (agent or self._settings.current.agent) == "opencode" and server_mode.uses_server(self._own, call)
         except ConfigError:

@@ -1,5 +1,7 @@
 """Obstacles that the engine met when it started tasks, kept until it has tried again."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from ..domain.new_task import parse_task_id
@@ -24,6 +26,8 @@ class StartObstacles:
         self._issues: set[str] = set()
         self._strangers = 0
         self._preparing: dict[str, str] = {}
+        self.is_made_ahead: Callable[[str], bool] = lambda task_id: False
+        """Whether the worktree of a waiting task is being made; set once there is what knows it."""
 
     def list_current(self) -> Obstacles:
         """The obstacles to the next start. Errors of the system are not among them, as the start is tried again."""
@@ -37,10 +41,14 @@ class StartObstacles:
         """Whether another process was found to work on an issue."""
         return issue_key in self._issues
 
-    def record_refusal(self, what: slots.SlotRefusal, entry: Entry) -> None:
-        """Record that a lock was refused that should have been free."""
+    def record_refusal(self, what: slots.SlotRefusal, entry: Entry, agents: int) -> None:
+        """Record that a lock was refused that should have been free.
+
+        Args:
+            agents: slots in use by agents of the queue.
+        """
         if what is slots.SlotRefusal.SLOTS:
-            known = len(self._store.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
+            known = agents + len(manual_sessions.list_manual_sessions(self._paths))
             self._strangers = max(slots.count_taken_slots(self._paths) - known, 1)
         else:
             self._issues.add(entry.issue_key)
@@ -59,7 +67,7 @@ class StartObstacles:
             holder: the task that git works for, as its supervisor wrote it; it may not be a valid id.
         """
         known = parse_task_id(holder)
-        if known == holder and holder in self._store.active_ids:
+        if known == holder and (holder in self._store.active_ids or self.is_made_ahead(holder)):
             self._preparing |= dict.fromkeys(
                 list_repository_names(self._context.settings.current, entry.repo, entry.repository), holder
             )
@@ -74,7 +82,7 @@ class StartObstacles:
         """Whether the worktree of a task is made, or no attempt of it is under way."""
         entry = self._store.entries.get(task_id)
         if entry is None or entry.state != NOTIFIED:
-            return True
+            return not self.is_made_ahead(task_id)
         progress = runs.read_progress(self._paths, task_id, entry.attempt)
         record = runs.read_record(self._paths, task_id, entry.attempt)
         return (

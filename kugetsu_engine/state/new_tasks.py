@@ -41,18 +41,26 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
     check_message(message)
     number = next_number(paths.task_number)
     while True:
-        task = make_task(number, issue_ref, message, iso(now)) | options
-        task_id = str(task["id"])
-        data = json.dumps(task, ensure_ascii=False).encode()
         try:
-            if os.path.lexists(paths.ended(task_id)) or os.path.lexists(f"{paths.logs}/{task_id}"):
-                raise FileExistsError
-            files.create(paths.item(task_id), data)
+            return create_numbered_task(paths, number, issue_ref, message, now, **options)
         except FileExistsError:
             # The counter was lost: continue after the highest number in use.
             number = next_number(paths.task_number, _highest_number(paths) + 1)
-            continue
-        return task_id
+
+
+def create_numbered_task(paths: StatePaths, number: int, issue_ref: str, message: str, now: float, **options: object) -> str:
+    """Create the task of a number that was reserved before; the arguments are those of `create_task`.
+
+    Raises:
+        FileExistsError: the number is in use.
+        OSError: writing failed; the task does not exist.
+    """
+    task = make_task(number, issue_ref, message, iso(now)) | options
+    task_id = str(task["id"])
+    if os.path.lexists(paths.ended(task_id)) or os.path.lexists(f"{paths.logs}/{task_id}"):
+        raise FileExistsError
+    files.create(paths.item(task_id), json.dumps(task, ensure_ascii=False).encode())
+    return task_id
 
 
 def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:

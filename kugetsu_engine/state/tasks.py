@@ -25,7 +25,8 @@ _FIELDS = frozenset(Task.__struct_fields__)
 Kind = Literal["active", "pending", "ended"]
 PREFERRED: dict[str, tuple[Kind, ...]] = {
     "retry": ("ended", "pending"), "restore": ("ended",), "show": ("active", "pending", "ended"),
-    "logs": ("active", "ended"), "resume_agent": ("active", "pending"), **dict.fromkeys(("pause_agent", "park"), ("active",)),
+    "logs": ("active", "ended"), "say": ("active", "pending"), "resume_agent": ("active", "pending"),
+    **dict.fromkeys(("answer", "pause_agent", "park"), ("active",)),
     **dict.fromkeys(("cancel", "hold", "release", "move", "edit"), ("pending",)),
 }  # fmt: skip
 """The tasks of an issue that each verb most likely means."""

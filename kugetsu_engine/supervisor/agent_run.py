@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..domain.stall_text import format_evidence
 from ..domain.supervisor_messages import SupervisorMessage
@@ -15,8 +15,10 @@ from ..process import tree
 from ..storage import files
 from . import outcome, workspace
 from .attempt import Attempt
+from .drivers import load_driver
 from .output_pipes import OutputPipes
 from .parts import Part
+from .sandbox import Launch
 
 TICK_S = 1.0
 
@@ -28,6 +30,7 @@ class AgentRun:
         self.attempt = attempt
         self.pipes = OutputPipes(attempt.log)
         self.activity = outcome.NOTHING
+        self.launch = Launch([])
 
     def run(self) -> dict[str, Any]:
         """Start the agent, watch it until it ends, and judge how it ended."""
@@ -36,6 +39,8 @@ class AgentRun:
         prompt = str(attempt.job["prompt"]).encode("utf-8", "surrogateescape")
         files.replace(attempt.files.prompt, prompt, durable=False)
         attempt.log.start_output()
+        for part in attempt.parts:
+            part.before_agent()
         try:
             agent = self._start(attempt.files.prompt)
         except (FileNotFoundError, PermissionError) as error:
@@ -47,7 +52,7 @@ class AgentRun:
         attempt.set_phase("agent")
         attempt.notify_engine(SupervisorMessage.STARTED)
         agent.returncode = os.waitstatus_to_exitcode(self._watch(agent.pid, *wakeup))
-        return self._judge_exit(agent.returncode)
+        return self._judge_launch(agent.returncode)
 
     def judge_stop(self, facts: dict[str, Any] | None) -> dict[str, Any]:
         """Judge an attempt that was stopped, before or after its agent was started."""
@@ -59,28 +64,38 @@ class AgentRun:
 
     def _start(self, prompt: str) -> "subprocess.Popen[bytes]":
         """Start the agent with the prompt as its input."""
-        job, log = self.attempt.job, self.attempt.log
+        attempt = self.attempt
+        job, log = attempt.job, attempt.log
         pumped = job["output"] == "pump"
         log.shared = not pumped
         ends = [self.pipes.make("output") if pumped else os.dup(log.fd)]
         try:
             if pumped and job.get("errors_apart"):
                 ends.append(self.pipes.make("errors"))
-            with open(prompt if job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
+            self.launch = attempt.sandbox.launch(workspace.build_agent_argv(job))
+            with self._open_input(prompt) as stdin:
                 agent = subprocess.Popen(
-                    workspace.build_agent_argv(job), stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(job["worktree"]),
-                    env=dict(job["env"]), start_new_session=True, close_fds=True,
+                    self.launch.argv, stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(job["worktree"]),
+                    env=dict(job["env"]), start_new_session=True, close_fds=True, pass_fds=self.launch.pass_fds,
                     preexec_fn=workspace.make_child_setup(job),
                 )  # fmt: skip
         except BaseException:
             self.pipes.close()
+            self.launch.close()
             raise
         finally:
             for fd in ends:
                 os.close(fd)
-        self.attempt.agent_pid = agent.pid
-        self.attempt.agent_started_at = iso(time.time())
+        self.launch.started()
+        attempt.agent_pid = agent.pid
+        attempt.agent_started_at = iso(time.time())
         return agent
+
+    def _open_input(self, prompt: str) -> BinaryIO:
+        job, agent_input = self.attempt.job, self.attempt.agent_input
+        if job.get("talk"):
+            return agent_input.open_pipe(load_driver(job["talk"]).talk.write_prompt(str(job["prompt"])))
+        return agent_input.open_file(prompt if job.get("prompt_on_stdin", True) else os.devnull)
 
     def _watch(self, pid: int, wakeup: socket.socket, wakeup_end: socket.socket) -> int:
         """Copy the agent's output and enforce its limits until it ends; returns its wait status."""
@@ -108,6 +123,7 @@ class AgentRun:
                     attempt.observe(part.tick, now)
             self._enforce_stop(pid)
         self.pipes.empty(poller)
+        attempt.agent_input.close()
         signal.set_wakeup_fd(-1)
         for step in (attempt.reader.finish, attempt.log.keep_below_cap, lambda: attempt.stamper.add_stamp(end=True)):
             attempt.observe(step)
@@ -165,7 +181,7 @@ class AgentRun:
                 attempt.observe(self._record_activity)
             reason = outcome.STOPS.get(attempt.stop_reason) or attempt.evidence or "stop requested"
             attempt.log.note(f"{reason}: asking the agent to end")
-            tree.signal_group(pid, signal.SIGTERM)
+            self.launch.signal(pid, signal.SIGTERM)
             for part in attempt.parts:
                 attempt.observe(part.handle_stop, attempt.stop_reason)
             attempt.set_phase("stopping")
@@ -175,6 +191,16 @@ class AgentRun:
             attempt.kill_at = now + 1.0  # repeated while the agent is alive
             tree.signal_group(pid, signal.SIGKILL)
             tree.send_signal(tree.list_descendants(os.getpid()), signal.SIGKILL)
+
+    def _judge_launch(self, code: int) -> dict[str, Any]:
+        """Judge an agent whose process has ended; in a sandbox it may never have been started."""
+        attempt = self.attempt
+        made = self.launch.was_made()
+        self.launch.close()
+        if not made and code >= 0 and not attempt.stop_reason:
+            attempt.agent_pid = None
+            raise attempt.sandbox.explain(attempt.log.read_last_lines())
+        return self._judge_exit(attempt.sandbox.translate_exit_code(code))
 
     def _judge_exit(self, code: int) -> dict[str, Any]:
         attempt = self.attempt

@@ -11,11 +11,13 @@ from ..domain.text.masking import Mask
 from ..domain.text.times import iso
 from ..paths import RunPaths
 from ..storage import files
+from .agent_input import AgentInput
 from .agent_log import LogFile
 from .clocks import Clocks
 from .delivery_record import DeliveryRecord
 from .log_stamper import LogStamper
 from .parts import Part
+from .sandbox import Sandbox
 from .stall import StallWatch
 from .stream_reader import StreamReader
 from .tree_usage import NO_USAGE, TreeUsage
@@ -36,19 +38,27 @@ class Attempt:
         self.kill_at: float | None = None
         self.phase = "starting"
         self.agent_pid: int | None = None
+        self.helpers: set[int] = set()
+        """Processes of ours below the supervisor, which are none of the agent's."""
         self.agent_started_at: str | None = None
         self.run_dir = str(job["run_dir"])
         self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
+        self.agent_input = AgentInput()
         self.clocks = Clocks()
         self.reader = StreamReader(job, self.log, self.clocks.now)
         self.stamper = LogStamper(job.get("times"), self.log, self.reader.readable_log)
         self.delivery = DeliveryRecord(job, self.log)
+        self.sandbox = Sandbox(job, self.log, self.helpers)
         self.usage = TreeUsage(job)
         self.stall = StallWatch((str(job["worktree"]), self.files.temporary), float(job.get("stall_after_s", 0)), self.clocks)
         self.last_output = self.clocks.now()
         """By the attempt's own clock, as all that is compared with it."""
         self.log_length = 0
+        self.slot_free = False
+        """Whether its slot is given back, as nothing of the agent is left."""
+        self.progress_written = False
+        """Whether the last progress could be written."""
         self.parts: list[Part] = []
         """Features of the running agent, in the order in which they act."""
         self._observation_failed = False
@@ -114,12 +124,14 @@ class Attempt:
             "written_at": round(now, 3), "paused_s": round(self.clocks.held_s, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
             "stalled": self.stall.evidence, "silent_s": self.stall.silent_s,
-            "branch_before": self.delivery.branch_before, "base": self.job.get("base"),
+            "slot_free": self.slot_free, "branch_before": self.delivery.branch_before, "base": self.job.get("base"),
             **self.reader.build_progress(quiet_s, usage["processes"]), **self.join_fields("build_progress"),
         }  # fmt: skip
+        self.progress_written = False
         try:
             files.replace(self.files.progress, json.dumps(progress).encode(), durable=False)
         except OSError:
             return
+        self.progress_written = True
         if stall_changed:
             self.notify_engine(SupervisorMessage.STALLED if self.stall.evidence else SupervisorMessage.MOVES)

@@ -5,6 +5,7 @@ from typing import Any
 from ..errors import GitError, GitNotStarted, RepositoryError
 from ..git import baseline, delivery
 from ..git.baseline import Baseline
+from ..git.new_worktree import FreshCheckout
 from . import forge_questions, outcome
 from .agent_log import LogFile
 
@@ -23,8 +24,11 @@ class DeliveryRecord:
         """Commit of the issue's branch before the agent started; None if not known."""
         return self._start.commit if self._start is not None else None
 
-    def record_baseline(self) -> None:
+    def record_baseline(self, fresh: FreshCheckout | None) -> None:
         """Record the branch and the worktree right before the agent starts.
+
+        Args:
+            fresh: what is known of a worktree that is as git has made it.
 
         Raises:
             GitNotStarted: the machine cannot start git now.
@@ -32,7 +36,7 @@ class DeliveryRecord:
         job = self._job
         try:
             repository, branch = str(job["repository"] or job["clone_dir"]), str(job["branch"])
-            self._start = baseline.record_baseline(repository, str(job["worktree"]), branch, job["base_branch"])
+            self._start = baseline.record_baseline(repository, str(job["worktree"]), branch, job["base_branch"], fresh)
         except GitNotStarted:
             raise
         except (GitError, RepositoryError, OSError, ValueError) as error:  # the agent may be there to repair it

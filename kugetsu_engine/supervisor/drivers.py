@@ -6,6 +6,7 @@ from types import ModuleType
 MODULES = {
     "aider": "kugetsu_engine.agents.aider",
     "claude": "kugetsu_engine.agents.claude",
+    "claude-talk": "kugetsu_engine.agents.claude_talk",
     "codex": "kugetsu_engine.agents.codex",
     "gemini": "kugetsu_engine.agents.gemini",
     "opencode": "kugetsu_engine.agents.opencode.process_mode",
@@ -19,7 +20,7 @@ EARLIER = {"opencode_desk": "opencode-server", "stream": "template"}
 
 
 def load_driver(name: object) -> ModuleType:
-    """Return the module of a driver, which has the functions that the job uses: `reader`, `check`, `prepare` or `after`.
+    """Return the module of a driver, which has what the job uses: `reader`, `check`, `prepare`, `after` or `talk`.
 
     Raises:
         ImportError: there is no such driver.

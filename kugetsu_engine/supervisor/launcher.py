@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import select
 import selectors
 import signal
@@ -17,12 +18,14 @@ import msgspec
 
 from ..domain.job import Job, RunRecord
 from ..domain.supervisor_messages import Received, decode_messages
-from ..process import identity, interpreter, marks
+from ..process import identity, interpreter, marks, user_scope
 from . import template_client
 from .template_client import TemplateClient, TemplateGone
 
 WARM_UP_S = 0.2
 """How long a start waits for a template that was started a moment ago; then a supervisor is started without it."""
+SCOPE_PAUSE_S = 3600.0
+"""After a scope that could not be made, none is tried for so long."""
 MAX_PAUSE_S = 60.0
 """The longest pause between templates that fail one after another."""
 
@@ -106,6 +109,8 @@ class Launcher:
         """How often in a row a template failed."""
         self._template_at = 0.0
         """Monotonic time before which no further template is started."""
+        self._scope_at = 0.0
+        """Monotonic time before which the template is started without a scope."""
         self._gone: list[subprocess.Popen[bytes]] = []
 
     def prepare(self) -> None:
@@ -129,12 +134,13 @@ class Launcher:
     def launch(self, job: Job, locks: Sequence[int]) -> SupervisorHandle:
         """Give a supervisor its job and the locks; the caller then closes its own descriptors of the locks.
 
-        The job holds the agent's environment, so it is passed as an anonymous file and never written to disk.
+        The job holds the agent's environment, so it is passed as an anonymous file and never written to disk. Without locks the
+        supervisor prepares the attempt, and waits for `start_attempt`.
 
         Raises:
             OSError: no process can be made now.
         """
-        fd = _anonymous_file(_encoded(msgspec.structs.replace(job, process_env=dict(os.environ))))
+        fd = _make_job_file(job)
         try:
             handle, self._reserve = self._reserve, None
             if handle is not None:
@@ -143,6 +149,18 @@ class Launcher:
                 except (BrokenPipeError, ConnectionResetError):
                     pass  # the spare was killed
             return self._hand_over(self._make(), fd, locks)
+        finally:
+            os.close(fd)
+
+    def start_attempt(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
+        """Give the job of an attempt, and its locks, to the supervisor that has prepared it; on a failure it is given up.
+
+        Raises:
+            OSError: it has ended, or the system is short of something.
+        """
+        fd = _make_job_file(job)
+        try:
+            return self._hand_over(handle, fd, locks)
         finally:
             os.close(fd)
 
@@ -226,10 +244,16 @@ class Launcher:
         if self._template is None and self._forks and time.monotonic() >= self._template_at:
             try:
                 with open_log(self._log_path) as log:
-                    self._template = TemplateClient(log, os.environ)
+                    self._template = TemplateClient(log, os.environ, self._choose_prefix())
             except OSError:
                 self._note_failure()
         return self._template
+
+    def _choose_prefix(self) -> list[str]:
+        """Return what puts the template into a scope of its own, unless that failed within the last hour."""
+        if time.monotonic() < self._scope_at:
+            return []
+        return user_scope.choose_scope(os.environ, f"kugetsu-{os.getpid()}-{secrets.token_hex(4)}").prefix
 
     def _is_ready(self, template: TemplateClient, limit_s: float) -> bool:
         try:
@@ -246,6 +270,10 @@ class Launcher:
         template.kill()
         self._gone.append(template.process)
         self._template = None
+        if template.in_scope and not template.was_ready:
+            self._scope_at = time.monotonic() + SCOPE_PAUSE_S
+            with open_log(self._log_path) as log:
+                log.write(b"systemd made no scope for the agents' supervisors: their memory is watched for the next hour\n")
         self._note_failure()
 
     def _note_failure(self) -> None:
@@ -323,6 +351,11 @@ def _open_pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid) if hasattr(os, "pidfd_open") and 1 < pid <= identity.MAX_PID else None
     except OSError:
         return None
+
+
+def _make_job_file(job: Job) -> int:
+    """An anonymous file with a job, and with our variables, which git gets."""
+    return _anonymous_file(_encoded(msgspec.structs.replace(job, process_env=dict(os.environ))))
 
 
 def _encoded(job: Job) -> bytes:

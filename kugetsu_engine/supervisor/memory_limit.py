@@ -78,6 +78,7 @@ class MemoryLimit(Part):
         """The process that was killed last and may still be there."""
         self._last_kill: tuple[float, Seen, int] | None = None
         """When the limit ended which process, and what all used."""
+        self._killed_by_machine_at: float | None = None
         self._machine_kills: deque[tuple[float, int]] = deque(maxlen=int(RECENT_S) + 2)
         self._tools: set[int] = set()
         self._tool_score = memory.read_own_score() + memory.TOOL_SCORE
@@ -176,7 +177,7 @@ class MemoryLimit(Part):
 
     def _list_processes(self) -> list[int]:
         """Return all processes of the attempt. Those that a shared server runs for it are known from the last second."""
-        own = tree.list_candidates(os.getpid())
+        own = [pid for pid in tree.list_candidates(os.getpid()) if pid not in self._attempt.helpers]
         return [*{*own, *self._attempt.usage.pids}] if self._attempt.job.get("after") else own
 
     def _choose_largest(self, agents: set[int]) -> Seen | None:
@@ -204,7 +205,7 @@ class MemoryLimit(Part):
             victim = self._largest or Seen(0, "a process", 0, 0)
             self._note_kill(victim, now, self._events.kills - before.kills)
         elif self._events.kills > before.kills:
-            self._machine_kills.append((now, self._machine_kills[-1][1] + 1 if self._machine_kills else 1))
+            self._killed_by_machine_at = now
 
     def _note_kill(self, victim: Seen, now: float, count: int = 1) -> None:
         self._kills += [now] * count
@@ -214,7 +215,9 @@ class MemoryLimit(Part):
         self._attempt.log.note(f"memory: the limit of {format_size(self._cap)} was reached, {what} was ended")
 
     def _was_killed_by_kernel(self, now: float) -> bool:
-        """Whether the kernel has ended something for lack of memory in the last seconds."""
+        """Whether the kernel has ended something for lack of memory in the last seconds: in our cgroup, or anywhere."""
+        if self._cgroup is not None:
+            return self._killed_by_machine_at is not None and now - self._killed_by_machine_at < RECENT_S
         kills = memory.read_oom_kills() or 0
         return any(now - when <= RECENT_S and count < kills for when, count in self._machine_kills)
 

@@ -13,6 +13,9 @@ class Part:
     def prepare(self) -> None:
         """Refuse the attempt before its worktree is made, with `AttemptFailed`, if it cannot be run as the settings say."""
 
+    def before_agent(self) -> None:
+        """The agent's process is about to be started, with the prompt of the job. An `OSError` ends the attempt."""
+
     def start(self, agent_pid: int) -> None:
         """The agent's process has been started."""
 

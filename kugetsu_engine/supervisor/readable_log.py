@@ -16,15 +16,20 @@ class ReadableLog:
     """Writes events as text. If the disk refuses, only this text is lost."""
 
     def __init__(self, path: str, cap: int) -> None:
+        self._path, self._cap = path, cap
         self._log: LogFile | None = None
         self._length = 0
         self.cuts: list[Cut] = []
         """As in `LogFile`."""
+        self.open_again()
+
+    def open_again(self) -> None:
+        """Open the file, again if it was closed."""
         try:
-            self._log = LogFile(path, cap)
+            self._log = self._log or LogFile(self._path, self._cap)
         except OSError:
             return
-        self.cuts = self._log.cuts
+        self._log.cuts = self.cuts
 
     @property
     def length(self) -> int:

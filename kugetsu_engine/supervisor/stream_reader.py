@@ -111,21 +111,50 @@ class StreamReader:
         self.finished_at = 0.0
         """When the agent was first seen to have finished, by the attempt's clock."""
         self._reader: Reader | None = None
+        self._before: list[Reader] = []
+        """The readers of earlier turns."""
         self._broken = False
         """Whether the driver's reader has failed, which is logged once; it continues with the next line."""
         self.readable_log: ReadableLog | None = None
         """Where the events are written as text."""
+        self._open_reader(job)
+        if self._reader is not None and job.get("told"):
+            self.readable_log = ReadableLog(str(job["told"]), log.cap)
+
+    def _open_reader(self, job: dict[str, Any]) -> None:
         name = job.get("reader")
-        if name:
-            self._reader = self._guard(lambda: load_driver(name).reader(job.get("reader_options") or {}))
-            if self._reader is not None and job.get("told"):
-                self.readable_log = ReadableLog(str(job["told"]), log.cap)
+        self._reader = self._guard(lambda: load_driver(name).reader(job.get("reader_options") or {})) if name else None
+
+    def start_turn(self, job: dict[str, Any]) -> None:
+        """Go on with the output of another run of the agent, whose events are judged alone; what it uses is added up."""
+        if self._reader is not None:
+            self._before.append(self._reader)
+        self._open_reader(job)
+        self._activity, self.finished_at = "", 0.0
+        if self.readable_log is not None:
+            self.readable_log.open_again()
+
+    def drain_talk(self) -> list[Any]:
+        """Return what the output has said about messages and questions since the last call."""
+        talk: list[Any] = getattr(self._reader, "talk", [])
+        drained = [*talk]
+        talk.clear()
+        return drained
 
     @property
     def session_id(self) -> str | None:
         """The agent's own id of the conversation; None until it has reported one."""
-        session_id = self._reader.session_id if self._reader else None
-        return session_id if isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id) else None
+        for reader in (self._reader, *reversed(self._before)):
+            session_id = reader.session_id if reader else None
+            if isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id):
+                return session_id
+        return None
+
+    @property
+    def steps(self) -> int:
+        """Turns of the model so far; 0 also if the agent does not report them."""
+        readers = [reader for reader in (*self._before, self._reader) if reader is not None]
+        return sum(reader.steps for reader in readers if isinstance(reader.steps, int))
 
     @property
     def finished(self) -> bool:
@@ -183,9 +212,8 @@ class StreamReader:
             return {"activity": self._activity} if self._activity else {}
         reader = self._reader
         waiting = self._guard(lambda: reader.describe_wait(quiet_s, processes))
-        steps = reader.steps
         return {
-            "session_id": self.session_id, **self._read_usage(), "steps": steps if isinstance(steps, int) else 0,
+            "session_id": self.session_id, **self._read_usage(), "steps": self.steps,
             "activity": safe_line(self._log.mask(str(waiting)), 120) if waiting else self._activity,
         }  # fmt: skip
 
@@ -193,7 +221,8 @@ class StreamReader:
         """Return the fields of `exit.json` that come from the log."""
         if self._reader is None:
             return {}
-        used, text = self._read_usage(), safe_text(self._log.mask(str(self._reader.last_text)), 4096).strip()
+        texts = (str(reader.last_text) for reader in (self._reader, *reversed(self._before)) if reader.last_text)
+        used, text = self._read_usage(), safe_text(self._log.mask(next(texts, "")), 4096).strip()
         while len(json.dumps(text)) > LAST_TEXT_BYTES:
             text = text[: len(text) * 3 // 4]
         known = used["tokens"] is not None or used["cost"] is not None
@@ -212,7 +241,7 @@ class StreamReader:
         """Return class and reason if the agent exceeds a limit and must be stopped; None else."""
         if self._reader is None:
             return None
-        used, steps = self._read_usage(), self._reader.steps
+        used, steps = self._read_usage(), self.steps
         left = self._limits["max_cost"]
         if left is not None and used["cost"] is not None and used["cost"] >= left:
             spent = f"{format_money(used['cost'])} in this attempt, {format_money(left)} was left"
@@ -238,11 +267,15 @@ class StreamReader:
         return (str(answer[0]), safe_line(str(answer[1]), 500)) if answer else None
 
     def _read_usage(self) -> dict[str, Any]:
-        tokens, cost = self._reader.used if self._reader else (None, None)
-        return {
-            "tokens": tokens if isinstance(tokens, int) and 0 <= tokens < 1 << 53 else None,
-            "cost": round(float(cost), 6) if isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0 else None,
-        }
+        tokens: int | None = None
+        cost: float | None = None
+        for reader in (*self._before, self._reader):
+            some, spent = reader.used if reader else (None, None)
+            if isinstance(some, int) and 0 <= some < 1 << 53:
+                tokens = (tokens or 0) + some
+            if isinstance(spent, (int, float)) and math.isfinite(spent) and spent >= 0:
+                cost = round((cost or 0.0) + float(spent), 6)
+        return {"tokens": tokens, "cost": cost}
 
     def _skip_lines(self) -> None:
         for lines in self._lines.values():

@@ -4,6 +4,7 @@ It is started ahead of time and waits on a socket for its job, which comes with 
 descriptors. From then on it does not need the engine: it enforces the time limit and writes how the agent ended.
 """
 
+import array
 import json
 import os
 import shutil
@@ -21,15 +22,19 @@ from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_run import AgentRun
 from .attempt import Attempt
+from .follow_up import run_follow_ups
 from .memory_limit import MemoryLimit
+from .message_delivery import MessageDelivery
 from .parts import Part
 from .pausing import PausePart
+from .preparation import Begun, Preparation
 from .stream_reader import run_after_step, run_check_step, run_prepare_step
+from .worktree_step import ReadyWorktree
 
 
 def make_parts(attempt: Attempt) -> list[Part]:
     """Make the parts of an attempt: every feature of a running agent is added here."""
-    return [MemoryLimit(attempt), PausePart(attempt)]
+    return [attempt.sandbox, MemoryLimit(attempt), PausePart(attempt)]
 
 
 class Interrupted(BaseException):
@@ -39,11 +44,18 @@ class Interrupted(BaseException):
 class Supervisor:
     """The life of one attempt."""
 
-    def __init__(self, job: dict[str, Any], locks: list[int], control: socket.socket) -> None:
+    def __init__(
+        self, job: dict[str, Any], locks: list[int], control: socket.socket, ready: ReadyWorktree | None = None,
+        stop_reason: str | None = None,
+    ) -> None:  # fmt: skip
         self.job = job
         self.locks = locks
+        """Of slot, task and issue, in this order."""
+        self.ready = ready
         self.attempt = Attempt(job, control)
-        self.attempt.parts = make_parts(self.attempt)
+        self.attempt.stop_reason = stop_reason
+        self.messages = MessageDelivery(self.attempt)
+        self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
 
@@ -56,10 +68,11 @@ class Supervisor:
             files.remove(self.attempt.files.record)
             return
         result = self._run_attempt()
+        result = run_follow_ups(self.attempt, self.agent_run, self.messages, result, self._write_outcome)
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
-            self.attempt.set_phase("delivery")
+            self._free_slot()
             result = self.attempt.delivery.finish(result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.attempt.log.dropped})
 
@@ -103,15 +116,17 @@ class Supervisor:
         for part in attempt.parts:
             part.prepare()
         run_check_step(self.job, attempt.log)
-        workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase)
+        fresh = workspace.prepare_workspace(self.job, attempt.log, attempt.set_phase, attempt.sandbox, self.ready)
         run_prepare_step(self.job, attempt.set_phase)
-        attempt.delivery.record_baseline()
+        attempt.delivery.record_baseline(fresh)
         self.may_interrupt = False
 
     def _clean_up(self) -> int:
         """Run the teardown commands and end all remaining processes; returns how many there were."""
         attempt = self.attempt
-        workspace.run_teardown(self.job, attempt.log, attempt.set_phase, lambda: attempt.stop_reason == "kill")
+        killed = lambda: attempt.stop_reason == "kill"  # noqa: E731
+        workspace.run_teardown(self.job, attempt.log, attempt.set_phase, attempt.sandbox, killed)
+        attempt.sandbox.end_network()
         attempt.set_phase("sweeping")
         grace = 0.0 if attempt.stop_reason == "kill" else tree.choose_sweep_grace(attempt.kill_at)
         swept = tree.sweep_tree(os.getpid(), attempt.agent_pid, grace)
@@ -121,14 +136,27 @@ class Supervisor:
             attempt.observe(part.close)
         return swept
 
-    def _write_outcome(self, result: dict[str, Any]) -> None:
-        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again."""
+    def _write_outcome(self, result: dict[str, Any]) -> bool:
+        """Write how the agent ended before anything else is done: an agent that ran to its end must never run again.
+
+        Returns whether it is on disk; if not, the result is written to the reserved space later.
+        """
         if self.attempt.agent_pid is None:
-            return
+            return False
         try:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
-            return  # the result is written to the reserved space later
+            return False
+        return True
+
+    def _free_slot(self) -> None:
+        """Give the slot back, as nothing of the agent is left. Task and issue stay locked until the result is written."""
+        attempt = self.attempt
+        attempt.slot_free = True
+        attempt.set_phase("delivery")
+        if attempt.progress_written:  # else others could not see why an attempt has no slot
+            unlock(self.locks.pop(0))
+            attempt.notify_engine(SupervisorMessage.SLOT_FREE)
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, release the locks, and notify the engine, in this order."""
@@ -161,10 +189,18 @@ class Supervisor:
             raise Interrupted
 
 
-def receive_job(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Wait for the job and the locks; None if the engine has ended or does not need this supervisor."""
-    data, fds, _, _ = socket.recv_fds(control, 64, 8)
-    if not data or len(fds) < 2:
+def receive_job(control: socket.socket, flags: int = 0) -> tuple[dict[str, Any], list[int]] | None:
+    """Wait for a job and its locks, none for a task that waits for a slot; None if the engine has ended or needs it no more.
+
+    Raises:
+        BlockingIOError: nothing has come, and `flags` say not to wait.
+    """
+    fds = array.array("i")
+    data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_LEN(8 * fds.itemsize), flags)  # `recv_fds` ignores flags
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    if not data or not fds:
         return None
     with os.fdopen(fds[0], "rb") as file:
         file.seek(0)
@@ -190,8 +226,14 @@ def main(argv: list[str] | int) -> None:
         return
     _apply_environment(received[0])
     tree.become_subreaper()
+    begun: Begun | None = Begun(*received, None, None)
+    if not received[1]:
+        begun = Preparation(control, lambda flags: receive_job(control, flags)).run(received[0])
+    if begun is None:
+        return
+    _apply_environment(begun.job)
     try:
-        supervisor = Supervisor(*received, control)
+        supervisor = Supervisor(begun.job, begun.locks, control, begun.ready, begun.stop_reason)
     except OSError as error:  # not even the log can be made
         control.send(format_refusal(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from types import FrameType
 
-from ..process import identity, tree
+from ..process import cgroup, identity, tree
 from . import drivers, supervisor
 from .template_client import PROGRAM, READY, REFUSED
 
@@ -33,6 +33,7 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGCHLD, _reap)
     tree.die_with_parent(os.getppid())  # a stopped process does not see that its socket is closed
     _set_name(PROGRAM)
+    cgroup.enter_leaf()
     for name in _LATER:
         import_module(name)
     title = _find_title()

@@ -5,7 +5,7 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, NamedTuple
 
 from ..process import interpreter
@@ -23,6 +23,7 @@ ANSWER_LIMIT_S = 0.5
 """A template that has not answered by then is stopped, or dead."""
 SUPPORTED = hasattr(os, "pidfd_open") and hasattr(socket, "SOCK_SEQPACKET") and os.path.isdir("/proc/self/fd")
 """Whether this system has what a template needs; without it each supervisor is started."""
+_FOR_SCOPE = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 _KEPT = ("LANG", "LANGUAGE", "TZ")
 _KEPT_PREFIXES = ("LC_", "LD_")
 
@@ -46,10 +47,11 @@ class Forked(NamedTuple):
 class TemplateClient:
     """One template process, which is ours alone."""
 
-    def __init__(self, log: IO[bytes], environ: Mapping[str, str]) -> None:
+    def __init__(self, log: IO[bytes], environ: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
         """Start the process, without waiting until it is ready.
 
         Args:
+            prefix: goes in front of its command line; see `process.user_scope`.
             environ: only what concerns the language and the loader is passed on; a supervisor gets the rest with its job.
 
         Raises:
@@ -57,18 +59,24 @@ class TemplateClient:
         """
         self._signature = _read_signature()
         self._ready = False
+        self.in_scope = bool(prefix)
         self._late_at = time.monotonic() + START_LIMIT_S
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 self.process = subprocess.Popen(
-                    build_command(theirs.fileno()), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    pass_fds=[theirs.fileno()], start_new_session=True, cwd="/", env=_choose_environment(environ),
+                    [*prefix, *build_command(theirs.fileno())], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    pass_fds=[theirs.fileno()], start_new_session=True, cwd="/", env=_choose_environment(environ, prefix),
                 )  # fmt: skip
         except BaseException:
             self._control.close()
             raise
         self._control.settimeout(ANSWER_LIMIT_S)
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether it has been ready."""
+        return self._ready
 
     @property
     def usable(self) -> bool:
@@ -129,9 +137,13 @@ class TemplateClient:
         return answer, fds
 
 
-def _choose_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The template's variables: those that decide how texts, times and libraries are read. No secret is among them."""
-    return {name: value for name, value in environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+def _choose_environment(environ: Mapping[str, str], prefix: Sequence[str] = ()) -> dict[str, str]:
+    """The template's variables: those that decide how texts, times and libraries are read. No secret is among them.
+
+    What makes its scope needs to find the user's systemd, too.
+    """
+    kept = (*_KEPT, *_FOR_SCOPE) if prefix else _KEPT
+    return {name: value for name, value in environ.items() if name in kept or name.startswith(_KEPT_PREFIXES)}
 
 
 def _read_signature() -> tuple[int, int]:

@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..domain.refs import repository_of
-from ..domain.start_point import describe_start_point
 from ..domain.text.command_template import PROMPT
-from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
-from ..git import discovery, include_files, repositories, worktrees
-from ..git.command import NETWORK_TIMEOUT_S, limit_remote_time, set_remote_variables
-from ..paths import RunPaths, repository_lock
+from ..errors import BadPrompt, SandboxFailed, SetupFailed
+from ..git.command import set_remote_variables
+from ..git.new_worktree import FreshCheckout
+from ..paths import RunPaths
 from ..process import cgroup, memory, tree
 from . import forge_questions
 from .agent_log import LogFile
-from .repository_lock import acquire_repository_lock
+from .sandbox import Sandbox
+from .worktree_step import ReadyWorktree, SetPhase, make_worktree, use_worktree
 
 LONGEST_PROMPT = 120 << 10
 """Bytes; Linux allows 128 KiB per argument."""
@@ -25,19 +24,24 @@ TEARDOWN_S = 60.0
 """Time limit of all teardown commands together: the agent has ended, and its slot should be free soon."""
 POLL_S = 1.0
 
-SetPhase = Callable[[str], None]
 
+def prepare_workspace(
+    job: dict[str, Any], log: LogFile, set_phase: SetPhase, box: Sandbox, ready: ReadyWorktree | None = None
+) -> FreshCheckout | None:  # fmt: skip
+    """Prepare everything for the agent; returns what is known of a worktree that is as git has just made it.
 
-def prepare_workspace(job: dict[str, Any], log: LogFile, set_phase: SetPhase) -> None:
-    """Prepare everything for the agent. A signal handler that raises ends this; the sweep then ends what it started.
+    A signal handler that raises ends this; the sweep then ends what it started.
+
+    Args:
+        ready: the worktree, if it was made ahead.
 
     Raises:
-        AttemptFailed: there is no repository, git failed, or a setup command failed.
+        AttemptFailed: there is no repository, git failed, a setup command failed, or there can be no sandbox.
     """
     set_remote_variables(job["env"])
     question = forge_questions.ask_about_issue(job)
     try:
-        _make_worktree(job, log, set_phase)
+        fresh = make_worktree(job, log.note, set_phase) if ready is None else use_worktree(job, ready, log.note, set_phase)
         if job.get("issue_mark"):
             set_phase("issue")
             job["prompt"] = forge_questions.insert_issue_text(job, question, log)
@@ -45,14 +49,17 @@ def prepare_workspace(job: dict[str, Any], log: LogFile, set_phase: SetPhase) ->
         if question is not None:
             question.close()
     os.makedirs(RunPaths(job["run_dir"]).temporary, 0o700, exist_ok=True)
+    box.settle_places()
     for command in job.get("setup", ()):
         set_phase("setup")
         started = time.monotonic()
         log.note(f"setup: {_format_command(command)}")
-        code = _run(job, log, command, lambda: set_phase("setup"))
+        code = _run(job, log, command, box, lambda: set_phase("setup"))
         if code:
             raise SetupFailed(f"setup failed, {_describe_exit(code)}: {_format_command(command)}")
         log.note(f"setup: done in {time.monotonic() - started:.0f} s")
+        fresh = None
+    return fresh
 
 
 def build_agent_argv(job: dict[str, Any]) -> list[str]:
@@ -70,7 +77,9 @@ def build_agent_argv(job: dict[str, Any]) -> list[str]:
     return [argument.replace(PROMPT, prompt) for argument in argv]
 
 
-def run_teardown(job: dict[str, Any], log: LogFile, set_phase: SetPhase, killed: Callable[[], bool]) -> None:
+def run_teardown(
+    job: dict[str, Any], log: LogFile, set_phase: SetPhase, box: Sandbox, killed: Callable[[], bool]
+) -> None:  # fmt: skip
     """Run the repository's teardown commands, however the agent ended; a failure is only logged.
 
     Args:
@@ -83,8 +92,8 @@ def run_teardown(job: dict[str, Any], log: LogFile, set_phase: SetPhase, killed:
         set_phase("teardown")
         log.note(f"teardown: {_format_command(command)}")
         try:
-            code = _run(job, log, command, lambda: set_phase("teardown"), lambda: killed() or time.monotonic() > until)
-        except SetupFailed as error:
+            code = _run(job, log, command, box, lambda: set_phase("teardown"), lambda: killed() or time.monotonic() > until)
+        except (SetupFailed, SandboxFailed) as error:
             log.note(error.message)
         else:
             log.note(f"teardown: {'done' if not code else _describe_exit(code)}")
@@ -110,57 +119,41 @@ def make_child_setup(job: dict[str, Any]) -> Callable[[], None]:
     return set_up
 
 
-def _make_worktree(job: dict[str, Any], log: LogFile, set_phase: SetPhase) -> None:
-    """Make the worktree, and set in the job where its work starts."""
-    repository = job["repository"]
-    where = repository or job["clone_dir"]
-    if where is None:
-        raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
-    set_phase("waiting for git")
-    lock = acquire_repository_lock(
-        repository_lock(job["repository_locks"], discovery.resolve_main_folder(str(where))), str(job["task_id"])
-    )
-    try:
-        set_phase("worktree")
-        limit_remote_time(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
-        own = repository is None
-        where = where if own else discovery.require_repository(str(where))
-        cloned = own and repositories.clone_repository(str(job["clone_url"]), str(where))
-        cooldown = lock.describe_cooldown()
-        base = worktrees.prepare_worktree(
-            str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
-            repository_of(str(job["issue_ref"])), own, fetch=not cloned and cooldown is None,
-        )  # fmt: skip
-        if cooldown is not None and not base.kept and base.remote is not None:
-            base = base._replace(unfetched=cooldown)
-        elif base.remote is not None and not base.kept:
-            lock.record_remote_result(None if base.fetched or cloned else base.unfetched, base.timed_out)
-        job["base"] = (base._replace(fetched=True) if cloned else base)._asdict()
-        if base.note or (base.unfetched and base.remote):
-            log.note(f"starts from {describe_start_point(job['base'])}")
-        try:
-            note = include_files.copy_missing_files(str(where), str(job["worktree"]))
-        except (GitError, OSError) as error:
-            note = f"the files of {include_files.FILE} could not be copied: {error}"
-        if note:
-            log.note(note)
-    finally:
-        lock.release()
-
-
 def _run(
-    job: dict[str, Any], log: LogFile, command: Sequence[str], update: Callable[[], None],
+    job: dict[str, Any], log: LogFile, command: Sequence[str], box: Sandbox, update: Callable[[], None],
     end: Callable[[], bool] = lambda: False,
 ) -> int:  # fmt: skip
-    """Run a command in the worktree with the agent's environment and its output in the log; return the exit code."""
+    """Run a command in the worktree with the agent's environment and its output in the log; return the exit code.
+
+    Raises:
+        SetupFailed: it cannot be run.
+        SandboxFailed: its sandbox cannot be made.
+    """
+    launch = None
     try:
+        launch = box.launch(list(command))
         process = subprocess.Popen(
-            list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
+            launch.argv, stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
             env=dict(job["env"]), start_new_session=True, preexec_fn=make_child_setup(job), close_fds=True,
+            pass_fds=launch.pass_fds,
         )  # fmt: skip
     except (OSError, ValueError) as error:
+        if launch is not None:
+            launch.close()
         what = getattr(error, "strerror", None) or str(error)
         raise SetupFailed(f"{_format_command(command)} cannot be run: {what}") from None
+    launch.started()
+    code = _wait(process, log, update, end)
+    made = launch.was_made()
+    launch.close()
+    if not made and code >= 0:
+        raise box.explain(log.read_last_lines())
+    return code
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", log: LogFile, update: Callable[[], None], end: Callable[[], bool]
+) -> int:  # fmt: skip
     while True:
         try:
             return process.wait(POLL_S)

@@ -71,6 +71,19 @@ class RequestSender:
         """Undo an act; the answer comes as a message."""
         self._start(self._send([Request(step.verb, step.task, step.args) for step in entry.steps], undoable=False))
 
+    def say(self, task: str, text: str) -> None:
+        """Write a message to the agent of a task; where it is then comes as a message."""
+        self._start(self._say(task, text))
+
+    async def _say(self, task: str, text: str) -> None:
+        try:
+            _, status = await self._changes.run(lambda: self._client.say(task, text))
+        except (KugetsuError, OSError) as error:
+            self._post(Answered(str(error), False))
+        else:
+            self._post(Answered(f"message to {format_id(task)}: {status}", True))
+        self._wake()
+
     async def enqueue(self, reference: str, message: str, **options: Any) -> str:
         """Put a task into the queue; returns what was done, in one line.
 

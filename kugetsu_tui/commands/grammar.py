@@ -1,5 +1,6 @@
 """The console's commands (`:`): those of `kugetsu`, parsed by its parsers, and the console's own."""
 
+import re
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from kugetsu_engine.cli.verbs import VERBS as SHELL_VERBS
 from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
-OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell", "park")
+OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell", "park", "say")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "stop-all", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
@@ -50,7 +51,7 @@ OWN: dict[str, tuple[Argument, ...]] = {
 WRITTEN = {
     "move": "move ID {places}|NUMBER|before ID", "edit": "edit ID [{fields}]", "plan": "plan [NUMBER OF SLOTS]",
     "enqueue": "enqueue ISSUE_REF MESSAGE {options}", "sort": "sort NAME, or sort -NAME backwards; sort alone: default order",
-    "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
+    "say": "say ID TEXT", "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
 }  # fmt: skip
 """Usage of commands with a shorter form here; the others' follows from their arguments."""
 
@@ -82,6 +83,8 @@ def parse_command(text: str) -> Command:
     Raises:
         UsageError: the line is not valid; the message says what is.
     """
+    if (said := _SAYS.fullmatch(text)) is not None:  # a message has no quotes to parse
+        return _say(said[1] or "")
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -195,6 +198,16 @@ def _sort(verb: str, words: list[str]) -> Command:
 
 def _replay(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"time": " ".join(words)})
+
+
+_SAYS = re.compile(r"\s*(?:kugetsu\s+)?say(?:\s+(.*))?", re.DOTALL)
+
+
+def _say(rest: str) -> Command:
+    task, _, text = rest.strip().partition(" ")
+    if not text.strip():
+        raise _usage_error("say")
+    return Command("say", (_id(task),), {"text": text.strip()})
 
 
 def _move(verb: str, words: list[str]) -> Command:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kugetsu_engine.client.snapshot import Snapshot
-from kugetsu_engine.domain.new_task import format_id
+from kugetsu_engine.domain.new_task import format_bare_id, format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
@@ -50,6 +50,12 @@ class CommandRunner:
     def action_jump(self) -> None:
         """Ask for the number of a task."""
         self.action_command("#")
+
+    def action_task_say(self) -> None:
+        """Ask for a message to the agent of the selected task."""
+        tasks = self._app.active_screen.list_target_tasks() if self._app.active_screen is not None else []
+        if tasks:
+            self.action_command(f"say {format_bare_id(tasks[0].id)} ")
 
     def action_help(self) -> None:
         """Show the keys of the pane, and perform what is chosen."""
@@ -197,6 +203,9 @@ class CommandRunner:
                 self._app.say(f"there is no {format_id(task_ids[0])} in the lists", "warning")
             else:
                 self._views.attach_session(command.verb, task)
+        elif command.verb == "say":
+            self._app.connection.client.refuse_if_read_only()
+            self._app.connection.requests.say(task_ids[0], command.args["text"])
         elif command.verb == "edit" and not command.args:
             self._views.edit_task(task_ids[0])
         else:

@@ -38,10 +38,26 @@ class TaskActions:
             self._app.connection.requests.send_all(requests)
 
     def action_task_hold(self) -> None:
-        """Hold tasks; release them if all of them are held."""
+        """Hold waiting tasks and pause agents; release and resume them if all are held or paused."""
         tasks = self._list_possible("task.hold")
-        release = all(task.held for task in tasks)
-        self._send([("release" if release else "hold", task.id, {}) for task in tasks if task.held == release])
+        release = all(task.held or task.pause for task in tasks)
+        self._send([
+            (_choose_hold(task, release), task.id, {}) for task in tasks if bool(task.held or task.pause) == release
+        ])  # fmt: skip
+
+    def action_park_tasks(self) -> None:
+        """Park agents, after a question if one has no session to go on in."""
+        tasks, state = self._list_possible("task.park"), self._screen.state
+        requests: list[TaskRequest] = [("park", task.id, {}) for task in tasks]
+        agents = [find_active(state, task.id) if state is not None else None for task in tasks]
+        known = [agent is not None and agent.progress is not None and agent.progress.session_id for agent in agents]
+        if all(known):
+            self._send(requests)
+            return
+        without = format_names([task for task, session in zip(tasks, known, strict=True) if not session])
+        lines = [f"{without}: no session is known, so its agent will start anew, with what is in the worktree."]
+        lines += self._describe_skipped(tasks)
+        self._ask(Confirm(f"Park {format_count(len(tasks), 'agent')}?", lines, yes="Park"), lambda: self._send(requests))
 
     def action_move_task(self, to: str) -> None:
         """Move tasks within the queue; several keep their order."""
@@ -130,3 +146,10 @@ class TaskActions:
                 self._screen.say("nothing was done")
 
         self._app.push_screen(question, answer)
+
+
+def _choose_hold(task: Task, release: bool) -> str:
+    """The request of the key that holds and pauses."""
+    if task.state in ACTIVE or (release and task.parked):
+        return "resume_agent" if release else "pause_agent"
+    return "release" if release else "hold"

@@ -85,9 +85,9 @@ def glyph(name: str) -> str:
 
 _STATES = {
     "pending": ("waiting", "muted"), "held": ("held", "muted"), "retry": ("retry", "warning"), "notified": ("starting", "info"),
-    "running": ("running", "info"), "stopping": ("stopping", "warning"), "completed": ("completed", "good"),
-    "warning": ("no delivery", "warning"), "error": ("failed", "danger"), "cancelled": ("cancelled", "muted"),
-    "expired": ("expired", "warning"),
+    "running": ("running", "info"), "paused": ("paused", "warning"), "stopping": ("stopping", "warning"),
+    "completed": ("completed", "good"), "warning": ("no delivery", "warning"), "error": ("failed", "danger"),
+    "cancelled": ("cancelled", "muted"), "expired": ("expired", "warning"),
 }  # fmt: skip
 
 

@@ -54,7 +54,8 @@ def make_context(
 def make_task_context(task: Task) -> ActionContext:
     """Make the part of a context that is about one task."""
     return ActionContext(
-        task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
+        task=task.id, state=task.state, held=task.held, paused=task.pause is not None,
+        stopping=task.stop is not None or task.park is not None,
         waits_for_retry=task.retry_at is not None, last_attempt=task.attempt,
     )  # fmt: skip
 
@@ -63,7 +64,7 @@ def make_kinds(tasks: Iterable[Task], read_only: bool, in_replay: bool = False) 
     """Make one context for each kind of task among many."""
     kinds: dict[tuple[object, ...], ActionContext] = {}
     for task in tasks:
-        key = (task.state, task.held, task.stop is None, task.retry_at is None)
+        key = (task.state, task.held, task.pause is None, task.stop is None and task.park is None, task.retry_at is None)
         if key not in kinds:
             kinds[key] = replace(make_task_context(task), read_only=read_only, in_replay=in_replay)
     return tuple(kinds.values())

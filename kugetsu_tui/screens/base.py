@@ -14,6 +14,7 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from kugetsu_engine.domain.new_task import format_id
+from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
@@ -199,12 +200,14 @@ class ConsoleScreen(Screen[None]):
             return f"{alike.pop() if len(alike) == 1 else action.label} {glyph('times')}{now.marked}"
         if action.many and now.marked == 1 and now.kinds:  # the marked task, not the one at the cursor
             return f"{self._footer_word(action, replace(now.kinds[0], marked=0))} {format_id(now.kinds[0].task or '')}"
+        if action.id == "task.hold" and now.state in ACTIVE:
+            return "resume" if now.paused else "pause"
         if action.id == "task.hold" and now.held:
             return "release"
         if action.id == "task.stop" and now.state == "pending":
             return "cancel"
         if action.id == "queue.pause" and self.state is not None and self._flow() == "resume":
-            return "resume"
+            return "resume queue"
         return "search" if action.id == "filter" and now.pane in TEXTS else action.label
 
     # moving and finding

@@ -111,10 +111,12 @@ class AgentsView:
         return Row(self.keys[index], tuple(cells.get(column.name, ("", "muted")) for column in COLUMNS))
 
     def _tail(self, agent: Active) -> tuple[Cell, ...]:
-        """Parts behind the title: attempt number, and tasks that change the same files."""
+        """Parts behind the title: attempt number, what a pause may cost, and tasks that change the same files."""
         overlap = self._console.snapshot.find_overlap(agent.task.id)
         others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
+        if agent.pause_note:
+            again = (*again, (clean(agent.pause_note, 80), "warning"))
         kills = agent.progress.memory_kills if agent.progress is not None else 0
         if kills:
             again = (*again, (f"{format_count(kills, 'tool')} ended for memory", "warning"))
@@ -175,10 +177,18 @@ def format_phase(agent: Active) -> Cell:
         return (f"stopping, {agent.progress.stopping_s:.0f} s", "warning")
     if agent.task.stop:
         return ("stopping", "warning")
+    if agent.task.park:
+        return ("parking", "warning")
+    if agent.pause_s is not None:
+        return (f"paused {format_span(agent.pause_s)}", "warning")
+    if agent.task.pause:
+        return ("pausing", "warning")
     if agent.phase == "stalled":
         return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
     if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= stall_text.SHOWN_S:
         return (f"silent {format_span(agent.silent_s)}", "warning")
+    if agent.phase == "agent" and agent.progress is not None and agent.progress.turn > 1 and not agent.progress.activity:
+        return (f"follow-up {agent.progress.turn}", "text")
     if agent.phase == "agent" and agent.progress is not None and agent.progress.activity:
         return (shorten_activity(agent.progress.activity), "text")
     return (clean(PHASES.get(agent.phase, agent.phase), 40), "text" if agent.phase == "agent" else "muted")

@@ -88,4 +88,6 @@ def _about(epoch_s: float | None, now: float) -> str:
 
 def _why(entry: Start, plan: Plan) -> str:
     """Why it does not start, unless it only waits for a slot."""
-    return "" if plan.waits_for_a_slot(entry) else clean(format_reason(entry.why, plan.now), 120)
+    return (
+        "" if plan.waits_for_a_slot(entry) and entry.why.code != "prepared" else clean(format_reason(entry.why, plan.now), 120)
+    )

@@ -25,8 +25,10 @@ COLUMNS = (
 )
 SAID_ALREADY_S = 60.0
 """An estimate this close to the time in the reason is left out."""
-TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted",
-    "rate_limit": "warning", "paused": "warning", "budget": "warning", "draining": "warning", "pressure": "warning",
+TONES = {
+    "held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "prepared": "good", "no_engine": "danger",
+    "issue_busy": "muted", "rate_limit": "warning", "paused": "warning", "budget": "warning", "draining": "warning",
+    "pressure": "warning",
 }  # fmt: skip
 FLOW = frozenset({"paused", "budget", "draining"})
 """Reasons shown even for an empty queue."""
@@ -115,6 +117,8 @@ class QueueView:
         why = self._snapshot.explain_wait(task)
         if self._shared is not None and why.code == self._shared.code:
             return ""
+        if why.code == "prepared":
+            return why.without_time
         failure = f", {failures.describe_failure(task.failure)}" if why.code == "retry_at" and task.failure else ""
         return clean(format_reason(why, self._snapshot.taken_at) + failure, 200)
 

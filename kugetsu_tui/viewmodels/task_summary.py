@@ -2,6 +2,7 @@
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
+from kugetsu_engine.domain.message_states import ABILITY, Situation, describe_message, read_shown_message
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import (
@@ -91,7 +92,30 @@ def format_header(console: ConsoleState, task: Task, attempt: int) -> list[Spans
     lines.append(_format_reason_line(console, task))
     lines.append(_format_facts(console, task))
     lines += [spans for spans in (_format_activity(console, task, active), _format_place(console, task, active)) if spans]
+    lines += format_messages(console, task, active)
     lines += _format_attempts(task, attempt)
+    return lines
+
+
+MESSAGES_SHOWN = 3
+
+
+def format_messages(console: ConsoleState, task: Task, active: Active | None) -> list[Spans]:
+    """The operator's newest messages to the agent that runs, each with what became of it."""
+    if active is None or active.progress is None:
+        return []
+    record = active.record
+    agent = clean(task.agent or console.snapshot.default_agent or "the agent", 60)
+    able = record is None or ABILITY in record.can
+    now = Situation(task.state, agent, live=record is not None and record.talk == "live", able=able)
+    lines: list[Spans] = []
+    for one in active.progress.messages[-MESSAGES_SHOWN:]:
+        message = read_shown_message(one)
+        tone = "good" if message.state == "answered" else "info" if message.delivered else "warning"
+        lines.append([
+            ("> you   ", "muted"), (clean(" ".join(message.text.split()), 200), "text"),
+            (f"  {clean(describe_message(message, now), 120)}", tone),
+        ])  # fmt: skip
     return lines
 
 

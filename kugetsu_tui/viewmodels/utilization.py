@@ -64,7 +64,9 @@ def list_bars(snapshot: Snapshot, since: float) -> list[Bar]:
                 tone = "good" if attempt.outcome == "ok" else "danger" if bad else "warning"
                 bars.append(Bar(task.id, start, max(end, start), tone))
         if task.id in running:
-            bars.append(Bar(task.id, now - running[task.id].elapsed_s, now, "info", running=True))
+            agent = running[task.id]
+            paused_s = agent.progress.paused_s if agent.progress is not None else 0.0
+            bars.append(Bar(task.id, now - agent.elapsed_s - paused_s, now, "info", running=True))
     return sorted(bars, key=lambda bar: (bar.start, bar.task_id))
 
 

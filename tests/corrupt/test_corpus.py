@@ -108,6 +108,7 @@ PLACES: dict[str, Place] = {
         lambda paths: paths.pauses, "corrupt", lambda paths: rate_limits.find_fault(paths) is not None, seen_s=6.0
     ),
     "run-times.json": Place(lambda paths: paths.run_times, kept=False),
+    "memory-peaks.json": Place(lambda paths: paths.memory_peaks, kept=False),
     "pulls.json": Place(lambda paths: paths.pulls, kept=False),
     "servers/opencode.json": Place(lambda paths: paths.server, kept=False),
     "the number of tasks": Place(lambda paths: paths.task_number, kept=False),

@@ -1,14 +1,17 @@
 """An engine on a machine without room: nothing starts, it is said why, nothing is killed, and it goes on by itself."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.alerts import Alerts
+from kugetsu_engine.domain.decisions.memory_model import MemoryPeaks, PairPeaks
 from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.engine.engine_thread import EngineThread
 from kugetsu_engine.scheduler.resource_gate import CHECK_AGAIN_S, REFUSED_S, ResourceGate
@@ -149,3 +152,44 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
     gate.clear_refusal()
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert alerts.list_current() == []
+
+
+def test_memory_that_an_agent_will_need_is_promised_to_it(fleet: Fleet, on_machine: Any) -> None:
+    """With the peaks of earlier attempts a second one waits for the first, is told so, and starts when that has ended.
+
+    What the attempts take is learned: 3 MB do not stand in the way of the third.
+    """
+    peaks = MemoryPeaks(uses=(PairPeaks("local/work", "scripted", (5 << 30,)),))
+    fleet.folder.joinpath("state/memory-peaks.json").write_bytes(msgspec.json.encode(peaks))
+    first, second = fleet.enqueue(wait=fleet.waiting_file("first")), fleet.enqueue(wait=fleet.waiting_file("second"))
+    on_machine(6 << 30)
+    fleet.wait_for_started(first)
+    wait_until(lambda: picture(fleet).engine.pressure, 5, "the reason")
+    seen = picture(fleet)
+    why = seen.explain_wait(seen.pending[0])
+    assert why.code == "pressure"
+    assert why.text.startswith("#2 needs about 5G, ")
+    assert why.text.endswith("of 16G are free and not promised: waits for #1")
+    assert alert(fleet) is None, "waiting for another task is nothing to be alarmed about"
+    assert fleet.state(second) == "pending"
+    wait_until(lambda: (seen := fleet.progress(first)) and seen.memory_bytes, 5, "a look at its memory")
+    fleet.release("first")
+    fleet.wait_for_started(second, limit_s=CHECK_AGAIN_S + 15)
+    known = json.loads(fleet.folder.joinpath("state/memory-peaks.json").read_text())
+    assert known["uses"][0]["peaks"][0] == 5 << 30
+    assert 0 < known["uses"][0]["peaks"][1] < 100 << 20
+    fleet.release("second")
+    fleet.wait_for_end([first, second])
+
+
+def test_a_reservation_can_be_switched_off(fleet: Fleet, on_machine: Any) -> None:
+    """Then only the floor counts."""
+    peaks = MemoryPeaks(uses=(PairPeaks("local/work", "scripted", (5 << 30,)),))
+    fleet.folder.joinpath("state/memory-peaks.json").write_bytes(msgspec.json.encode(peaks))
+    fleet.configure(reserve_memory="false")
+    tasks = [fleet.enqueue(wait=fleet.waiting_file("both")) for _ in range(2)]
+    on_machine(6 << 30)
+    for task in tasks:
+        fleet.wait_for_started(task)
+    fleet.release("both")
+    fleet.wait_for_end(tasks)

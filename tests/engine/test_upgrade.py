@@ -96,7 +96,7 @@ def act_as_before(monkeypatch: pytest.MonkeyPatch, site: Site, kind: str) -> Non
     encoded = launcher._encoded
 
     def as_before(job: Job) -> bytes:
-        return encoded(msgspec.structs.replace(job, **site.fill(NAMES["jobs"][kind])))
+        return encoded(msgspec.structs.replace(job, talk=None, follow_up=None, **site.fill(NAMES["jobs"][kind])))
 
     monkeypatch.setattr(launcher, "_encoded", as_before)
     monkeypatch.setattr(interpreter, "build_command", site.command)

@@ -188,8 +188,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the prompt in the command line",
         "kugetsu_engine/supervisor/agent_run.py",
-        "workspace.build_agent_argv(job), stdin=stdin",
-        '[*workspace.build_agent_argv(job), str(job["prompt"])], stdin=stdin',
+        "attempt.sandbox.launch(workspace.build_agent_argv(job))",
+        'attempt.sandbox.launch([*workspace.build_agent_argv(job), str(job["prompt"])])',
         "tests/engine/test_agent_contract.py -k never_in_argv",
     ),
     Bug(

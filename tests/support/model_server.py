@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-_NAME = re.compile(r"\bscript ([\w-]+)")
+NAME = re.compile(r"\bscript ([\w-]+)")
 
 
 class Reply(NamedTuple):
@@ -26,6 +26,8 @@ class Reply(NamedTuple):
     """`done`; `cut`: the connection drops in the middle; `unending`: there is no reason to finish; `hang`: nothing is sent."""
     until: threading.Event | None = None
     """What the answer waits for."""
+    middle: threading.Event | None = None
+    """What the answer waits for after its first part."""
 
 
 def say(text: str) -> Reply:
@@ -64,6 +66,7 @@ class ModelServer:
         self.prompts: list[list[dict[str, Any]]] = []
         """The messages of each request."""
         self.closing = threading.Event()
+        self.lock = threading.Lock()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -128,6 +131,8 @@ class ModelServer:
         _head(request, 200, "text/event-stream", (*reply.headers, *more))
         for chunk in _chunks(reply, turn):
             request.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            if reply.middle is not None:
+                reply.middle.wait(120)
         if reply.end == "cut":
             request.connection.shutdown(2)
             return
@@ -160,7 +165,7 @@ def _chunks(reply: Reply, turn: int) -> Iterator[dict[str, Any]]:
         yield base | {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}}
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     """The words of a message, which may come in parts."""
     return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content)
 
@@ -170,7 +175,7 @@ def _script_and_turn(messages: Sequence[dict[str, Any]]) -> tuple[str, int]:
     name, turn = "", 0
     for message in messages:
         if message["role"] == "user":
-            found = _NAME.search(_text(message["content"]))
+            found = NAME.search(text_of(message["content"]))
             name, turn = (found[1], 0) if found else (name, turn)
         elif message["role"] == "assistant":
             turn += 1

@@ -13,13 +13,17 @@ def main() -> int:
     """Note what was given, print the recorded lines."""
     if sys.argv[1:] == ["--version"]:
         return 1
-    given = {"argv": sys.argv[1:], "stdin": sys.stdin.read(), "cwd": os.getcwd(), "env": sorted(os.environ)}
+    live = "--input-format=stream-json" in sys.argv  # then the input ends only when the result is known
+    stdin = json.loads(sys.stdin.readline())["message"]["content"] if live else sys.stdin.read()
+    given = {"argv": sys.argv[1:], "stdin": stdin, "cwd": os.getcwd(), "env": sorted(os.environ)}
     paths = [word.partition("=")[2] for word in sys.argv if word.startswith("--file=")]
     files = {path: Path(path).read_text(encoding="utf-8") for path in paths}
     with open(os.environ["SEEN"], "a", encoding="utf-8") as seen:
         seen.write(json.dumps(given | {"files": files}) + "\n")
     with open(os.environ["PLAY"], "rb") as stream:
         sys.stdout.buffer.write(stream.read())
+    sys.stdout.flush()
+    sys.stdin.read()
     return int(os.environ.get("CODE", "0"))
 
 

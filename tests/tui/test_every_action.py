@@ -510,6 +510,13 @@ async def _(tour: Tour) -> None:
     await tour.until(lambda: tour.task(RUNNING).stop == "kill")
 
 
+@pilot("task.park")
+async def _(tour: Tour) -> None:
+    assert tour.home.agents.select(RUNNING)
+    await tour.press("Z")
+    await tour.said("#5 is being stopped")  # since an earlier pilot; `test_pausing.py` parks one
+
+
 @pilot("task.retry")
 async def _(tour: Tour) -> None:
     await tour.press("5")
@@ -553,6 +560,15 @@ async def _(tour: Tour) -> None:
 @pilot("task.bottom")
 async def _(tour: Tour) -> None:
     await _moved(tour, "q_3", "B", "#3 is number 4 of 4")
+
+
+@pilot("task.say")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("c")
+    await tour.opens(CommandLine)
+    await tour.press(*"don't", "enter")
+    await tour.said("will be given when it starts")
 
 
 @pilot("task.edit")

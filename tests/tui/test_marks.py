@@ -44,8 +44,8 @@ def test_an_act_is_refused_only_if_no_marked_task_can_have_it() -> None:
     """The reason names how many there are."""
     registry = Registry()
     running, waiting = ActionContext(task="q_1", state="running"), ActionContext(task="q_2", state="pending")
-    assert registry["task.hold"].get_refusal(ActionContext(marked=2, kinds=(running, waiting))) is None
-    reason = registry["task.hold"].get_refusal(ActionContext(marked=3, kinds=(running,)))
+    assert registry["task.up"].get_refusal(ActionContext(marked=2, kinds=(running, waiting))) is None
+    reason = registry["task.up"].get_refusal(ActionContext(marked=3, kinds=(running,)))
     assert reason is not None
     assert reason.startswith("none of the 3 marked: #1 is running")
 

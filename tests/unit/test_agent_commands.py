@@ -37,6 +37,8 @@ def argv(name: str, mode: str = "new", **own: Any) -> list[str]:
 def test_claude_gets_an_id_of_our_choice_and_resumes_and_forks_by_id() -> None:
     """Options with their values in one word; the operator's arguments come last."""
     start = ["claude", "-p", "--output-format=stream-json", "--verbose"]
+    assert argv("claude", messages="follow-up") == [*start, f"--session-id={NEW_ID}", "--name=local/a#1"]
+    start += ["--input-format=stream-json", "--replay-user-messages"]
     assert argv("claude") == [*start, f"--session-id={NEW_ID}", "--name=local/a#1"]
     assert argv("claude", "continue", args=["--allowedTools=Edit"]) == [*start, f"--resume={OLD}", "--allowedTools=Edit"]
     assert argv("claude", "fork", program="/x/claude", model="sonnet") == [

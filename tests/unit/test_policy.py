@@ -110,6 +110,7 @@ def test_what_cannot_end_otherwise_is_never_retried() -> None:
     """A missing program, a refused key, a bad repository, a git refusal, bad settings, a question nobody answers."""
     assert {name for name, known in CLASSES.items() if not known.retried} == {
         "no_program",
+        "sandbox",
         "wrong_program",
         "repository",
         "git",

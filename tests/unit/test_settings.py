@@ -73,6 +73,13 @@ def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths,
         "memory_cap_by": "watch",
         "reserve_memory": "no",
         "shed": "off",
+        "sandbox": "on",
+        "sandbox_home": "empty",
+        "sandbox_write": "~/one, /two",
+        "sandbox_read": "$NAME/three",
+        "sandbox_hide": "/four",
+        "sandbox_refs": "all",
+        "sandbox_net": "off",
     }
     value = good.get(name, "forge.test" if name == "default_server" else "17")
     settings, problems = load_settings(paths, {f"KUGETSU_{name.upper()}": value})

@@ -1,7 +1,10 @@
-// Loaded by the shared opencode server: gives each command of an agent the environment of its own attempt, and collects garbage.
-// Otherwise the commands of all attempts would share one environment, and processes could not be told apart.
+// Loaded by the shared opencode server: gives each command of an agent the environment of its own attempt, and holds the sessions
+// of a paused attempt before their next step. Otherwise the commands of all attempts would share one environment, and processes
+// could not be told apart; and no process could be stopped without stopping the agents of other attempts too.
+// It also collects the server's garbage.
 import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
 
 // Loading a worktree leaves a hundred megabytes of garbage, which the server would keep until its heap has doubled.
 const GROWTH = 128 << 20
@@ -23,15 +26,36 @@ const collectSoon = (ended) => {
   else if (Date.now() - collectedAt > PAUSE_MS && process.memoryUsage.rss() - size > GROWTH) timer = setTimeout(collect, 0)
 }
 
-export const KugetsuPlugin = async ({ directory }) => ({
-  event: async ({ event }) => collectSoon(event.type === "session.idle"),
-  "shell.env": async (_input, output) => {
-    const name = createHash("sha256").update(directory).digest("hex")
-    const file = `${process.env.KUGETSU_SERVER_ATTEMPTS}/${name}.json`
+const CHECK_MS = 200
+
+export const KugetsuPlugin = async ({ directory }) => {
+  const name = createHash("sha256").update(directory).digest("hex")
+  const read = () => {
     try {
-      Object.assign(output.env, JSON.parse(readFileSync(file, "utf8")))
+      return JSON.parse(readFileSync(`${process.env.KUGETSU_SERVER_ATTEMPTS}/${name}.json`, "utf8"))
     } catch {
-      // no attempt of kugetsu works there
+      return {} // no attempt of kugetsu works there
     }
-  },
-})
+  }
+  // The supervisor of the attempt makes the file `hold`; `kugetsu-held` tells it that the session stands.
+  const hold = async () => {
+    const temporary = read().TMPDIR
+    if (!temporary) return
+    const wanted = `${dirname(temporary)}/hold`
+    while (existsSync(wanted) && read().TMPDIR === temporary) {
+      try {
+        writeFileSync(`${temporary}/kugetsu-held`, "")
+      } catch {} // only what is shown is less exact then
+      await new Promise((resolve) => setTimeout(resolve, CHECK_MS))
+    }
+    rmSync(`${temporary}/kugetsu-held`, { force: true })
+  }
+  return {
+    event: async ({ event }) => collectSoon(event.type === "session.idle"),
+    "shell.env": async (_input, output) => {
+      Object.assign(output.env, read())
+    },
+    "tool.execute.before": hold,
+    "chat.params": hold,
+  }
+}

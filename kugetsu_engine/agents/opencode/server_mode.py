@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 
 from ...config.loader import AgentSettings
 from ...domain.reserved_refs import PM_AGENT
@@ -26,13 +27,18 @@ def uses_server(settings: AgentSettings, call: Invocation) -> bool:
     Raises:
         ConfigError: the settings ask for it, but have arguments that only `opencode run` understands.
     """
+    if call.boxed and settings.command is None and settings.mode == "server" and call.issue_ref != PM_AGENT:
+        raise ConfigError(
+            '[agents.opencode] has mode = "server", and its sandbox is on: a shared server cannot be in the sandbox of each',
+            'set mode = "process" or "auto", or sandbox = "off" for this repository',
+        )
     unknown = _find_unknown_argument(settings.args)
     alone = call.slots < 1 or call.issue_ref == PM_AGENT
     if (
         settings.command is not None
         or settings.mode == "process"
         or alone
-        or (settings.mode == "auto" and (call.slots < 2 or unknown))
+        or (settings.mode == "auto" and (call.slots < 2 or unknown or call.boxed))
     ):
         return False
     if unknown:
@@ -86,7 +92,14 @@ def build_starter_command() -> list[str]:
 def compute_digest(argv: list[str], env: Mapping[str, str]) -> str:
     """Return a digest of what a server is started with, to see whether the running one still matches the settings."""
     kept = {name: value for name, value in env.items() if not name.startswith(_LOGIN_VARIABLES)}
-    return hashlib.sha256(json.dumps([argv, kept], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([argv, kept, _read_plugin()], sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def _read_plugin() -> str:
+    """Return the text of our plugin: a server with an earlier one is replaced."""
+    with open(PLUGIN, encoding="utf-8") as file:
+        return file.read()
 
 
 def _find_unknown_argument(args: list[str]) -> str | None:

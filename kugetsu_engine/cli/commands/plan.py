@@ -84,7 +84,7 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
     for one in (*plan.starts, *plan.others):
         if (task := snapshot.find_task(one.task_id)) is not None:
             start = "now" if one.start == plan.now else format_estimate(one.start, plan.now)
-            why = "" if plan.waits_for_a_slot(one) else one.why.text
+            why = "" if plan.waits_for_a_slot(one) and one.why.code != "prepared" else one.why.text
             row = [
                 choose_glyph(task.glyph_name),
                 start,

@@ -4,6 +4,7 @@ import os
 
 from ...client.snapshot import Snapshot
 from ...client.snapshot_reader import SnapshotReader
+from ...client.task_messages import list_documents
 from ...domain import failures
 from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock, format_count, format_size
@@ -33,10 +34,13 @@ def _show(argv: list[str]) -> int:
     task = tasks.find_task(here, make_client().resolve_task(args.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
+    messages = list_documents(here, make_client().settings, task)
     if args.json:
-        print_json(build_task_document(task, snapshot, position))
+        print_json(build_task_document(task, snapshot, position) | {"messages": messages})
     else:
         _describe(task, snapshot, position, here.worktree(name_of(here, task.issue_ref)))
+        for message in messages:
+            print(f"\n> you: {safe_text(message['text']).strip()}\n  {safe_line(message['status'])}")
     return 0
 
 

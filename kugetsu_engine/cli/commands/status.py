@@ -98,6 +98,7 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
         "id": one.task.id, "issue_ref": one.task.issue_ref, "attempt": one.task.attempt,
         "pid": progress.pid if progress else None, "supervisor_pid": one.record.supervisor_pid if one.record else None,
         "state": one.task.state, "phase": one.phase, "elapsed_s": round(one.elapsed_s, 1),
+        "pause": one.task.pause, "pause_s": round(one.pause_s, 1) if one.pause_s is not None else None,
         "cpu_percent": progress.cpu_percent if progress else None, "rss_bytes": progress.rss_bytes if progress else None,
         "memory_bytes": progress.memory if progress else None, "memory_cap": progress.memory_cap if progress else None,
         "memory_kills": progress.memory_kills if progress else 0,
@@ -156,6 +157,8 @@ def print_picture(snapshot: Snapshot) -> None:
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase
             if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= stall_text.SHOWN_S)):
                 doing = f"{'stalled' if one.stalled else 'silent'} {format_span(one.silent_s)}"
+            if one.pause_s is not None:
+                doing = f"paused {format_span(one.pause_s)}"
             rows.append(
                 [
                     one.task.shown,

@@ -78,7 +78,9 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
 
     def waits_for_a_slot(self, start: Start) -> bool:
         """Whether a task waits only for a slot, or for what blocks the whole queue."""
-        return start.why.code in ("next", "slots") or (self.blocked is not None and start.why.code == self.blocked.code)
+        return start.why.code in ("next", "slots", "prepared") or (
+            self.blocked is not None and start.why.code == self.blocked.code
+        )
 
     @property
     def unknown(self) -> bool:

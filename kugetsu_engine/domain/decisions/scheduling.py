@@ -10,6 +10,9 @@ from .waiting_reasons import Cooldown, SchedulingFacts, Waiting, find_clone_host
 
 AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
 
+MOST_PREPARED = 4
+"""Worktrees that are made ahead at a time; never more than there are slots."""
+
 
 class Timing(msgspec.Struct, frozen=True):
     """The settings that time retries and expiry, in seconds; `queue_expiry` None means never."""
@@ -43,6 +46,26 @@ def choose_next(in_order: Iterable[AnyWaiting], facts: SchedulingFacts, now: flo
     if find_queue_reason(facts):
         return None
     return next((task for task in in_order if find_own_reason(task, facts, now) is None), None)
+
+
+def choose_prepared(in_order: Iterable[AnyWaiting], facts: SchedulingFacts, now: float) -> list[AnyWaiting]:
+    """Choose the tasks whose worktree is made ahead: the first that would start if slots were free, one of each issue.
+
+    None while a slot is free or nothing may start at all. A task of a host that does not answer is tried in a slot only.
+
+    Args:
+        in_order: the first of the pending tasks, in their order.
+    """
+    why, chosen = find_queue_reason(facts), dict[str, AnyWaiting]()
+    if why is None or why.code != "slots":
+        return []
+    for task in in_order:
+        if len(chosen) >= min(facts.limit, MOST_PREPARED):
+            break
+        unsure = facts.hosts and find_clone_host(task, facts.own_repositories) in facts.hosts
+        if not unsure and find_own_reason(task, facts, now) is None:
+            chosen.setdefault(task.issue_key, task)
+    return [*chosen.values()]
 
 
 def compute_expiry(task: Waiting, timing: Timing) -> float | None:

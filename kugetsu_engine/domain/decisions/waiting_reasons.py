@@ -21,7 +21,7 @@ from ..text.times import epoch
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
-    "rate_limit", "pressure", "too_new", "budget", "by_hand", "network", "preparing", "config",
+    "rate_limit", "pressure", "too_new", "budget", "by_hand", "network", "preparing", "config", "prepared",
 ]  # fmt: skip
 
 
@@ -110,6 +110,8 @@ class SchedulingFacts(msgspec.Struct, frozen=True):
     """By host, the task whose preparation tries it."""
     obstacles: Obstacles = Obstacles()
     """Obstacles the engine has found."""
+    prepared: Mapping[str, bool] = {}
+    """Tasks whose worktree is made ahead, by id: whether it is ready."""
 
     @property
     def taken(self) -> int:
@@ -204,4 +206,8 @@ def find_queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
 
 def find_waiting_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason:
     """Say why a task waits; `next` when it starts at the next turn."""
-    return find_own_reason(task, facts, now) or find_queue_reason(facts) or WaitingReason("next", "starts next")
+    why = find_own_reason(task, facts, now) or find_queue_reason(facts) or WaitingReason("next", "starts next")
+    if why.code == "slots" and (ready := facts.prepared.get(task.id)) is not None:
+        text, short = ("ready", "ready") if ready else ("its worktree is being made", "worktree is made")
+        return WaitingReason("prepared", f"{text}, waits for a slot ({why.text})", without_time=short)
+    return why

@@ -21,6 +21,8 @@ PLACEHOLDERS: dict[str, str] = {
 """The placeholders and their meaning."""
 PROMPT = "\0prompt\0"
 """Marks the prompt's place in a job's command line; filled in at the start, as the issue's text may still be added."""
+SESSION_MARK = "\0session\0"
+"""In the command line of a follow-up, the place of the session's id, which only the supervisor knows."""
 PromptBy = Literal["stdin", "file", "argv"]
 _HOLE = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
 
