@@ -45,7 +45,7 @@ class AgentSettings(SandboxSettings, frozen=True):
     args: list[str] = []
     """Further arguments for a known agent."""
     model: str | None = None
-    mode: Mode = "process"
+    mode: Mode = "auto"
     """opencode: one process per attempt, or one shared server for all; `auto`: the server if more than one may run."""
     messages: Messages = "live"
     """When it gets the operator's messages: while it works, if its program can be spoken to; or when it has ended."""

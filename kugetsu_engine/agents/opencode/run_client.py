@@ -175,11 +175,13 @@ def connect_to_server(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
     """
     env = {name: value for name, value in os.environ.items() if name.startswith("KUGETSU_") or name in ("TMPDIR", "PWD")}
     deadline = time.monotonic() + READY_LIMIT_S
+    entered = f"{os.environ['TMPDIR']}/{protocol.ENTERED_FILE}"
+    files.replace(entered, b"", durable=False)  # tells every engine that this attempt needs a keeper
     while time.monotonic() < deadline:
         keeper = protocol.read_status(state_dir)
         with suppress(OSError, ValueError):
             if keeper is not None:
-                files.replace(f"{os.environ['TMPDIR']}/{protocol.ENTERED_FILE}", os.fsencode(keeper["socket"]), durable=False)
+                files.replace(entered, os.fsencode(keeper["socket"]), durable=False)
                 connection = protocol.connect_to_keeper(keeper["socket"], READY_LIMIT_S)
                 protocol.send_line(connection, {"verb": "enter", "directory": worktree, "env": env})
                 answer = protocol.receive_line(connection) or {}
