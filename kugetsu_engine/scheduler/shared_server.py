@@ -124,7 +124,7 @@ class SharedServer:
     def count_users(self, task: Task) -> int:
         """Return how many attempts may share the server with the next one of a task; `mode = "auto"` takes it for two or more.
 
-        It is one if no other task could share a server and none runs, if the server does not start, if its version is not tested,
+        It is one if no other task could share a server and none runs, if the server does not start, if its version is untested,
         or if the task lost it twice in a row: it may be the one that kills it.
         """
         slots = self._slots()
