@@ -71,7 +71,7 @@ def is_plain(name: str, settings: Settings) -> bool:
 
 
 def delete_session(
-    name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str], state_dir: str
+    name: str, settings: Settings, session_id: str, env: Mapping[str, str], state_dir: str
 ) -> bool:  # fmt: skip
     """Delete a conversation, in the agent program's own store or in ours. Return False if this is not supported.
 
@@ -87,7 +87,7 @@ def delete_session(
         return False
     from .opencode import session_ids
 
-    session_ids.delete_session(agent.program or "opencode", session_id, directory, {**env, **agent.env})
+    session_ids.delete_session(agent.program or "opencode", session_id, {**env, **agent.env})
     return True
 
 

@@ -111,6 +111,8 @@ class Job(msgspec.Struct, frozen=True):
     """Regular expressions and classes of failure for the last lines of a failed agent's log; the first match counts."""
     secrets: list[str] = []
     """Masked in texts taken from the log."""
+    boot_id: str = ""
+    """The boot of the machine, if the task has it on disk: then the record of the run need not survive a power cut."""
     process_env: dict[str, str] | None = None
     """The supervisor's own variables, for git; None: those it was started with."""
 

@@ -224,6 +224,8 @@ class Task(msgspec.Struct, frozen=True):
     """Random mark of the current attempt, in the environment of all its processes."""
     pid: int | None = None
     """Process of the current agent, for display only."""
+    boot_id: str | None = None
+    """The boot of the machine in which the last attempt was handed over; None if unknown."""
 
     @property
     def shown(self) -> str:

@@ -23,6 +23,7 @@ from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.late_messages import LateMessages
 from ..scheduler.memory_reservation import MemoryReservation
+from ..scheduler.memory_shedding import MemoryShedding
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.preparations import Preparations
 from ..scheduler.provider_backoff import ProviderBackoff
@@ -141,6 +142,7 @@ def _compose(
     )  # fmt: skip
 
     pauses = AgentPauses(context, store=store, attempts=attempts)
+    shedding = MemoryShedding(context, store=store, pauses=pauses, reservation=reservation)
     handlers = RequestHandlers(
         context, store=store, controls=controls, backoff=backoff, attempts=attempts, dispatcher=dispatcher,
         agents=AgentRequests(context, store=store, controls=controls, pauses=pauses),
@@ -152,7 +154,8 @@ def _compose(
     return Engine(
         context, lock=lock, waker=waker, launcher=launcher, store=store, controls=controls, gate=gate, backoff=backoff,
         budget=budget, run_times=run_times, attempts=attempts, recovery=recovery, reaper=OrphanReaper(context),
-        changes=ChangeTracker(context), late_messages=late_messages, server=server, dispatcher=dispatcher, flow=flow,
+        changes=ChangeTracker(context), late_messages=late_messages, server=server, shedding=shedding,
+        dispatcher=dispatcher, flow=flow,
         inbox=RequestInbox(context, handlers=handlers, quarantine=store.quarantine, flow=flow),
         config_alerts=ConfigAlerts(context, env_files=EnvFiles(paths), prompt_file=PromptFile(paths)),
         index=IndexFile(context, store=store), resume=resume,

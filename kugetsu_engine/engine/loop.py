@@ -32,6 +32,7 @@ from ..scheduler.change_tracker import ChangeTracker
 from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.engine_context import EngineContext
 from ..scheduler.late_messages import LateMessages
+from ..scheduler.memory_shedding import MemoryShedding
 from ..scheduler.orphans import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -63,6 +64,7 @@ class Engine:
         self, context: EngineContext, *, lock: EngineLock, waker: Waker, launcher: Launcher, store: TaskStore,
         controls: QueueControl, gate: ResourceGate, backoff: ProviderBackoff, budget: Budget, run_times: RunTimesFile,
         attempts: AttemptTracker, recovery: Recovery, reaper: OrphanReaper, changes: ChangeTracker, server: SharedServer,
+        shedding: MemoryShedding,
         late_messages: LateMessages,
         dispatcher: Dispatcher, flow: FlowRecorder, inbox: request_inbox.RequestInbox, config_alerts: ConfigAlerts,
         index: IndexFile, resume: bool,
@@ -86,6 +88,7 @@ class Engine:
         self.changes = changes
         self.late_messages = late_messages
         self.server = server
+        self.shedding = shedding
         self.dispatcher = dispatcher
         self.flow = flow
         self.inbox = inbox
@@ -192,6 +195,7 @@ class Engine:
             self._report_agents()
             self.budget.enforce_budget(self.settings.current.budget_per_day, self.alerts, self.context.notify)
             self.server.check_keeper()
+            self.shedding.check()
             if self.inbox.settled:
                 self.dispatcher.start_ready_tasks()
             self.gate.report_shortage(self.alerts, self.context.notify, self.context.now)

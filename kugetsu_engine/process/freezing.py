@@ -2,7 +2,8 @@
 
 A stopped process neither forks nor ends. So a process is stopped, all its threads are seen to stand, and only then are its
 children read: that list is final. The kernel's list of children may leave one out while its neighbours end (proc(5)), so two
-passes in a row must find everybody standing. On a system without /proc only the agent's process group is stopped.
+passes in a row must find everybody standing. A cgroup of the tree's own is frozen by the kernel instead. On a system without
+/proc only the agent's process group is stopped.
 """
 
 import os
@@ -76,9 +77,49 @@ def thaw(root: int, leader: int | None = None, stood: Collection[int] = (), limi
         first = False
 
 
+def freeze_cgroup(folder: str, limit_s: float = FREEZE_S) -> bool:
+    """Freeze all processes of a cgroup of version 2; return whether they stand. If not, nothing is frozen."""
+    deadline = time.monotonic() + limit_s
+    if not _write_freeze(folder, b"1"):
+        return False
+    while not _is_frozen(folder):
+        if time.monotonic() > deadline:
+            thaw_cgroup(folder)
+            return False
+        pause(0.005)
+    return True
+
+
+def thaw_cgroup(folder: str) -> None:
+    """Let the processes of a cgroup go on."""
+    _write_freeze(folder, b"0")
+
+
 def find_moving(root: int) -> list[int]:
     """Return the processes below `root` that do not stand."""
     return [pid for pid in _list_below(root) if not set(_read_states(pid)) <= _STANDING]
+
+
+def _write_freeze(folder: str, value: bytes) -> bool:
+    try:
+        fd = os.open(f"{folder}/cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, value)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _is_frozen(folder: str) -> bool:
+    try:
+        with open(f"{folder}/cgroup.events", "rb") as file:
+            return b"frozen 1" in file.read().splitlines()
+    except OSError:
+        return False
 
 
 class _Freezing:

@@ -37,6 +37,8 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
         ended = epoch(task.completed_at)
         if task.state not in FINAL or ended is None or ended > before:
             continue
+        if not removed:
+            files.flush_folder(paths.items)  # else a power cut could bring back an open task whose ended one is gone
         # If the task is retried at this moment, the rename decides who gets it.
         try:
             os.rename(path, paths.removed(task_id))

@@ -124,7 +124,10 @@ class TaskStore:
             if task_id not in self.entries and (
                 task_id in ended if ended is not None else os.path.lexists(self.paths.ended(task_id))
             ):
-                raise BadFile(f"{task_id} has ended already: it is in queue/done")
+                if not tasks.is_leftover(self.paths, task):
+                    raise BadFile(f"{task_id} has ended already: it is in queue/done")
+                files.remove(path)
+                raise FileNotFoundError
         except FileNotFoundError:
             self._drop_from_index(task_id)
             return
@@ -248,14 +251,16 @@ class TaskStore:
         else:
             after, notice = move_task(before, change.to, iso(self._now()), change.reason, **change.fields)
             notice = msgspec.structs.replace(notice, level=change.level or notice.level, failure=change.failure)
-        self._save(after, durable=change.to != states.RUNNING)  # the record of the run is proof enough of that state
+        # Another boot is proof enough that an agent may have run, and an attempt's end is on disk once it is filed.
+        of_attempt = before.state in states.ACTIVE and change.to not in (None, states.PENDING)
+        self._save(after, durable=not of_attempt)
         if (changed := find_task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
             self.journal.record_changes([changed])
         if notice is not None:
             self.add_notice(notice)
         if after.ended:
             try:
-                self._file_ended(after.id)
+                self._file_ended(after.id, both=not of_attempt)
             except OSError as error:  # a later rescan moves it
                 self._alert("disk", f"cannot move {after.id} to the ended tasks: {error.strerror}")
         return after
@@ -304,13 +309,13 @@ class TaskStore:
         except FileNotFoundError:
             return 0
 
-    def _file_ended(self, task_id: str) -> None:
+    def _file_ended(self, task_id: str, both: bool = True) -> None:
         try:
             if os.path.lexists(self.paths.ended(task_id)):
                 self.quarantine.set_aside(
                     self.paths.ended(task_id), f"{task_id} ended, and queue/done already had a file of that name"
                 )
-            tasks.archive_task(self.paths, task_id)
+            tasks.archive_task(self.paths, task_id, both)
         except OSError:
             self._set_signature(task_id, 0)
             self._suspects[task_id] = self._monotonic()  # read again soon

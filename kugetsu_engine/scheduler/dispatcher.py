@@ -128,7 +128,8 @@ class Dispatcher:
         settings = self._settings.current
 
         def find_promise(facts: HostFacts) -> str | None:
-            return find_unmet_promise(facts, self._reservation.expect(entry), self._reservation.list_promises())
+            reservation = self._reservation
+            return reservation.shed or find_unmet_promise(facts, reservation.expect(entry), reservation.list_promises())
 
         return self._gate.may_start(
             settings.floors, self._count_agents(), find_promise if settings.reserve_memory else None
@@ -174,7 +175,11 @@ class Dispatcher:
         """
         settings = self._settings.current
         planned: Task = msgspec.structs.replace(
-            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.choose_agent(task, settings)
+            task,
+            attempt=task.attempt + 1,
+            token=secrets.token_hex(8),
+            agent=builder.choose_agent(task, settings),
+            boot_id=self._context.boot_id() or None,
         )
         try:
             job = builder.build_job(self._paths, settings, self._context.environ, planned, self._server.count_users(planned))
@@ -186,8 +191,8 @@ class Dispatcher:
             self._store.change(task, "error", str(error), error=str(error))
             return True
         task = self._store.change(
-            task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None,
-            pause=None, park=None,
+            task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent,
+            boot_id=planned.boot_id, retry_at=None, stop=None, pause=None, park=None,
         )  # fmt: skip
         try:
             if job.after is not None:

@@ -22,6 +22,7 @@ from ..domain.task import Attempt, Task
 from ..paths import log_name
 from ..queue.task_store import TaskStore
 from ..state import runs
+from ..storage import files
 from ..supervisor import outcome
 from ..supervisor.launcher import Launcher
 from ..supervisor.repository_lock import GIVE_UP_S
@@ -78,6 +79,9 @@ class AttemptFinisher:
         run = (self._paths, task.id, task.attempt)
         result = runs.read_result(*run, task.token)
         broken = runs.find_unreadable_files(*run) if result is None else {}
+        restarted = task.boot_id is not None and task.boot_id != self._context.boot_id()
+        if restarted:
+            broken = self._remove_unflushed(task, broken)
         if result is None:
             for path, why in broken.items():
                 self._store.quarantine.set_aside(path, why)
@@ -90,12 +94,14 @@ class AttemptFinisher:
         record = runs.read_record(*run)
         if broken:
             reason, started_at = f"its record could not be read: {', '.join(map(os.path.basename, broken))}", None
-        elif record is None or record.token != task.token:
-            self._settle_unstarted(task, refusal)
-            return Recovered.GIVEN_BACK
-        else:
+        elif record is not None and record.token == task.token:
             restarted = record.boot_id != self._context.boot_id()
             reason, started_at = MACHINE_RESTARTED if restarted else "its supervisor was killed", record.started_at
+        elif restarted and refusal is None:
+            reason, started_at = MACHINE_RESTARTED, None  # its agent may have run: the record does not outlive a power cut
+        else:
+            self._settle_unstarted(task, refusal)
+            return Recovered.GIVEN_BACK
         self.finish_attempt(task, self._build_lost_result(task, reason, started_at))
         return Recovered.LOST
 
@@ -148,6 +154,13 @@ class AttemptFinisher:
     def reset_false_starts(self, task_id: str) -> None:
         """Forget the failed starts of a task, as an attempt of it did begin."""
         self._false_starts.pop(task_id, None)
+
+    def _remove_unflushed(self, task: Task, broken: dict[str, str]) -> dict[str, str]:
+        """Remove what a power cut left of files that are not flushed; returns the files that should be whole."""
+        outcome = self._paths.run_files(task.id, task.attempt).outcome
+        for path in broken.keys() - {outcome}:
+            files.remove(path)
+        return {path: why for path, why in broken.items() if path == outcome}
 
     def _settle_unstarted(self, task: Task, refusal: int | None) -> None:
         """Change a task whose attempt never began."""

@@ -37,6 +37,8 @@ class MemoryReservation:
         self._use: dict[str, tuple[int, int | None]] = {}
         """By task: what its attempt uses, and its memory limit."""
         self._learned: set[str] = set()
+        self.shed = ""
+        """Which agents stand still for lack of memory, in a sentence; nothing new starts meanwhile."""
 
     def expect(self, entry: Entry) -> MemoryPromise:
         """Return what a task that does not run is expected to need."""

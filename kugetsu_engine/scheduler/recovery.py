@@ -79,13 +79,13 @@ class Recovery:
 
     def _lost_boots(self) -> set[str]:
         """Boot ids of earlier attempts without a result."""
-        records = (
-            runs.read_record(self._paths, entry.id, entry.attempt)
-            for entry in self._store.list_active()
-            if runs.read_result(self._paths, entry.id, entry.attempt, None) is None
-            and runs.read_outcome(self._paths, entry.id, entry.attempt, None) is None
-        )
-        return {record.boot_id for record in records if record is not None}
+        boots: set[str | None] = set()
+        for entry in self._store.list_active():
+            run = (self._paths, entry.id, entry.attempt)
+            if runs.read_result(*run, None) is None and runs.read_outcome(*run, None) is None:
+                record = runs.read_record(*run)
+                boots |= {self._store.get(entry.id).boot_id, record.boot_id if record is not None else None}
+        return {boot for boot in boots if boot is not None}
 
 
 def _last_state(paths: StatePaths) -> EngineState | None:

@@ -127,6 +127,15 @@ def read_facts(folders: Sequence[str]) -> HostFacts:
     )  # fmt: skip
 
 
+def read_memory_facts() -> HostFacts:
+    """Read what concerns the machine's memory."""
+    free, total = read_memory()
+    return HostFacts(
+        memory_free=free, memory_total=total, memory_pressure=_pressure("memory"),
+        memory_full_pressure=_pressure("memory", line="full"),
+    )  # fmt: skip
+
+
 def _disks(folders: Sequence[str]) -> tuple[Disk, ...]:
     """Read each file system once, by the first folder on it."""
     disks: dict[int, Disk] = {}
@@ -142,9 +151,10 @@ def _disks(folders: Sequence[str]) -> tuple[Disk, ...]:
     return tuple(disks.values())
 
 
-def _pressure(what: str, folder: str = "/proc/pressure") -> float | None:
-    """`some avg10` of the kernel's pressure stall information, in percent."""
-    for word in read_text(f"{folder}/{what}").partition("\n")[0].split():
+def _pressure(what: str, folder: str = "/proc/pressure", line: str = "some") -> float | None:
+    """`avg10` of the kernel's pressure stall information, in percent."""
+    text = next((text for text in read_text(f"{folder}/{what}").splitlines() if text.startswith(line)), "")
+    for word in text.split():
         if word.startswith("avg10="):
             try:
                 return float(word[6:])

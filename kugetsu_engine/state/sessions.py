@@ -44,7 +44,8 @@ def save_session(paths: StatePaths, session: Session) -> None:
     if isinstance(schema, int) and schema > SCHEMA:
         raise BadFile(f"{paths.session(session.slug)} is of schema {schema}, this kugetsu knows {SCHEMA}")
     kept = {name: value for name, value in document.items() if name not in _FIELDS}
-    files.replace(paths.session(session.slug), msgspec.json.encode(msgspec.to_builtins(session) | kept))
+    data = msgspec.json.encode(msgspec.to_builtins(session) | kept)
+    files.replace(paths.session(session.slug), data, durable=False, whole=True)  # the task's attempts name the session, too
 
 
 def list_sessions(paths: StatePaths) -> list[Session]:

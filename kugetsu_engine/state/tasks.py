@@ -140,9 +140,25 @@ def save_task(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
     return data
 
 
-def archive_task(paths: StatePaths, task_id: str) -> None:
-    """Move an ended task, whose contents are final, to the folder of ended ones."""
-    files.move_between(paths.item(task_id), paths.ended(task_id))
+def archive_task(paths: StatePaths, task_id: str, both: bool = True) -> None:
+    """Move an ended task, whose contents are final, to the folder of ended ones.
+
+    Args:
+        both: no power cut brings the open task back; else `is_leftover` tells what it brings back.
+    """
+    files.move_between(paths.item(task_id), paths.ended(task_id), both)
+
+
+def is_leftover(paths: StatePaths, task: Task) -> bool:
+    """Whether an open task has ended since: a power cut brought back its file, after it was moved to the ended ones."""
+    try:
+        ended = read_task(paths.ended(task.id), task.id)
+    except (FileNotFoundError, BadFile):
+        return False
+    if task.ended:
+        return task == ended
+    same = (task.attempt, task.notified_at) == (ended.attempt, ended.notified_at)
+    return task.state in ACTIVE and ended.ended and task.notified_at is not None and same
 
 
 def reopen_task(paths: StatePaths, task_id: str) -> None:

@@ -165,11 +165,16 @@ def flush_folder(folder: str) -> None:
         os.close(fd)
 
 
-def move_between(source: str, target: str) -> None:
-    """Move a file to another folder, durably."""
+def move_between(source: str, target: str, both: bool = True) -> None:
+    """Move a file to another folder, durably.
+
+    Args:
+        both: also flush the folder it leaves; else a power cut may leave the file, or an older version of it, there as well.
+    """
     os.rename(source, target)
     flush_folder(os.path.dirname(target))
-    flush_folder(os.path.dirname(source))
+    if both:
+        flush_folder(os.path.dirname(source))
 
 
 def remove(path: str) -> None:

@@ -52,6 +52,8 @@ class AgentRun:
         attempt.set_phase("agent")
         attempt.notify_engine(SupervisorMessage.STARTED)
         agent.returncode = os.waitstatus_to_exitcode(self._watch(agent.pid, *wakeup))
+        for part in attempt.parts:
+            attempt.observe(part.handle_end)
         return self._judge_launch(agent.returncode)
 
     def judge_stop(self, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -43,6 +43,9 @@ class Part:
     def handle_stop(self, reason: str) -> None:
         """The agent has just been sent SIGTERM, for the attempt's reason to stop; after `kill` it is killed at once."""
 
+    def handle_end(self) -> None:
+        """The agent's process has ended, by itself or not; what it has started may still run."""
+
     def build_record(self) -> dict[str, Any]:
         """Return fields for `run.json`. `can` is a list of what the attempt can do; the lists of all parts are joined."""
         return {}

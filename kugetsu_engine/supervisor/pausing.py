@@ -63,6 +63,11 @@ class PausePart(Part):
         if reason != "kill":
             self._resume()
 
+    def handle_end(self) -> None:
+        """Let what the agent has left go on, so that it can end; nothing could start where a cgroup stands."""
+        if self._attempt.stop_reason != "kill":
+            self._resume()
+
     def close(self) -> None:
         """Its processes have ended."""
         files.remove(self._attempt.files.hold)
@@ -74,7 +79,7 @@ class PausePart(Part):
         first = self._since is None
         if self._at_steps:
             files.replace(attempt.files.hold, b"", durable=False)
-        elif not freezing.freeze(os.getpid(), attempt.agent_pid, self._stood if first else None):
+        elif not self._freeze(first):
             self._refusal = f"could not be paused: {self._find_reason()}"
             self._thaw()
             attempt.log.note(self._refusal)
@@ -88,6 +93,17 @@ class PausePart(Part):
         if attempt.phase in _WORKING:
             self._phase, attempt.phase = attempt.phase, PAUSED
 
+    def _freeze(self, first: bool) -> bool:
+        """Stop the processes, by the cgroup of the agent where there is one; return whether they stand."""
+        if self._cgroup and freezing.freeze_cgroup(self._cgroup):
+            return True
+        return freezing.freeze(os.getpid(), self._attempt.agent_pid, self._stood if first else None)
+
+    @property
+    def _cgroup(self) -> str:
+        """The folder of the agent's cgroup; empty if it has none."""
+        return os.path.dirname(str(self._attempt.job.get("cgroup_procs") or ""))
+
     def _resume(self) -> None:
         """Let a paused agent go on."""
         if self._since is None:
@@ -100,6 +116,8 @@ class PausePart(Part):
         if self._at_steps:
             files.remove(self._attempt.files.hold)
         else:
+            if self._cgroup:
+                freezing.thaw_cgroup(self._cgroup)
             freezing.thaw(os.getpid(), self._attempt.agent_pid, self._stood)
 
     def _end_pause(self) -> None:

@@ -58,6 +58,8 @@ class Supervisor:
         self.attempt.parts = [self.messages, *make_parts(self.attempt)]
         self.agent_run = AgentRun(self.attempt)
         self.may_interrupt = False
+        self.outcome_written = False
+        """Whether how the agent ended is on disk."""
 
     def run(self) -> None:
         """Run the attempt and write its result; returns when all files are written and no process is left."""
@@ -88,7 +90,8 @@ class Supervisor:
             "reader_options": self.job.get("reader_options") or {}, **attempt.join_fields("build_record"),
         }  # fmt: skip
         result_reserve.make_reserve(attempt.run_dir)
-        files.replace(attempt.files.record, json.dumps(record).encode())
+        # After a power cut the task says that another boot began this attempt: then it is used up even without a record.
+        files.replace(attempt.files.record, json.dumps(record).encode(), durable=not self.job.get("boot_id"))
 
     def _run_attempt(self) -> dict[str, Any]:
         """Prepare the attempt and run its agent; returns how it ended."""
@@ -146,8 +149,10 @@ class Supervisor:
         try:
             files.replace(self.attempt.files.outcome, json.dumps(self.attempt.build_result(result)).encode())
         except OSError:
-            return False
-        return True
+            self.outcome_written = False
+        else:
+            self.outcome_written = True
+        return self.outcome_written
 
     def _free_slot(self) -> None:
         """Give the slot back, as nothing of the agent is left. Task and issue stay locked until the result is written."""
@@ -164,7 +169,8 @@ class Supervisor:
         attempt.observe(lambda: attempt.stamper.add_stamp(end=True))
         data = json.dumps(attempt.build_result(result)).encode()
         try:
-            files.replace(attempt.files.result, data)
+            # After a power cut the outcome stands for a result that was not flushed.
+            files.replace(attempt.files.result, data, durable=not self.outcome_written)
         except OSError:
             while not result_reserve.use_reserve(attempt.run_dir, data):  # the result must not be lost
                 pause(1.0)

@@ -178,13 +178,9 @@ def _delete_session(client: Client, resources: IssueResources, force: bool) -> I
     if session is None or session.session_id is None:
         return
     settings = loader.load_settings(client.paths, client.environ)[0]
-    places = (session.worktree, resources.worktree.path if resources.worktree else None)
-    folder = next((path for path in places if path and os.path.isdir(path)), client.paths.root)
     environ: Mapping[str, str] = dict(client.environ)
     try:
-        gone = registry.delete_session(
-            session.agent or "opencode", settings, session.session_id, folder, environ, client.paths.root
-        )
+        gone = registry.delete_session(session.agent or "opencode", settings, session.session_id, environ, client.paths.root)
         fate = "deleted" if gone else f"forgotten; {session.agent} keeps its own copy"
         yield f"session {session.session_id} {fate}"
     except AttemptFailed as error:

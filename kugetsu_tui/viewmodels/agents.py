@@ -118,6 +118,10 @@ class AgentsView:
         if agent.pause_note:
             again = (*again, (clean(agent.pause_note, 80), "warning"))
         kills = agent.progress.memory_kills if agent.progress is not None else 0
+        if agent.progress is not None and agent.progress.sandbox:
+            again = (*again, ("sandbox", "info"))
+        if agent.progress is not None and agent.progress.refused:
+            again = (*again, (f"{format_count(len(agent.progress.refused), 'host')} refused", "warning"))
         if kills:
             again = (*again, (f"{format_count(kills, 'tool')} ended for memory", "warning"))
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again

@@ -166,6 +166,10 @@ def _format_activity(console: ConsoleState, task: Task, active: Active | None) -
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
         if progress.usage is not None:
             spans += [("  used ", "muted"), (format_usage(progress.usage), "text")]
+        if progress.sandbox is not None:
+            spans += [("  sandbox ", "muted"), (clean(progress.sandbox, 120), "text")]
+        if progress.refused:
+            spans += [("  refused ", "muted"), (clean(" ".join(progress.refused), 200), "warning")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
     spans += _format_changes(console, task) + _format_stall(active) + _format_overlap(console, task)

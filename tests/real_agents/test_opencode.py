@@ -84,11 +84,11 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     fleet.stop_engine(engine)
     env = environment_of(fleet, task)
     program = str(real_opencode.program())
-    session_ids.delete_session(program, str(copy), "/gone/with/its/worktree", env)
+    session_ids.delete_session(program, str(copy), env)
     with pytest.raises(session_ids.MissingSession):
         session_ids.read_directory(str(copy), env)
     assert session_ids.read_directory(str(kept.session_id), env) == str(place)
-    session_ids.delete_session(program, str(copy), str(other), env)
+    session_ids.delete_session(program, str(copy), env)
 
 
 def environment_of(fleet: Fleet, task: Task) -> dict[str, str]:

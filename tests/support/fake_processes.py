@@ -89,7 +89,7 @@ class ProcessTable:
             "exit_code": code, "signal": int(signal.SIGKILL) if code is None else None, "elapsed_s": 1.0,
             "agent_pid": one.pid + 1_000_000,
         }  # fmt: skip
-        self._write(one, "outcome.json", result)
+        self._write(one, "outcome.json", result, durable=True)
         if swept:
             self._write(one, "exit.json", result)
         self._go(one, b"ended\n" if swept else b"")
@@ -125,8 +125,8 @@ class ProcessTable:
         except OSError:
             return  # the engine that started it is gone
 
-    def _write(self, one: Supervised, name: str, document: dict[str, Any]) -> None:
-        files.replace(str(Path(one.job.run_dir, name)), json.dumps(document).encode(), durable=False)
+    def _write(self, one: Supervised, name: str, document: dict[str, Any], durable: bool = False) -> None:
+        files.replace(str(Path(one.job.run_dir, name)), json.dumps(document).encode(), durable)
 
 
 class FakeLauncher(Launcher):

@@ -155,9 +155,9 @@ def test_a_deletion_is_believed_only_when_the_session_is_gone(place: Place) -> N
     """One that is gone already is no error, and neither is an opencode that never ran here."""
     (place.folder / "keep").touch()
     with pytest.raises(AttemptFailed, match="still exists"):
-        session_ids.delete_session(place.program, OLD, str(place.folder), place.env)
+        session_ids.delete_session(place.program, OLD, place.env)
     (place.folder / "keep").unlink()
-    session_ids.delete_session(place.program, OLD, str(place.folder), place.env)
-    session_ids.delete_session(place.program, OLD, str(place.folder / "gone"), place.env)
-    session_ids.delete_session(place.program, OLD, str(place.folder), {**place.env, "XDG_DATA_HOME": "/nowhere"})
+    session_ids.delete_session(place.program, OLD, place.env)
+    session_ids.delete_session(place.program, OLD, place.env)
+    session_ids.delete_session(place.program, OLD, {**place.env, "XDG_DATA_HOME": "/nowhere"})
     assert (place.folder / "called").read_text("utf-8").count("session delete") == 2

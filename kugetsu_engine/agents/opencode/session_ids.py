@@ -12,9 +12,11 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import AttemptFailed
+from ...process import bubblewrap
 from ...storage import files
 
 COMMAND_S = 60.0
@@ -46,7 +48,10 @@ def prepare_session(job: dict[str, Any]) -> dict[str, Any]:
     if _SESSION.fullmatch(session) is None:
         raise MissingSession(f"{session[:60]!r} is not an opencode session")
     if job["session"]["mode"] == "fork":
-        return {"argv": [*argv, "-s", fork_session(argv[0], session, worktree, env, str(job["issue_ref"]))]}
+        new = fork_session(
+            argv[0], session, worktree, env, str(job["issue_ref"]), lambda command: bubblewrap.wrap(job, command)
+        )
+        return {"argv": [*argv, "-s", new]}
     directory = read_directory(session, env)
     if directory is not None and os.path.realpath(directory) != os.path.realpath(worktree):
         raise MissingSession(f"session {session} belongs to {directory or 'no directory'}, and opencode would work there")
@@ -103,14 +108,20 @@ def find_database(env: dict[str, str]) -> str | None:
     return os.path.join(home, "opencode", "opencode.db")
 
 
-def fork_session(program: str, session: str, worktree: str, env: dict[str, str], title: str) -> str:
+def fork_session(
+    program: str, session: str, worktree: str, env: dict[str, str], title: str,
+    wrap: Callable[[list[str]], list[str]] = lambda command: command,
+) -> str:  # fmt: skip
     """Copy a session into a worktree under a new id, and return the id. The original is not changed.
+
+    Args:
+        wrap: puts a command into the attempt's sandbox: opencode loads plug-ins that an agent may have left in the worktree.
 
     Raises:
         ForkFailed: opencode refused.
     """
     with tempfile.TemporaryFile() as exported:
-        _run([program, "export", session], worktree, env, exported.fileno())
+        _run(wrap([program, "export", session]), worktree, env, exported.fileno())
         exported.seek(0)
         data = exported.read()
     try:
@@ -126,7 +137,7 @@ def fork_session(program: str, session: str, worktree: str, env: dict[str, str],
         raise ForkFailed(f"opencode exported something that is not a session: its id is {new[:60]!r}")
     path = f"{env.get('TMPDIR') or tempfile.gettempdir()}/session-copy.json"
     files.replace(path, json.dumps(document).encode(), durable=False)
-    _run([program, "import", path], worktree, env, subprocess.DEVNULL)
+    _run(wrap([program, "import", path]), worktree, env, subprocess.DEVNULL)
     files.remove(path)
     return new
 
@@ -154,8 +165,10 @@ def create_id() -> str:
     return f"ses_{stamp:012x}{secrets.token_hex(7)}"
 
 
-def delete_session(program: str, session: str, directory: str, env: dict[str, str]) -> None:
+def delete_session(program: str, session: str, env: dict[str, str]) -> None:
     """Delete a session with its messages and check that it is gone. A session that does not exist is not an error.
+
+    It runs in an empty folder: in the worktree opencode would load plug-ins that an agent may have left there.
 
     Raises:
         AttemptFailed: opencode refused, or the session is still there.
@@ -169,7 +182,8 @@ def delete_session(program: str, session: str, directory: str, env: dict[str, st
             return
     except MissingSession:
         return
-    _run([program, "session", "delete", session], directory if os.path.isdir(directory) else "/", env, subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as folder:
+        _run([program, "session", "delete", session], folder, env, subprocess.DEVNULL)
     try:
         directory_left = read_directory(session, env)
     except MissingSession:

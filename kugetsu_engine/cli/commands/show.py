@@ -59,6 +59,15 @@ def _describe_memory(task: Task, snapshot: Snapshot) -> str:
     return ", ".join(parts)
 
 
+def _describe_sandbox(task: Task, snapshot: Snapshot) -> str:
+    """Return what the sandbox of its newest attempt allows, and what it refused; empty if it ran in none."""
+    active = next((one for one in snapshot.active if one.task.id == task.id), None)
+    seen = active.progress if active is not None else task.last_attempt
+    if seen is None or seen.sandbox is None:
+        return ""
+    return f"{seen.sandbox}; refused: {' '.join(seen.refused)}" if seen.refused else seen.sandbox
+
+
 def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
     lines = [
         ("task", f"{task.shown}  {task.issue_ref}"),
@@ -73,6 +82,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
     if memory := _describe_memory(task, snapshot):
         lines.append(("memory", memory))
+    if sandbox := _describe_sandbox(task, snapshot):
+        lines.append(("sandbox", sandbox))
     if task.expect != "anything":
         lines.append(("expects", task.expect))
     if task.tags:

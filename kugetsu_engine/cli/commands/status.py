@@ -104,6 +104,7 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
         "memory_kills": progress.memory_kills if progress else 0,
         "memory_limit": msgspec.to_builtins(one.record.memory) if one.record and one.record.memory else None,
         "last_output_age_s": round(one.last_output_age_s, 1) if one.last_output_age_s is not None else None,
+        "sandbox": progress.sandbox if progress else None, "refused": progress.refused if progress else [],
         "stalled": one.stalled, "failure": one.task.failure,
         "worktree": one.record.worktree if one.record else None,
         "session_id": progress.session_id if progress else None, "activity": (progress.activity or None) if progress else None,

@@ -7,6 +7,7 @@ import msgspec
 
 from .. import failures
 from ..job import Result
+from ..pause import PARKED_BY_OPERATOR
 from ..task import Attempt, Level, Task, TaskChange
 from ..text.quantities import format_money
 from ..text.times import iso
@@ -72,7 +73,7 @@ def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) 
         "attempt": attempt_before(task), "retry_at": iso(retry_at) if retry_at is not None else None, "token": None,
         "pid": None, "pause": None, "park": None,
     }  # fmt: skip
-    if task.park is not None:
+    if task.park == PARKED_BY_OPERATOR:
         fields["held"] = True
     return TaskChange(task, fields, "pending", task.park or reason)
 
@@ -105,7 +106,7 @@ def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
     if ended.outcome == "ok":
         return NextState("completed", reason)
     if task.stop is None and ended.failure == failures.PARKED:
-        return NextState("pending", reason, counts=False, held=True)
+        return NextState("pending", reason, counts=False, held=ended.reason == PARKED_BY_OPERATOR)
     if task.stop is not None or ended.outcome == "cancelled":
         return NextState("cancelled", "stopped by you" if task.stop else reason)
     reason = failures.prefix_class(ended.failure, reason)

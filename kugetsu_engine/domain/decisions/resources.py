@@ -40,6 +40,8 @@ class HostFacts(msgspec.Struct, frozen=True):
     cpu_pressure: float | None = None
     io_pressure: float | None = None
     load_per_core: float | None = None
+    memory_full_pressure: float | None = None
+    """The same in which all processes waited for memory (PSI `full avg10`)."""
     """Load average of the last minute, divided by the number of processors."""
 
 

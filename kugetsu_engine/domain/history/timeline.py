@@ -15,7 +15,7 @@ from ..text.times import epoch
 from .journal_entries import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
 from .task_history import History, Stall, build_history
 
-BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
+BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "pause", "park", "attempts_before"})
 """Fields that change along with a state, which a notification announces already."""
 DONE_KEPT = 500
 """Ended tasks listed in a moment of the past, newest first; older ones are only counted."""
