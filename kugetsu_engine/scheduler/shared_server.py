@@ -125,14 +125,19 @@ class SharedServer:
         """Return how many attempts may share the server with the next one of a task; `mode = "auto"` takes it for two or more.
 
         It is one if no other task could share a server and none runs, if the server does not start, if its version is untested,
-        or if the task lost it twice in a row: it may be the one that kills it.
+        if each attempt must have a cgroup, or if the task lost it twice in a row: it may be the one that kills it.
         """
         slots = self._slots()
         if self._own.mode != "auto" or slots < 2 or not self._is_opencode(task.agent):
             return slots
         lost = [attempt.failure for attempt in task.attempts[-MOST_LOST:]] == ["server_lost"] * MOST_LOST
         status = keeper_protocol.read_public_status(self._paths.root)
-        if lost or not self._is_tested() or (status is not None and status["fault"]):
+        if (
+            lost
+            or self._settings.current.memory_cap_by == "cgroup"
+            or not self._is_tested()
+            or (status is not None and status["fault"])
+        ):
             return 1
         return slots if status is not None or self._has_other(task.id) else 1
 

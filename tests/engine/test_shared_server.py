@@ -197,6 +197,7 @@ def test_auto_counts_who_would_share(engine_factory: Callable[..., Engine], path
     assert server.count_users(msgspec.structs.replace(task, attempts=[lost])) == 3
     assert server.count_users(msgspec.structs.replace(task, attempts=[lost, lost])) == 1
     assert server.count_users(Task(id=first, issue_ref="local/a#1", agent="opencode")) == 3
+    assert engine_factory({"PATH": "/usr/bin:/bin", "KUGETSU_MEMORY_CAP_BY": "cgroup"}).server.count_users(task) == 1
     (tmp_path / "package.json").unlink()
     assert server.count_users(task) == 1, "what version it is has to be known"
 

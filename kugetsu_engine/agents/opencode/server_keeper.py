@@ -24,7 +24,7 @@ from typing import Any
 from ...domain.text.quantities import format_size
 from ...domain.text.times import iso
 from ...paths import LOCK, StatePaths
-from ...process import tree
+from ...process import memory, tree
 from ...process.identity import read_stat
 from ...storage import files
 from ...storage.locks import try_lock, unlock
@@ -311,6 +311,7 @@ def run_server(argv: list[str]) -> None:
     The keeper has threads, so it cannot do this between fork and exec.
     """
     tree.die_with_parent(int(argv[0]))
+    memory.set_score("self", memory.read_own_score() + memory.AGENT_SCORE)  # as every agent's
     try:
         os.execvp(argv[1], argv[1:])
     except OSError as error:
