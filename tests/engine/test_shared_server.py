@@ -197,9 +197,32 @@ def test_auto_counts_who_would_share(engine_factory: Callable[..., Engine], path
     assert server.count_users(msgspec.structs.replace(task, attempts=[lost])) == 3
     assert server.count_users(msgspec.structs.replace(task, attempts=[lost, lost])) == 1
     assert server.count_users(Task(id=first, issue_ref="local/a#1", agent="opencode")) == 3
-    assert engine_factory({"PATH": "/usr/bin:/bin", "KUGETSU_MEMORY_CAP_BY": "cgroup"}).server.count_users(task) == 1
     (tmp_path / "package.json").unlink()
     assert server.count_users(task) == 1, "what version it is has to be known"
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ('mode = "auto"', 3), ('mode = "auto"\n[settings]\nmemory_cap_by = "cgroup"', 1),
+        ('mode = "auto"\n[settings]\nmax_concurrent_agents = 1', 1),
+        ('mode = "server"\n[settings]\nmax_concurrent_agents = 1', 1),
+    ],
+)  # fmt: skip
+def test_auto_depends_on_other_settings(
+    engine_factory: Callable[..., Engine], paths: StatePaths, tmp_path: Path, settings: str, wanted: int
+) -> None:
+    """A cgroup for each attempt, or a single slot, means a process."""
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    (tmp_path / "package.json").write_text(PACKAGE % "1.18.33", encoding="utf-8")
+    own, _, top = settings.partition("[settings]\n")
+    slots = "" if "max_concurrent_agents" in top else "max_concurrent_agents = 3\n"
+    Path(paths.config).write_text(f'{slots}{top}\n[agents.opencode]\nprogram = "{program}"\n{own}', encoding="utf-8")
+    operator = local_client(paths.root)
+    first, _ = (operator.enqueue(f"local/a#{n}", "do it")[0] for n in (1, 2))
+    assert engine_factory().server.count_users(Task(id=first, issue_ref="local/a#1")) == wanted
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> FakeCgroup:
 def test_an_attempt_on_a_shared_server_is_watched(attempt: Attempt, kernel: FakeCgroup) -> None:
     """Its commands are not below its supervisor, so a cgroup there would hold nothing."""
     attempt.job["after"] = "opencode-server"
-    limit = memory_limit.MemoryLimit(attempt)
+    limit = MemoryLimit(attempt)
     assert (limit.means, "server" in limit.build_record()["memory"]["why"]) == ("watch", True)
     assert "cgroup_procs" not in attempt.job
 
