@@ -44,6 +44,8 @@ class ActionContext:
     """How many things need the operator."""
     no_attach: str | None = None
     """Why the operator cannot attach to the selected task, apart from its state."""
+    asks: bool = False
+    """Whether the agent of the selected task waits for an answer."""
     undo: str | None = None
     """The text of the act that can be undone."""
 
@@ -108,6 +110,11 @@ def require_listener(now: ActionContext) -> str | None:
     if (reason := require_writable_task(now)) is not None:
         return reason
     return f"{_shown(now)} has ended ({now.state}): no agent would read it" if now.state in FINAL else None
+
+
+def require_question(now: ActionContext) -> str | None:
+    """Refuse unless the agent of the task asks something."""
+    return require_writable_task(now) or (None if now.asks else f"{_shown(now)} asks nothing now")
 
 
 def require_editable(now: ActionContext) -> str | None:

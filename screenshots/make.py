@@ -101,6 +101,12 @@ async def main(folder: Path) -> None:
             await shoot_doctor(scene, folder / "doctor.svg")
         finally:
             scene.close()
+        scene = Scene(f"{temporary}/paused")
+        try:
+            scene.pause_agents()
+            await shoot(scene, folder / "paused.svg", (120, 34), ("1", "g"))
+        finally:
+            scene.close()
         scene = Scene(f"{temporary}/restarted", restarted=True)
         try:
             await shoot(scene, folder / "restart-report.svg", (120, 34))

@@ -20,7 +20,7 @@ from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.storage import files
+from kugetsu_engine.storage import files, json_files
 from kugetsu_engine.storage.engine_lock import EngineLock
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
@@ -184,6 +184,22 @@ class Scene:
         self._running(41, f"{api}#88", "Fix the login loop after the cookie expires", "13:41:10", 2.0, 41.0, 430 << 20, 2)
         self._running(45, f"{api}#91", "Add a rate limiter to the public API", "13:57:02", 1.0, 3.0, 310 << 20)
         self._running(44, f"{web}#210", "Dark theme for the settings page", "13:14:20", 552.0, 0.0, 295 << 20)
+
+    def pause_agents(self) -> None:
+        """Pause two agents, one of them for long, and park a waiting task."""
+        for number, since in ((45, "14:01:30"), (44, "13:40:00")):
+            item, run = self.paths.item(f"q_{number}"), self.paths.run_files(f"q_{number}", 1)
+            task, progress = json_files.read(item, Task), json_files.read(run.progress, Progress)
+            self._write(item, msgspec.structs.replace(task, pause="operator"))
+            at = f"2026-11-21T{since}.000Z"
+            self._write(run.progress, msgspec.structs.replace(
+                progress, phase="paused", paused_at=at, paused_s=NOW - (epoch(at) or 0), cpu_percent=0.0
+            ))  # fmt: skip
+        parked = Attempt(1, outcome="cancelled", failure="parked", reason="parked by you", session_id="ses_1")
+        item = self.paths.item("q_52")
+        self._write(item, msgspec.structs.replace(
+            json_files.read(item, Task), held=True, attempt=1, attempts=[parked], reason="parked by you"
+        ))  # fmt: skip
 
     def _queue(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"

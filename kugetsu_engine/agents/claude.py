@@ -36,7 +36,8 @@ ENDS = {"error_max_turns": "endless", "error_max_budget_usd": "budget"}
 def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     """Return the command line of a run."""
     argv = [settings.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
-    argv += claude_talk.ARGUMENTS if settings.messages == "live" else ()
+    if settings.messages == "live":
+        argv += (*claude_talk.ARGUMENTS, *(claude_talk.ASKING if settings.questions == "ask" else ()))
     if call.session.mode == "new":
         argv += [f"--session-id={call.new_id}", f"--name={call.issue_ref}"]
     else:
@@ -59,6 +60,8 @@ class ClaudeReader(Reader):
         """Number of each failed call, by its id. The last event says which of them lacked a permission."""
         self._last_good = 0
         self._tokens: dict[str, int] = {}
+        self._asked_about: set[str] = set()
+        """Calls that the operator was asked about."""
         self._ended_tokens = 0
         """Tokens of all its results; each has those of its own turn only."""
         self._error: str | None = None
@@ -105,7 +108,8 @@ class ClaudeReader(Reader):
             return known or "exit", reason
         denials = end.get("permission_denials")
         denied = [call for call in denials if isinstance(call, dict)] if isinstance(denials, list) else []
-        late = [call for call in denied if self._refused.get(str(call.get("tool_use_id")), 0) > self._last_good]
+        unasked = [call for call in denied if str(call.get("tool_use_id")) not in self._asked_about]
+        late = [call for call in unasked if self._refused.get(str(call.get("tool_use_id")), 0) > self._last_good]
         if late:
             what = tool_calls.describe_call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
             return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
@@ -116,7 +120,8 @@ class ClaudeReader(Reader):
         request = event["request"]
         if request.get("subtype") != "can_use_tool":
             return []
-        about = tool_calls.describe_call(str(request.get("tool_name")), request.get("input"), self.directory)
+        self._asked_about.add(str(request.get("tool_use_id")))
+        about = tool_calls.describe_exactly(request.get("input"))
         question = {
             "id": str(event["request_id"]), "what": f"may it use {request.get('tool_name')}?", "about": about,
             "input": request.get("input"), "suggestions": request.get("permission_suggestions"),

@@ -29,6 +29,7 @@ def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> 
     """
     agent = settings.agents.get(name, AgentSettings())
     call = Invocation(call) if isinstance(call, str) else call
+    agent = msgspec.structs.replace(agent, questions=agent.questions or settings.questions)
     kind = find_kind(name, agent)
     if name != kind:  # only the agent named like its program can use the shared server
         call = msgspec.structs.replace(call, slots=0)
@@ -144,6 +145,8 @@ def adapt_session(name: str, settings: Settings, session: WantedSession) -> Want
 def _opencode(agent: AgentSettings, call: Invocation) -> LaunchSpec:
     if server_mode.uses_server(agent, call):
         return server_mode.build_launch_spec(agent, call)
+    if agent.mode == "private":
+        return server_mode.build_private_spec(agent, call)
     argv = process_mode.build_command(agent.program or "opencode", agent.model, agent.args, call.issue_ref)
     return LaunchSpec(
         argv, process_mode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},

@@ -1,5 +1,6 @@
 """Describes tool calls in one line. A supervisor loads this module, so standard library only."""
 
+import json
 from typing import Any
 
 SUBJECT_KEYS = (
@@ -21,6 +22,12 @@ def describe_call(name: str, inputs: Any, directory: str = "") -> str:
         about = " ".join(str(part) for part in about)
     text = about if isinstance(about, str) else ""
     return f"{name} {shorten_path(text, directory)[:LIMIT]}".strip()
+
+
+def describe_exactly(inputs: Any) -> str:
+    """Return the most telling input of a tool unshortened, or else all of them."""
+    about = next((inputs[key] for key in SUBJECT_KEYS if inputs.get(key)), inputs) if isinstance(inputs, dict) else inputs
+    return about if isinstance(about, str) else json.dumps(about, ensure_ascii=False, default=str)
 
 
 def shorten_path(path: str, directory: str) -> str:

@@ -22,7 +22,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     add tasks to the queue
           delegate MESSAGE                           for each issue it names, else for the project manager
           queue list|stats|clear    list   status    the queue, the issues, the whole fleet
           show ID    logs ID [-f]    wait ID...      one task
-          say ID TEXT                                a message to its agent while it works
+          say ID TEXT   answer ID yes|always|no      a message to its agent while it works; the answer to its question
           kill ID... cancel ID... retry ID...        stop it, take it out of the queue, try again
           hold ID... release ID... move ID edit ID   before it starts
           pause ID... resume ID... park ID...        its agent stands still, goes on, gives its slot back for now
@@ -141,6 +141,12 @@ VERBS: dict[str, Verb] = {
         "cannot be spoken to; kugetsu show says what became of it.",
         Argument("id", help="the task, or its issue"),
         Argument("text", nargs="+", help="what it should know; - reads it from standard input"), _JSON,
+    ),
+    "answer": Verb(
+        "say", "Answer what the agent of a task asks, which needs the setting questions. The first answer counts.",
+        Argument("id", help="the task, or its issue"),
+        Argument("decision", choices=["yes", "always", "no"], help="always: for the rest of its session"),
+        Argument("text", nargs="*", help="words for the agent, such as why not, or the answer to its question"),
     ),
     "kill": Verb(
         "task_requests", "Stop the agent of a task: TERM, then KILL after a grace period. Its worktree is kept. A waiting task "

@@ -157,6 +157,20 @@ class Client(ReadClient):
         self._prepare_change()
         return task_messages.say(self.paths, self.settings, self.resolve_task(task, "say"), text, self._clock())
 
+    def answer(self, task: str, decision: str, text: str = "") -> str:
+        """Answer the question of a task's agent; returns what was answered, in a line.
+
+        Args:
+            decision: `yes`, `always` (for the rest of its session) or `no`.
+
+        Raises:
+            KugetsuError: it asks nothing, or is answered already.
+        """
+        from . import task_messages
+
+        self._prepare_change()
+        return task_messages.answer(self.paths, self.resolve_task(task, "answer"), decision, text, self._clock())
+
     def send_request(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Send a request and return its answer. If no engine is running, the local engine applies it.
 

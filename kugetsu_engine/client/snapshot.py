@@ -98,6 +98,11 @@ class Active(msgspec.Struct, frozen=True):
         return "stalled" if phase == "agent" and self.stalled else phase
 
     @property
+    def asks(self) -> dict[str, str] | None:
+        """What its agent asks the operator; None if nothing."""
+        return self.progress.question if self.progress is not None and self.alive else None
+
+    @property
     def has_slot(self) -> bool:
         """Whether it holds a slot: from its start until nothing of its agent is left."""
         return self.alive and not (self.progress is not None and self.progress.slot_free)

@@ -4,9 +4,10 @@ from typing import Any
 
 from ..config.settings import Settings
 from ..domain.message_states import ABILITY, Message, Situation, describe_message, describe_refusal
+from ..domain.new_task import format_bare_id
 from ..domain.states import ACTIVE
 from ..domain.task import Task
-from ..errors import Conflict, KugetsuError
+from ..errors import Conflict, KugetsuError, UsageError
 from ..paths import StatePaths
 from ..state import message_files as stored
 from ..state import runs, tasks
@@ -50,3 +51,26 @@ def list_documents(paths: StatePaths, settings: Settings, task: Task) -> list[di
         }
         for message in messages if now is not None
     ]  # fmt: skip
+
+
+DECISIONS = {"yes": "once", "once": "once", "always": "always", "no": "no"}
+
+
+def answer(paths: StatePaths, task_id: str, decision: str, text: str, now: float) -> str:
+    """Answer the question of a task's agent; returns what was answered, in a line.
+
+    Raises:
+        KugetsuError: it asks nothing, or is answered already.
+    """
+    task = tasks.find_task(paths, task_id)
+    progress = runs.read_progress(paths, task.id, task.attempt) if task.state in ACTIVE else None
+    question = progress.question if progress is not None else None
+    if question is None:
+        raise Conflict(f"{task.shown} asks nothing now", f"kugetsu say {format_bare_id(task.id)} TEXT writes to its agent")
+    if decision not in DECISIONS:
+        raise UsageError(f"{decision[:40]!r} is not an answer", "use yes, always or no")
+    try:
+        stored.add_answer(paths, task.id, question.get("id", ""), DECISIONS[decision], text, now)
+    except OSError as error:
+        raise KugetsuError(f"the answer was not written: {error.strerror}", f"check the disk of {paths.root}") from None
+    return f"{task.shown} {decision}: {question.get('what', '')} {question.get('about', '')}".rstrip()

@@ -24,8 +24,9 @@ from .value_parsers import (
     parse_variables,
 )  # fmt: skip
 
-Mode = Literal["process", "server", "auto"]
+Mode = Literal["process", "private", "server", "auto"]
 Messages = Literal["live", "follow-up"]
+Questions = Literal["refuse", "ask"]
 
 
 class AgentSettings(SandboxSettings, frozen=True):
@@ -46,9 +47,12 @@ class AgentSettings(SandboxSettings, frozen=True):
     """Further arguments for a known agent."""
     model: str | None = None
     mode: Mode = "auto"
-    """opencode: one process per attempt, or one shared server for all; `auto`: the server if more than one may run."""
+    """opencode: one process per attempt, a server of its own that can be spoken to, or one shared server for all; `auto`: the
+    shared server if two or more attempts would share it."""
     messages: Messages = "live"
     """When it gets the operator's messages: while it works, if its program can be spoken to; or when it has ended."""
+    questions: Questions | None = None
+    """Whether it asks the operator for permissions, if it can be spoken to; None: the setting `questions`."""
     server_memory: int = 2 << 30
     """The shared server is replaced when it uses more bytes."""
     server_idle: float = 300.0
@@ -84,6 +88,7 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "model": parse_line,
     "mode": parse_choice(*get_args(Mode)),
     "messages": parse_choice(*get_args(Messages)),
+    "questions": parse_choice(*get_args(Questions)),
     "server_memory": parse_size,
     "server_idle": parse_seconds,
     "env": parse_variables,

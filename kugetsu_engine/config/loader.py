@@ -74,6 +74,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "budget_per_day": parse_ceiling(1_000_000),
     "stop_grace": parse_seconds,
     "result_grace": parse_seconds,
+    "questions": parse_choice("refuse", "ask"),
+    "question_wait": parse_seconds,
     "agent": parse_line,
     "prompt_template": parse_prompt_kind,
     "log_cap": parse_size,

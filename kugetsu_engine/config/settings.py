@@ -96,6 +96,10 @@ class Settings(Floors, frozen=True):
     stop_grace: float = 10.0
     result_grace: float = 30.0
     """How long an agent's process may stay silent after it has reported its result."""
+    questions: Literal["refuse", "ask"] = "refuse"
+    """Whether an agent that can be spoken to asks the operator for permissions; else they are refused at once."""
+    question_wait: float = 1800.0
+    """How long a question waits; then it is refused, with words."""
     agent: str = agent_names.DEFAULT
     prompt_template: str | None = None
     """`dev`: the message with rules, context and the pull request; `plain`: only the message. None: depends on the agent."""

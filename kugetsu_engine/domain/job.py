@@ -62,6 +62,8 @@ class Job(msgspec.Struct, frozen=True):
     """Driver with `talk`, an `agents.talk.Talk`: the agent's input is a pipe on which it is spoken to while it works."""
     messages: dict[str, dict[str, Any]] = {}
     """What is known of the operator's messages, by number: those of the prompt, and those of earlier attempts."""
+    question_wait_s: float = 1800.0
+    """How long a question of the agent waits for the operator; then it is refused, with words."""
     follow_up: dict[str, Any] | None = None
     """How the agent runs again for messages that it could not be given while it worked, see `supervisor.follow_up`."""
     session: WantedSession = NEW
@@ -192,6 +194,8 @@ class Progress(msgspec.Struct, frozen=True):
     """The operator's newest messages, each with number, text, time, and what became of it."""
     messages_waiting: int = 0
     """Messages that the agent does not have yet."""
+    question: dict[str, str] | None = None
+    """What it asks the operator: `id`, `what`, `about` which command or file, `where`, `since`; None if nothing."""
     paused_s: float = 0.0
     """Seconds for which its clocks have stood still so far: paused, or waiting for an answer."""
     paused_at: str | None = None

@@ -24,6 +24,8 @@ class SupervisorMessage(StrEnum):
     """Nothing of the agent is left, so its slot was given back; what it delivered is still measured."""
     NOT_PAUSED = "not-paused"
     """The agent could not be paused."""
+    ASKS = "asks"
+    """The agent asks the operator something, or does not any more."""
     ENDED = "ended"
 
 

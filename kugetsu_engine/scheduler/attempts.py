@@ -7,7 +7,7 @@ import signal
 
 from ..domain import stall_text
 from ..domain.decisions.recovery_report import Recovered, RecoveryCounts
-from ..domain.new_task import format_id
+from ..domain.new_task import format_bare_id, format_id
 from ..domain.supervisor_messages import Received, SupervisorMessage
 from ..domain.task import Notice, Task
 from ..errors import NoSuchTask
@@ -57,6 +57,8 @@ class AttemptTracker:
         """By task id: the errno with which a supervisor reported that it cannot begin."""
         self._running: dict[str, RunningAttempt] = {}
         self._session_kept: set[str] = set()
+        self._asked: dict[str, str] = {}
+        """By task id: the question that the operator was last notified of."""
         self.without_slot: set[str] = set()
         """Attempts that have given their slot back: what they delivered is still measured."""
         self._wishes = WishWriter(context.paths)
@@ -103,6 +105,8 @@ class AttemptTracker:
                 self._mark_started(task_id)
             if received.messages & {SupervisorMessage.STALLED, SupervisorMessage.MOVES}:
                 self._note_stall(task_id)
+            if SupervisorMessage.ASKS in received.messages:
+                self._note_question(task_id)
             if SupervisorMessage.SESSION in received.messages:
                 self._note_session(task_id)
             if SupervisorMessage.SLOT_FREE in received.messages:
@@ -187,6 +191,7 @@ class AttemptTracker:
             return
         self._mark_started(task_id)
         self._note_stall(task_id)
+        self._note_question(task_id)
         self._note_session(task_id)
         self._note_slot(task_id)
         if task.stop is not None or task.park is not None:
@@ -239,6 +244,21 @@ class AttemptTracker:
             del self.stalled[task_id]
             text = f"{format_id(task_id)} {entry.issue_ref} is no longer stalled"
             self._context.notify(Notice(self._context.now(), "task_moves", text, "info", task_id, entry.issue_ref))
+
+    def _note_question(self, task_id: str) -> None:
+        """Notify the operator once of each question that an agent asks."""
+        entry = self._store.entries.get(task_id)
+        progress = runs.read_progress(self._paths, task_id, entry.attempt) if entry is not None else None
+        question = progress.question if progress is not None else None
+        if entry is None or question is None or self._asked.get(task_id) == question.get("id"):
+            return
+        self._asked[task_id] = question.get("id", "")
+        asks = f"{question.get('what')} {question.get('about')}".strip()
+        how = f"kugetsu answer {format_bare_id(task_id)} yes|always|no"
+        text = f"{format_id(task_id)} {entry.issue_ref} asks: {asks}: {how}"
+        self._context.notify(Notice(
+            self._context.now(), "task_asks", text, "warning", task_id, entry.issue_ref, "asks", reason=asks,
+        ))  # fmt: skip
 
     def _note_session(self, task_id: str) -> None:
         """Keep the session that an attempt reports, once, so that it is known even if the attempt is lost."""

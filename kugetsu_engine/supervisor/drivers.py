@@ -10,6 +10,7 @@ MODULES = {
     "codex": "kugetsu_engine.agents.codex",
     "gemini": "kugetsu_engine.agents.gemini",
     "opencode": "kugetsu_engine.agents.opencode.process_mode",
+    "opencode-live": "kugetsu_engine.agents.opencode.live_talk",
     "opencode-server": "kugetsu_engine.agents.opencode.keeper_protocol",
     "template": "kugetsu_engine.agents.json_stream",
     "versions": "kugetsu_engine.agents.program_versions",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..domain.text.quantities import format_size
 from ..errors import AttemptFailed
-from ..process import cgroup, machine_memory, memory, tree
+from ..process import cgroup, identity, machine_memory, memory, tree
 from .attempt import Attempt
 from .memory_use import MemoryUse
 from .parts import Part
@@ -28,6 +28,8 @@ MAX_KILLS, KILLS_S = 5, 600.0
 """After so many ended processes within so many seconds the attempt ends: it will not learn."""
 RECENT_S = 5.0
 """A kill this long ago can be the cause of an agent's end."""
+LAUNCHER_S = 2.0
+"""A launcher starts the agent's program within this time; a tool comes later, as the model must ask for it first."""
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
@@ -44,6 +46,8 @@ class Seen(NamedTuple):
     name: str
     size: int
     parent: int
+    ticks: int
+    """When it was started, in clock ticks since boot."""
 
 
 def choose_cap(wanted: int | None) -> int:
@@ -70,6 +74,7 @@ class MemoryLimit(Part):
         self._cgroup = self._make_cgroup() if self._cap else None
         self._events = cgroup.MemoryEvents()
         self._use = MemoryUse()
+        self._started_ticks = 0
         self._largest: Seen | None = None
         """The largest tool, or the agent if there is none."""
         self._kills: deque[float] = deque(maxlen=MAX_KILLS)
@@ -104,6 +109,10 @@ class MemoryLimit(Part):
     def means(self) -> str:
         """What enforces the limit: `cgroup`, `watch` or `none`."""
         return "none" if not self._cap else "watch" if self._cgroup is None else "cgroup"
+
+    def start(self, agent_pid: int) -> None:
+        """Remember when the agent was started."""
+        self._started_ticks = identity.read_start_ticks(agent_pid) or 0
 
     def prepare(self) -> None:
         """Refuse to start without a cgroup if the settings ask for one."""
@@ -156,8 +165,7 @@ class MemoryLimit(Part):
         if self._cgroup is not None:
             self._note_kernel_kills(now)
         if self._last_kill is not None and now - self._last_kill[0] < RECENT_S:
-            wrapped = self._last_kill[1].parent == self._attempt.agent_pid  # the agent's program, started by a small one
-            return ("memory", self._describe_use()) if code in KILLED or wrapped else None
+            return ("memory", self._describe_use()) if code in KILLED or self._is_program(self._last_kill[1]) else None
         if code in KILLED and self._was_killed_by_kernel(now):
             size = format_size(self._use.bytes)
             return "machine_memory", f"the machine had no memory left, the kernel ended it at {size}"
@@ -186,7 +194,16 @@ class MemoryLimit(Part):
     def _choose_largest(self, agents: set[int]) -> Seen | None:
         resident = self._use.resident
         pid = max(resident.keys() - agents, key=lambda pid: resident[pid], default=0) or max(agents)
-        return Seen(pid, memory.read_name(pid), resident.get(pid, 0), tree.read_parent(pid))
+        return self._see(pid)
+
+    def _see(self, pid: int) -> Seen:
+        ticks = identity.read_start_ticks(pid) or 0
+        return Seen(pid, memory.read_name(pid), self._use.resident.get(pid, 0), tree.read_parent(pid), ticks)
+
+    def _is_program(self, victim: Seen) -> bool:
+        """Whether a process is the agent's program itself, which a small launcher has started at once."""
+        pid = self._attempt.agent_pid or 0
+        return victim.parent == pid and victim.ticks - self._started_ticks <= LAUNCHER_S * os.sysconf("SC_CLK_TCK")
 
     def _end_largest(self, agents: set[int], now: float) -> None:
         """End the largest tool; the agent itself only if that cannot help."""
@@ -195,7 +212,7 @@ class MemoryLimit(Part):
         victim, resident = self._choose_largest(agents), self._use.resident
         agent = max(agents, key=lambda pid: resident.get(pid, 0))
         if victim is None or (victim.size < self._use.bytes - self._cap and resident.get(agent, 0) > self._cap // 2):
-            victim = Seen(agent, memory.read_name(agent), resident.get(agent, 0), 0)
+            victim = self._see(agent)
         self._note_kill(victim, now)
         tree.send_signal([victim.pid], signal.SIGKILL)
         self._dying = victim.pid
@@ -205,7 +222,7 @@ class MemoryLimit(Part):
         assert self._cgroup is not None
         before, self._events = self._events, self._cgroup.read_events()
         if self._events.kills > before.kills and self._events.limit_reached > before.limit_reached:
-            victim = self._largest or Seen(0, "a process", 0, 0)
+            victim = self._largest or self._see(0)
             self._note_kill(victim, now, self._events.kills - before.kills)
         elif self._events.kills > before.kills:
             self._killed_by_machine_at = now

@@ -6,6 +6,7 @@ knows that the agent may have it.
 
 import select
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..domain.message_states import ABILITY, Message, Record, format_log_lines
@@ -15,6 +16,7 @@ from ..state import message_files as stored
 from .attempt import Attempt
 from .drivers import load_driver
 from .parts import Part
+from .questions import Questions
 
 SOON_S = 0.1
 """How long after new output it is read, while the agent can be spoken to."""
@@ -28,6 +30,7 @@ class Talk(Protocol):
 
     def make_ids(self, seed: str) -> dict[str, str]: ...
     def write_message(self, text: str, ids: dict[str, str]) -> bytes: ...
+    def write_answer(self, question: dict[str, Any], decision: str, text: str) -> bytes: ...
 
 
 class TalkEvent(Protocol):
@@ -35,6 +38,7 @@ class TalkEvent(Protocol):
 
     kind: str
     id: str
+    question: Mapping[str, Any]
 
 
 class MessageDelivery(Part):
@@ -53,6 +57,7 @@ class MessageDelivery(Part):
         self._again = {int(name) for name, record in self.records.items() if record.get("state") == "sent"}
         """Messages that an earlier attempt may have sent into the same conversation."""
         self._talk: Talk | None = None
+        self._questions = Questions(attempt)
         self._idle = False
         self._read_at = 0.0
         self._shown: dict[int, Message] = {}
@@ -100,8 +105,11 @@ class MessageDelivery(Part):
                 self._handle_event(event)
         self.find_new()
         if self._talk is not None and self.attempt.stop_reason is None:
-            self._send_waiting(self._talk)
-            self._close_if_done()
+            while (answered := self._questions.find_answer(now)) is not None:
+                self.attempt.agent_input.write(self._talk.write_answer(*answered))
+            if self._questions.current is None:  # what is said meanwhile waits for the answer
+                self._send_waiting(self._talk)
+                self._close_if_done()
 
     def find_new(self) -> None:
         """Read the messages that were written since the last time."""
@@ -137,6 +145,7 @@ class MessageDelivery(Part):
     def settle_turn(self, why: str = "") -> None:
         """Keep what became of the messages of a turn that has ended: answered, or the reason why not."""
         self.attempt.observe(self._read_rest)
+        self._questions.close()
         now, changed = iso(time.time()), False
         for name, record in self.records.items():
             state = record.get("state")
@@ -162,7 +171,7 @@ class MessageDelivery(Part):
         if not self.able:
             return {}
         numbers = sorted({*map(int, self.records), *self.waiting})
-        fields: dict[str, Any] = {"turn": self.turn} if self.turn > 1 else {}
+        fields: dict[str, Any] = {**({"turn": self.turn} if self.turn > 1 else {}), **self._questions.build_progress()}
         if numbers:
             fields["messages"] = [self._describe(number) for number in numbers[-SHOWN:]]
             fields["messages_waiting"] = len(self.waiting)
@@ -185,6 +194,10 @@ class MessageDelivery(Part):
                 if record.get("state") == "sent" and (record.get("ids") or {}).get("id") == event.id:
                     record |= {"state": "read", "read_at": now, "step": self.attempt.reader.steps}
                     self._save(durable=False)
+        elif event.kind == "question":
+            self._questions.add(dict(event.question))
+        elif event.kind == "withdrawn":
+            self._questions.withdraw(event.id)
         elif event.kind == "idle":
             self._idle = True
             asked = [record for record in self.records.values() if record.get("state") in ("read", "follow_up")]

@@ -21,7 +21,7 @@ from .template_client import PROGRAM, READY, REFUSED
 
 _SUPERVISOR = "kugetsu-supervisor"
 _PR_SET_NAME = 15
-_LATER = ("datetime", *drivers.MODULES.values())
+_LATER = ("binascii", "datetime", "encodings.ascii", *drivers.MODULES.values())
 """Modules that a supervisor would load in the course of an attempt."""
 
 
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     try:
         control.send(READY)
         while True:
-            request, fds, _, _ = socket.recv_fds(control, 64, 4, socket.MSG_CMSG_CLOEXEC)
+            request, fds, _, _ = socket.recv_fds(control, 64, 4)
             if not request:
                 return
             if len(fds) == 2:
@@ -84,6 +84,7 @@ def _run_supervisor(control: int, log: int, title: tuple[int, int]) -> None:
         for fd in (1, 2):
             os.dup2(log, fd)
         _close(fd for fd in map(int, os.listdir("/proc/self/fd")) if fd > 2 and fd != control)
+        os.set_inheritable(control, False)
         _set_name(_SUPERVISOR)
         _set_title(*title)
         supervisor.main(control)

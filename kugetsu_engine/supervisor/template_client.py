@@ -59,6 +59,7 @@ class TemplateClient:
         """
         self._signature = _read_signature()
         self._ready = False
+        self._waited = False
         self.in_scope = bool(prefix)
         self._late_at = time.monotonic() + START_LIMIT_S
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -89,7 +90,7 @@ class TemplateClient:
         return not self._ready and time.monotonic() >= self._late_at
 
     def wait_until_ready(self, limit_s: float) -> bool:
-        """Whether it may be asked; waits for that, but no longer than the limit.
+        """Whether it may be asked; waits for that, but no longer than the limit, and in vain only once.
 
         Raises:
             TemplateGone: it has ended.
@@ -97,8 +98,9 @@ class TemplateClient:
         if not self._ready:
             poller = select.poll()
             poller.register(self._control, select.POLLIN)
-            if poller.poll(limit_s * 1000):
+            if poller.poll(0.0 if self._waited else limit_s * 1000):
                 self._ready = self._receive()[0] == READY
+            self._waited = self._waited or limit_s > 0.0
         return self._ready
 
     def fork(self, control: socket.socket, log: IO[bytes]) -> Forked:
@@ -129,11 +131,13 @@ class TemplateClient:
 
     def _receive(self) -> tuple[bytes, list[int]]:
         try:
-            answer, fds, _, _ = socket.recv_fds(self._control, 64, 1, socket.MSG_CMSG_CLOEXEC)
+            answer, fds, _, _ = socket.recv_fds(self._control, 64, 1)
         except OSError as error:  # also when it takes too long
             raise TemplateGone(str(error)) from None
         if not answer:
             raise TemplateGone("it has ended")
+        for fd in fds:
+            os.set_inheritable(fd, False)
         return answer, fds
 
 

@@ -73,15 +73,19 @@ class RequestSender:
 
     def say(self, task: str, text: str) -> None:
         """Write a message to the agent of a task; where it is then comes as a message."""
-        self._start(self._say(task, text))
+        self._start(self._report(lambda: f"message to {format_id(task)}: {self._client.say(task, text)[1]}"))
 
-    async def _say(self, task: str, text: str) -> None:
+    def answer(self, task: str, decision: str, text: str) -> None:
+        """Answer what the agent of a task asks; what was answered then comes as a message."""
+        self._start(self._report(lambda: self._client.answer(task, decision, text)))
+
+    async def _report(self, act: Callable[[], str]) -> None:
         try:
-            _, status = await self._changes.run(lambda: self._client.say(task, text))
+            done = await self._changes.run(act)
         except (KugetsuError, OSError) as error:
             self._post(Answered(str(error), False))
         else:
-            self._post(Answered(f"message to {format_id(task)}: {status}", True))
+            self._post(Answered(done, True))
         self._wake()
 
     async def enqueue(self, reference: str, message: str, **options: Any) -> str:

@@ -26,7 +26,8 @@ STATES: dict[str, tuple[str, ...]] = {
     "edit": ("pending",), "pause": ("active",), "resume": ("active", "pending"), "park": ("active",),
     "retry": ("ended", "pending"), "show": ("active", "pending", "ended"),
     "diff": ("active", "ended", "pending"), "attach": ("active", "ended", "pending"), "shell": ("active", "ended", "pending"),
-    "say": ("active", "pending"), "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
+    "say": ("active", "pending"), "answer": ("active",),
+    "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
 }  # fmt: skip
 """States of the tasks each command accepts."""
 FIRST = {**PARTS, "queue": (*PARTS["queue"], "clear", "enqueue"), "replay": ("1h", "yesterday", "now")}
@@ -64,8 +65,8 @@ def _next(verb: str, words: Sequence[str], known: KnownValues) -> list[str]:
         options = [f"--{name}" for name in FIELDS]
         names = ["tags" if name == "tag" else name for name in FIELDS]
         return [*names, *options] if len(words) == 1 else options if words[1].startswith("--") else []
-    if verb == "say" and words:
-        return []
+    if verb in ("say", "answer") and words:
+        return ["yes", "always", "no"] if verb == "answer" and len(words) == 1 else []
     tasks = [] if words and not _takes_several(arguments) else _tasks(STATES.get(verb, ()), known)
     more = [word for argument in arguments for word in _offered(argument)] if verb not in ("move", "edit") else []
     return [word for word in (*tasks, *more) if word not in words]

@@ -16,7 +16,22 @@ from kugetsu_engine.cli.verbs import VERBS as SHELL_VERBS
 from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
-OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell", "park", "say")
+OF_TASKS = (
+    "kill",
+    "cancel",
+    "retry",
+    "hold",
+    "release",
+    "move",
+    "edit",
+    "show",
+    "diff",
+    "attach",
+    "shell",
+    "park",
+    "say",
+    "answer",
+)
 OF_QUEUE = ("pause", "resume", "drain", "limit", "stop-all", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
@@ -51,7 +66,8 @@ OWN: dict[str, tuple[Argument, ...]] = {
 WRITTEN = {
     "move": "move ID {places}|NUMBER|before ID", "edit": "edit ID [{fields}]", "plan": "plan [NUMBER OF SLOTS]",
     "enqueue": "enqueue ISSUE_REF MESSAGE {options}", "sort": "sort NAME, or sort -NAME backwards; sort alone: default order",
-    "say": "say ID TEXT", "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
+    "say": "say ID TEXT", "answer": "answer ID yes|always|no [WORDS]",
+    "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
 }  # fmt: skip
 """Usage of commands with a shorter form here; the others' follows from their arguments."""
 
@@ -84,7 +100,7 @@ def parse_command(text: str) -> Command:
         UsageError: the line is not valid; the message says what is.
     """
     if (said := _SAYS.fullmatch(text)) is not None:  # a message has no quotes to parse
-        return _say(said[1] or "")
+        return _say(said[1], said[2] or "")
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -200,14 +216,16 @@ def _replay(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"time": " ".join(words)})
 
 
-_SAYS = re.compile(r"\s*(?:kugetsu\s+)?say(?:\s+(.*))?", re.DOTALL)
+_SAYS = re.compile(r"\s*(?:kugetsu\s+)?(say|answer)(?:\s+(.*))?", re.DOTALL)
 
 
-def _say(rest: str) -> Command:
+def _say(verb: str, rest: str) -> Command:
     task, _, text = rest.strip().partition(" ")
-    if not text.strip():
-        raise _usage_error("say")
-    return Command("say", (_id(task),), {"text": text.strip()})
+    decision, _, more = text.strip().partition(" ")
+    if not text.strip() or (verb == "answer" and decision not in ("yes", "always", "no")):
+        raise _usage_error(verb)
+    given = {"text": text.strip()} if verb == "say" else {"decision": decision, "text": more.strip()}
+    return Command(verb, (_id(task),), given)
 
 
 def _move(verb: str, words: list[str]) -> Command:

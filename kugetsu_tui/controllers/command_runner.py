@@ -57,6 +57,18 @@ class CommandRunner:
         if tasks:
             self.action_command(f"say {format_bare_id(tasks[0].id)} ")
 
+    def action_answer(self, decision: str) -> None:
+        """Answer what the agent of the selected task asks."""
+        tasks = self._app.active_screen.list_target_tasks() if self._app.active_screen is not None else []
+        if tasks:
+            self._app.connection.requests.answer(tasks[0].id, decision, "")
+
+    def action_task_refuse(self) -> None:
+        """Ask for the words of a refusal."""
+        tasks = self._app.active_screen.list_target_tasks() if self._app.active_screen is not None else []
+        if tasks:
+            self.action_command(f"answer {format_bare_id(tasks[0].id)} no ")
+
     def action_help(self) -> None:
         """Show the keys of the pane, and perform what is chosen."""
         screen = self._app.active_screen
@@ -203,9 +215,12 @@ class CommandRunner:
                 self._app.say(f"there is no {format_id(task_ids[0])} in the lists", "warning")
             else:
                 self._views.attach_session(command.verb, task)
-        elif command.verb == "say":
+        elif command.verb in ("say", "answer"):
             self._app.connection.client.refuse_if_read_only()
-            self._app.connection.requests.say(task_ids[0], command.args["text"])
+            if command.verb == "say":
+                self._app.connection.requests.say(task_ids[0], command.args["text"])
+            else:
+                self._app.connection.requests.answer(task_ids[0], command.args["decision"], command.args["text"])
         elif command.verb == "edit" and not command.args:
             self._views.edit_task(task_ids[0])
         else:

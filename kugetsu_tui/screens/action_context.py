@@ -48,6 +48,7 @@ def make_context(
         searching=searching,
         in_replay=in_replay,
         no_attach=state.no_attach(task),
+        asks=any(active.task.id == task.id and active.asks is not None for active in snapshot.active),
     )
 
 

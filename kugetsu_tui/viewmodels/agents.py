@@ -5,6 +5,7 @@ from typing import Any
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import stall_text
 from kugetsu_engine.domain.new_task import format_id
+from kugetsu_engine.domain.pause import LONG_PAUSE_S
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.text.quantities import (
     format_clock,
@@ -116,7 +117,8 @@ class AgentsView:
         others = [format_id(other) for other in overlap.tasks if other != agent.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {agent.task.attempt}", "warning"),) if agent.task.attempt > 1 else ()
         if agent.pause_note:
-            again = (*again, (clean(agent.pause_note, 80), "warning"))
+            long = agent.pause_s is not None and agent.pause_s >= LONG_PAUSE_S
+            again = (*again, ("park it?" if long else clean(agent.pause_note, 80), "warning"))
         kills = agent.progress.memory_kills if agent.progress is not None else 0
         if agent.progress is not None and agent.progress.sandbox:
             again = (*again, ("sandbox", "info"))
@@ -187,6 +189,8 @@ def format_phase(agent: Active) -> Cell:
         return (f"paused {format_span(agent.pause_s)}", "warning")
     if agent.task.pause:
         return ("pausing", "warning")
+    if agent.asks is not None:
+        return (f"asks: {clean(agent.asks.get('about') or agent.asks.get('what') or '', 60)}", "warning")
     if agent.phase == "stalled":
         return (f"stalled {format_span(agent.silent_s)}" if agent.silent_s is not None else "stalled", "danger")
     if agent.phase == "agent" and agent.silent_s is not None and agent.silent_s >= stall_text.SHOWN_S:

@@ -4,6 +4,7 @@ from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.message_states import ABILITY, Situation, describe_message, read_shown_message
 from kugetsu_engine.domain.new_task import format_id
+from kugetsu_engine.domain.pause import LONG_PAUSE_S
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import (
     format_clock,
@@ -44,6 +45,7 @@ def format_state(console: ConsoleState, task: Task) -> Spans:
         spans += [
             ("  ", "text"),
             format_phase(active),
+            *_format_pause(active),
             *_format_changes(console, task),
             *_format_stall(active),
             *_format_overlap(console, task),
@@ -85,13 +87,18 @@ def format_header(console: ConsoleState, task: Task, attempt: int) -> list[Spans
     first: Spans = [(f"{task.shown}  ", "title"), (clean(task.issue_ref, 200), "accent"), ("  ", "text")]
     first += [(f"{shown.glyph} {shown.word}", shown.tone)]
     if active is not None:
-        first += [("  ", "text"), format_phase(active)]
+        first += [("  ", "text"), format_phase(active), *_format_pause(active)]
         first += [(f"  {format_clock(active.elapsed_s)}/{format_limit(active.timeout_s)}", "text")]
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
     lines.append(_format_reason_line(console, task))
     lines.append(_format_facts(console, task))
     lines += [spans for spans in (_format_activity(console, task, active), _format_place(console, task, active)) if spans]
+    if active is not None and active.asks is not None:
+        lines.append([
+            ("asks    ", "warning"), (f"{clean(active.asks.get('what') or '', 200)} ", "text"),
+            (clean(active.asks.get("about") or "", 600), "title"), ("  y once, A always, n no", "muted"),
+        ])  # fmt: skip
     lines += format_messages(console, task, active)
     lines += _format_attempts(task, attempt)
     return lines
@@ -117,6 +124,13 @@ def format_messages(console: ConsoleState, task: Task, active: Active | None) ->
             (f"  {clean(describe_message(message, now), 120)}", tone),
         ])  # fmt: skip
     return lines
+
+
+def _format_pause(active: Active) -> Spans:
+    """What is to be known about a pause, and the way out of a long one."""
+    note = active.pause_note
+    park = "; park it to give its slot back" if active.pause_s is not None and active.pause_s >= LONG_PAUSE_S else ""
+    return [(f"  {clean(note, 80)}{park}", "warning")] if note else []
 
 
 def _format_reason_line(console: ConsoleState, task: Task) -> Spans:

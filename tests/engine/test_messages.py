@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kugetsu_engine.domain.decisions.notification_rules import needs_you
 from kugetsu_engine.domain.message_states import MAX_WAITING
 from kugetsu_engine.errors import Conflict, QueueFull, UsageError
 from kugetsu_engine.state import message_files as stored
@@ -224,3 +226,63 @@ def test_a_message_has_limits(fleet: Fleet) -> None:
     with pytest.raises(QueueFull):
         fleet.operator.say(task_id, "one more")
     assert stored.list_numbers(fleet.paths, task_id) == list(range(1, MAX_WAITING + 1))
+
+
+@pytest.fixture
+def asking(fleet: Fleet) -> Path:
+    """The same agent, which asks the operator before it does something."""
+    talks = install_talking_agent(fleet, questions="ask")
+    fleet.configure(max_attempts=1)
+    fleet.start_engine()
+    return talks
+
+
+def wait_for_question(fleet: Fleet, task_id: str) -> dict[str, str]:
+    """Wait until an agent asks."""
+    found = wait_until(lambda: (now := fleet.progress(task_id)) and now.phase == "asks" and now.question, 15, "the question")
+    assert found
+    return found
+
+
+def test_a_question_waits_for_the_operator_and_its_clocks_stand_still(fleet: Fleet, asking: Path) -> None:
+    """Answered after longer than its time limit; a second answer is refused. What was said meanwhile comes after it."""
+    task_id = fleet.enqueue(options={"timeout": "4s"}, steps=2, ask="rm -f build/*")
+    question = wait_for_question(fleet, task_id)
+    assert (question["what"], question["about"]) == ("may it use Bash?", "rm -f build/*")
+    fleet.operator.say(task_id, "then go on")
+    began = time.monotonic()
+    wait_until(lambda: time.monotonic() - began > 5, 10, "the time limit to pass")
+    notice = fleet.notices("task_asks", task_id)[0]
+    assert "kugetsu answer 1 yes|always|no" in notice.text
+    assert needs_you(notice)
+    assert states(fleet, task_id) == ["waiting"]
+    fleet.operator.answer(task_id, "yes")
+    with pytest.raises(Conflict):
+        fleet.operator.answer(task_id, "no")
+    assert fleet.wait_for_end([task_id])[0].state == "completed"
+    assert json.loads(given(asking)[1])["response"]["behavior"] == "allow"
+    assert [heard(asking, "then go on"), states(fleet, task_id)] == [1, ["answered"]]
+
+
+@pytest.mark.parametrize("way", ["refused", "nobody"])
+def test_a_refusal_has_words(fleet: Fleet, way: str) -> None:
+    """Those of the operator, or that nobody answered; the agent goes on."""
+    talks = install_talking_agent(fleet, questions="ask")
+    fleet.configure(max_attempts=1, question_wait="1s" if way == "nobody" else "30m")
+    fleet.start_engine()
+    task_id = fleet.enqueue(steps=2, ask="rm -f build/*")
+    if way == "refused":
+        wait_for_question(fleet, task_id)
+        fleet.operator.answer(task_id, "no", "use git clean")
+    assert fleet.wait_for_end([task_id])[0].state == "completed"
+    answer = json.loads(given(talks)[1])["response"]
+    assert (answer["behavior"], answer["message"].split(":")[0]) == (
+        "deny", "use git clean" if way == "refused" else "nobody answered"
+    )  # fmt: skip
+
+
+def test_an_answer_needs_a_question(fleet: Fleet, talks: Path) -> None:
+    """Else it is refused with a word."""
+    task_id = fleet.enqueue(steps=1)
+    with pytest.raises(Conflict, match="asks nothing"):
+        fleet.operator.answer(task_id, "yes")

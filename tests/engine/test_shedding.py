@@ -1,7 +1,5 @@
 """The machine's memory runs out: the youngest agent stands still, goes on when there is room, and is parked if that lasts."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from kugetsu_engine.domain.decisions import shedding
@@ -26,7 +24,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """What the engine reads."""
     machine = Machine()
     monkeypatch.setattr(resource_gate, "read_memory_facts", machine)

@@ -71,6 +71,8 @@ def test_a_supervisor_is_a_process_of_its_own(launcher: Launcher, tmp_path: Path
     assert Path(f"/proc/{handle.pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0kugetsu-supervisor")
     assert Path(f"/proc/{handle.pid}/comm").read_text().strip() == "kugetsu-supervisor"[:15]
     assert os.readlink(f"/proc/{handle.pid}/cwd") == "/"
+    assert handle.pidfd is not None
+    assert not os.get_inheritable(handle.pidfd)
     log = str(tmp_path / "supervisor.log")
     assert descriptors(handle.pid) == sorted(["/dev/null", log, log, "socket"])
     status = Path(f"/proc/{handle.pid}/status").read_text()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,11 @@ def template_dies(ground: Ground, amount: Amount) -> Report:
     """The template is killed, also while it forks, is stopped, or gets no process: each task has the agents it needs only."""
     count = amount.number(200)
     cases = [_Named(KINDS[number % len(KINDS)], seed, number // len(KINDS)) for number, seed in enumerate(ground.seeds(count))]
-    return ground.side_by_side(cases, lambda case: _attempt(ground, case))
+    calls = _calls_while_forking(ground)
+    hits: list[bool] = []
+    report = ground.side_by_side(cases, lambda case: _attempt(ground, case, calls, hits))
+    report.told = f"{sum(hits)} of {len(hits)} calls struck"
+    return report
 
 
 class _Named:
@@ -51,11 +56,30 @@ class _Named:
         return f"{self.kind}, round {self.round}"
 
 
-def _attempt(ground: Ground, case: _Named) -> list[str]:
+def _calls_while_forking(ground: Ground) -> list[programs.Call]:
+    """The calls of a template from its first request on."""
+    with ground.fleet() as fleet:
+        trace = fleet.folder / "template-trace"
+        python = _under_strace(fleet, ["-o", str(trace), "-e", f"trace={','.join(f'?{name}' for name in FORKING)}"])
+        for how in TASKS:
+            fleet.enqueue(**how)
+        environ = {"FAULTS_PYTHON": python, "FAULTS_TEMPLATE": "1"}
+        programs.finish(fleet, programs.start(fleet, programs.engine_argv(fleet), **environ), 60.0)
+        names = re.findall(r"^(\w+)\(", trace.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    counts: dict[str, int] = {}
+    found = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        if "recvmsg" in counts:
+            found.append(programs.Call(name, counts[name]))
+    return found
+
+
+def _attempt(ground: Ground, case: _Named, calls: list[programs.Call], hits: list[bool]) -> list[str]:
     with ground.fleet() as fleet:
         ids = [fleet.enqueue(**how) for how in TASKS]
         traced = case.kind in ("killed while it forks", "refused a process")
-        environ = {"FAULTS_PYTHON": _traced_template(fleet, case), "FAULTS_TEMPLATE": "1"} if traced else {}
+        environ = {"FAULTS_PYTHON": _traced_template(fleet, case, calls), "FAULTS_TEMPLATE": "1"} if traced else {}
         lasting = case.kind == "stopped while its engine is killed"
         process = programs.start(fleet, programs.engine_argv(fleet, until_idle=not lasting), **environ)
         if lasting:
@@ -72,6 +96,8 @@ def _attempt(ground: Ground, case: _Named) -> list[str]:
                 end.set()
             if code != 0:
                 return [f"the engine ended with {code}: {said} {complained[-300:]}"]
+        if traced:
+            hits.append(programs.struck(fleet))
         return _exact(fleet, ids) + verify(fleet, ids) + _left_over(fleet)
 
 
@@ -96,19 +122,20 @@ def _stop_and_kill_engine(fleet: Fleet, case: _Named, process: "subprocess.Popen
         _signal(pid, signal.SIGCONT)
 
 
-def _traced_template(fleet: Fleet, case: _Named) -> str:
+def _traced_template(fleet: Fleet, case: _Named, calls: list[programs.Call]) -> str:
     """A Python that puts the first process of an engine, its template, under strace, which strikes while it forks."""
     if case.kind == "refused a process":
         first = case.random.randint(1, 3)
         strike = ["-e", "trace=clone", "-e", f"inject=clone:error=EAGAIN:when={first}..{first + case.random.randint(0, 3)}"]
     else:
-        name = FORKING[case.round % len(FORKING)]
-        # A template makes some calls before it is ready; close and rt_sigprocmask most.
-        number = case.random.randint(1, 4) + (0 if name in ("recvmsg", "clone", "pidfd_open") else 1)
-        if name in ("close", "rt_sigprocmask"):
-            number = case.random.randint(1, 600 if name == "close" else 90)
-        strike = ["-e", f"trace={name}", "-e", f"inject={name}:signal=KILL:when={number}"]
-    words = " ".join(f"'{word}'" for word in ["strace", "-D", "-o", "/dev/null", "-e", "signal=none", *strike])
+        call = case.random.choice(calls)
+        strike = ["-e", f"trace={call.name}", "-e", f"inject={call.name}:signal=KILL:when={call.number}"]
+    return _under_strace(fleet, ["-o", str(fleet.folder / "struck"), *strike])
+
+
+def _under_strace(fleet: Fleet, options: list[str]) -> str:
+    """A Python whose first process in this fleet is traced."""
+    words = " ".join(f"'{word}'" for word in ["strace", "-D", "-qq", "-e", "signal=none", *options])
     wrapper = Path(fleet.folder, "python")
     wrapper.write_text(
         f"#!/bin/sh\nif mkdir '{fleet.folder}/first' 2>/dev/null; then exec {words} '{sys.executable}' \"$@\"; fi\n"

@@ -1,8 +1,8 @@
 """An agent that takes memory as the last line of its prompt says: a JSON object; sizes are in MB. A program of its own.
 
 Keys: `own` (what it takes itself), `tool` (what a command of it takes), `tools` (how many such commands, one after another),
-`rate` (MB a second; 0: at once), `forks` and `shared` (so many children that share what their parent has), `hold` (go on when
-this file appears; default: at once), `exit` (code). Each tool's exit code is printed.
+`later` (seconds before the first one), `rate` (MB a second; 0: at once), `forks` and `shared` (so many children that share what
+their parent has), `hold` (go on when this file appears; default: at once), `exit` (code). Each tool's exit code is printed.
 """
 
 import json
@@ -40,6 +40,7 @@ def main() -> int:
     rate = str(how.get("rate", 0))
     if "own" in how:
         grow(int(how["own"]), int(rate), 0.5)
+    time.sleep(how.get("later", 0))
     for _ in range(how.get("tools", 1 if "tool" in how else 0)):
         code = subprocess.run([sys.executable, "-S", __file__, str(how["tool"]), rate, str(how.get("rest", 2))]).returncode
         print(f"tool: {code}", flush=True)

@@ -4,6 +4,7 @@ Whoever adds an action adds a pilot here: what is pressed, and what must be seen
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -569,6 +570,36 @@ async def _(tour: Tour) -> None:
     await tour.opens(CommandLine)
     await tour.press(*"don't", "enter")
     await tour.said("will be given when it starts")
+
+
+async def _press_while_it_asks(tour: Tour, key: str) -> None:
+    """With a context that says that the agent of the selected task asks something."""
+    await tour.in_queue()
+    screen = tour.home
+    now = screen.get_context()
+    screen.get_context = lambda: replace(now, asks=True)  # type: ignore[method-assign]
+    try:
+        await tour.press(key)
+    finally:
+        del screen.get_context
+
+
+@pilot("task.answer")
+async def _(tour: Tour) -> None:
+    await _press_while_it_asks(tour, "y")
+    await tour.said("asks nothing now")
+
+
+@pilot("task.answer_always")
+async def _(tour: Tour) -> None:
+    await _press_while_it_asks(tour, "A")
+    await tour.said("asks nothing now")
+
+
+@pilot("task.refuse")
+async def _(tour: Tour) -> None:
+    await _press_while_it_asks(tour, "n")
+    await tour.opens(CommandLine)
 
 
 @pilot("task.edit")

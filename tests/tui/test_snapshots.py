@@ -34,6 +34,7 @@ class Shown:
     more: Callable[[KugetsuApp], Awaitable[None]] | None = None
     worktree: bool = False
     restarted: bool = False
+    paused: bool = False
 
 
 async def _undo_list(app: KugetsuApp) -> None:
@@ -62,6 +63,7 @@ SCREENS = (
     Shown("leaving", ("q",)),
     Shown("sort-menu", ("2", "o")),
     Shown("restart-report", restarted=True),
+    Shown("paused", ("1", "g"), paused=True),
     Shown("undo-list", (), _undo_list),
     Shown("replay", ("1", "g"), in_the_past),
 )
@@ -84,6 +86,8 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
     """In the dark theme from large to small, then in the light one back: one picture for both, as tones have names."""
     scene = Scene(str(tmp_path / "state"), restarted=screen.restarted)
     try:
+        if screen.paused:
+            scene.pause_agents()
         if screen.worktree:
             await asyncio.to_thread(make_worktree, scene.paths)
         connection = StillConnection(local_client(scene.paths.root, {"PATH": os.environ["PATH"]}), lambda: NOW)

@@ -12,6 +12,7 @@ from typing import Any
 from ...domain.text.safe_text import safe_line
 from .. import tool_calls
 from ..stream_events import Event, Reader, UsedTokens
+from ..talk import TalkEvent
 
 SERVER_ERRORS = {"ServerLost": "server_lost", "NoProgram": "no_program"}
 """Errors printed by the run client of the shared server."""
@@ -73,6 +74,8 @@ class OpencodeReader(Reader):
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Read one event; unknown types are ignored."""
         kind, at = event.get("type"), event.get("timestamp")
+        if kind in ("message", "idle", "question", "question_withdrawn"):
+            return self._note_talk(kind, event)
         if kind == "retry":
             self._note_refusal(str(event["status"].get("message")))
             return [Event("note", f"the provider refused, retrying: {self._logged_error}")]
@@ -101,6 +104,21 @@ class OpencodeReader(Reader):
             self.hindrance = _classify_error(self._error, self._logged_error)
             events.append(Event("error", _describe_error(self._error), json.dumps(self._error)[:4000], failed=True, at=seconds))
         return events
+
+    def _note_talk(self, kind: str, event: dict[str, Any]) -> list[Event]:
+        """What the live run client says about messages and questions."""
+        if kind == "message":
+            self.finished = False
+            self.talk.append(TalkEvent("read", str(event.get("messageID"))))
+        elif kind == "idle":
+            self.talk.append(TalkEvent("idle"))
+        elif kind == "question_withdrawn":
+            self.talk.append(TalkEvent("withdrawn", str(event.get("questionID"))))
+        else:
+            question = dict(event["question"])
+            self.talk.append(TalkEvent("question", str(question["id"]), question))
+            return [Event("note", f"asks: {question.get('what')} {question.get('about')}")]
+        return []
 
     def find_failure(self, exit_code: int) -> tuple[str, str] | None:
         """Return why it failed; None if it succeeded."""

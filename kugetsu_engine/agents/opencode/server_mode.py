@@ -36,7 +36,7 @@ def uses_server(settings: AgentSettings, call: Invocation) -> bool:
     alone = call.slots < 1 or call.issue_ref == PM_AGENT
     if (
         settings.command is not None
-        or settings.mode == "process"
+        or settings.mode in ("process", "private")
         or alone
         or (settings.mode == "auto" and (call.slots < 2 or unknown or call.boxed))
     ):
@@ -51,13 +51,39 @@ def uses_server(settings: AgentSettings, call: Invocation) -> bool:
 
 def build_launch_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
     """Return how to run an attempt on the server: by the run client, which prints what `opencode run` prints."""
-    argv = [f"--title={call.issue_ref}", *(["-m", settings.model] if settings.model else []), *settings.args]
+    live, ask = settings.messages == "live", ["--ask"] if settings.questions == "ask" else []
     return LaunchSpec(
-        interpreter.build_command("opencode-client", *argv), program=settings.program or "opencode",
+        _build_client_command(settings, call, ["--live", *ask] if live else []), program=settings.program or "opencode",
+        talk="opencode-live" if live else None,
         errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=process_mode.MAX_STEPS,
         prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",
         patterns=FAILURES,
     )  # fmt: skip
+
+
+def build_private_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
+    """Return how to run an attempt on a server of its own, which its run client starts: it can be spoken to.
+
+    Raises:
+        ConfigError: the settings have arguments that only `opencode run` understands.
+    """
+    if unknown := _find_unknown_argument(settings.args):
+        raise ConfigError(
+            f"[agents.opencode] args: {unknown!r} is not supported with a private server",
+            'remove it, or set mode = "process"',
+        )
+    program, ask = settings.program or "opencode", ["--ask"] if settings.questions == "ask" else []
+    return LaunchSpec(
+        _build_client_command(settings, call, ["--live", f"--private={program}", *ask]), process_mode.ENVIRONMENT,
+        program=program,
+        errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=process_mode.MAX_STEPS,
+        prepare="opencode-live", resumes_itself=True, patterns=FAILURES, talk="opencode-live",
+    )  # fmt: skip
+
+
+def _build_client_command(settings: AgentSettings, call: Invocation, more: list[str]) -> list[str]:
+    argv = [f"--title={call.issue_ref}", *(["-m", settings.model] if settings.model else []), *more, *settings.args]
+    return interpreter.build_command("opencode-client", *argv)
 
 
 def build_server_command(settings: AgentSettings) -> list[str]:
@@ -68,7 +94,7 @@ def build_server_command(settings: AgentSettings) -> list[str]:
 def add_server_variables(settings: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server and of its tools, with our plugin configured.
 
-    Snapshots, for undoing what an agent did, take a third of the server's memory: what an agent changes is seen with git.
+    Snapshots, for undoing what an agent did, cost memory and a process of git at each step; git shows what it changed.
     """
     env = {**base, **process_mode.ENVIRONMENT, **settings.env}
     try:

@@ -12,7 +12,9 @@ from ..text.safe_text import safe_line
 Worth = Literal["needs_you", "ended", "all"]
 WORTHS: tuple[Worth, ...] = ("needs_you", "ended", "all")
 
-NEEDS_YOU = frozenset({"task_stalled", "task_expired", "engine_corrupt", "engine_edit_refused", "engine_leftovers"})
+NEEDS_YOU = frozenset(
+    {"task_stalled", "task_asks", "task_expired", "engine_corrupt", "engine_edit_refused", "engine_leftovers"}
+)
 """Types that need a person although they are not errors."""
 ENDED = frozenset({"task_completed", "task_error", "task_expired", "task_cancelled"})
 STALLED = "stalled"
@@ -21,7 +23,7 @@ PASSING = frozenset({"task_dequeued"})
 
 KINDS = (
     ("task_completed", "done"), ("task_error", "failed"), ("task_expired", "expired"), ("task_cancelled", "cancelled"),
-    ("task_stalled", "stalled"), ("task_retry", "tried again"), ("task_started", "started"),
+    ("task_stalled", "stalled"), ("task_asks", "asking"), ("task_retry", "tried again"), ("task_started", "started"),
 )  # fmt: skip
 """The types that a digest counts, and how it names them."""
 TITLE = "kugetsu"
