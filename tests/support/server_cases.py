@@ -34,7 +34,7 @@ def work_together(fleet: OpencodeFleet) -> None:
         attempt = task.attempts[0]
         assert (task.state, attempt.outcome) == ("completed", "ok"), fleet.told(task.id)
         kinds = [event["type"] for event in fleet.events(task.id)]
-        assert kinds == ["session", "step_start", "tool_use", "step_finish", "step_start", "text", "step_finish"]
+        assert kinds == ["session", "step_start", "tool_use", "step_finish", "step_start", "text", "step_finish", "idle"]
         worktree = fleet.worktree(task.id)
         output = next(event["part"]["state"]["output"] for event in fleet.events(task.id) if event["type"] == "tool_use")
         assert output == f"{task.id} {worktree}\n{worktree}\n{fleet.paths.run(task.id, 1)}/tmp\n"
