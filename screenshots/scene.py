@@ -198,7 +198,7 @@ class Scene:
         parked = Attempt(1, outcome="cancelled", failure="parked", reason="parked by you", session_id="ses_1")
         item = self.paths.item("q_52")
         self._write(item, msgspec.structs.replace(
-            json_files.read(item, Task), held=True, attempt=1, attempts=[parked], reason="parked by you"
+            json_files.read(item, Task), held=True, park="parked by you", attempt=1, attempts=[parked], reason="parked by you"
         ))  # fmt: skip
 
     def _queue(self) -> None:

@@ -30,7 +30,7 @@ def make_task(number: int, issue_ref: str, message: str, pending_since: str) -> 
         "schema": SCHEMA, "id": f"q_{number}", "issue_ref": issue_ref, "message": message, "agent": None,
         "state": "pending", "reason": None, "priority": 5, "position": float(number), "moved_by": None, "held": False,
         "after": [], "not_before": None, "retry_at": None, "attempt": 0, "attempts_before": 0, "attempts": [], "stop": None,
-        "pause": None, "park": None,
+        "pause": None, "park": None, "boot_id": None,
         "pending_since": pending_since, "notified_at": None, "started_at": None, "completed_at": None, "error": None,
         "exit_code": None, "expires_at": None, "timeout_s": None, "memory_cap": None, "repo": None, "session": None,
         "expect": "anything", "tags": [], "token": None, "pid": None,

@@ -5,7 +5,6 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from ..errors import KugetsuError
-from .failures import PARKED
 from .new_task import SCHEMA, format_bare_id, format_id
 from .refs import key_of, repository_of
 from .reserved_refs import SESSIONS
@@ -198,7 +197,7 @@ class Task(msgspec.Struct, frozen=True):
     pause: str | None = None
     """On whose behalf the running agent is to stand still: `operator` or `memory`; None: it works."""
     park: str | None = None
-    """Why the attempt is being ended to go on later, from the request until it has ended."""
+    """Why the attempt is ended to go on later, from the request until it is resumed; None: it is not parked."""
     pending_since: str | None = None
     notified_at: str | None = None
     started_at: str | None = None
@@ -293,8 +292,8 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def parked(self) -> bool:
-        """Whether its last attempt was parked, and it waits to be resumed."""
-        return self.state == PENDING and self.held and self.failure == PARKED
+        """Whether it was parked, and waits to be resumed."""
+        return self.state == PENDING and self.held and self.park is not None
 
     @property
     def last_attempt(self) -> Attempt | None:

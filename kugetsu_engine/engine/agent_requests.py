@@ -37,7 +37,7 @@ class AgentRequests:
     def resume_agent(self, task: Task, args: dict[str, Any]) -> Answer:
         """Let a paused agent go on, or let a parked task start again."""
         if task.parked:
-            self._store.update(task, held=False, pending_since=self._context.now())
+            self._store.update(task, held=False, park=None, pending_since=self._context.now())
             return Answer(True, f"{task.shown} goes on as soon as it has a slot", undo=Undo("hold", task.id))
         if task.state == states.PENDING:
             hint = f"to let it start: kugetsu release {format_bare_id(task.id)}" if task.held else ""

@@ -158,7 +158,7 @@ class RequestHandlers:
         self._require_pending(task, "released")
         if not task.held:
             raise Conflict(f"{task.shown} is not held")
-        self._store.update(task, held=False, pending_since=self._context.now())  # its expiry counts from now
+        self._store.update(task, held=False, park=None, pending_since=self._context.now())  # its expiry counts from now
         return Answer(True, f"released {task.shown}", undo=Undo("hold", task.id))
 
     def _move_task(self, task: Task, args: dict[str, Any]) -> Answer:

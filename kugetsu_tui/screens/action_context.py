@@ -56,7 +56,7 @@ def make_task_context(task: Task) -> ActionContext:
     """Make the part of a context that is about one task."""
     return ActionContext(
         task=task.id, state=task.state, held=task.held, paused=task.pause is not None,
-        stopping=task.stop is not None or task.park is not None,
+        stopping=task.stop is not None or (task.park is not None and not task.parked),
         waits_for_retry=task.retry_at is not None, last_attempt=task.attempt,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import re
 import signal
 import time
 
+import msgspec
 import pytest
 
 from kugetsu_engine.domain.task import Task
@@ -248,7 +249,7 @@ def test_a_parked_task_gives_its_slot_back_and_goes_on_when_it_is_resumed(fleet:
     task = parked(fleet, task_id)
     assert task.parked
     assert (task.attempts[0].outcome, task.attempts[0].failure, task.reason) == ("cancelled", "parked", "parked by you")
-    assert (task.pause, task.park, task.attempts_before) == (None, None, 1)
+    assert (task.pause, task.park, task.attempts_before) == (None, "parked by you", 1)
     other = fleet.enqueue()
     fleet.wait_for_end([other])
     assert fleet.state(task_id) == "pending"
@@ -256,6 +257,23 @@ def test_a_parked_task_gives_its_slot_back_and_goes_on_when_it_is_resumed(fleet:
     fleet.operator.do("resume_agent", task_id)
     (task,) = fleet.wait_for_end([task_id])
     assert [attempt.outcome for attempt in task.attempts] == ["cancelled", "ok"]
+    assert task.park is None
+
+
+def test_a_task_parked_before_its_attempt_began_is_resumed_too(fleet: Fleet) -> None:
+    """Found by F44: it was held without a word of being parked, and `resume` refused it."""
+    task_id = fleet.enqueue()
+    engine = fleet.start_engine()
+    fleet.wait_for_end([task_id])
+    fleet.stop_engine(engine)
+    task_id = fleet.enqueue()
+    task = fleet.task(task_id)
+    notified = msgspec.structs.replace(task, state="notified", attempt=1, token="gone", park="parked by you")
+    files.replace(fleet.paths.item(task_id), msgspec.json.encode(notified))
+    fleet.start_engine()
+    assert fleet.wait_for(task_id, "pending").parked
+    fleet.operator.do("resume_agent", task_id)
+    assert fleet.wait_for_end([task_id])[0].state == "completed"
 
 
 def test_a_held_task_is_not_started_by_resume(fleet: Fleet) -> None:

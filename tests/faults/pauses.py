@@ -24,7 +24,7 @@ ACTS = ("pause_agent", "pause_agent", "resume_agent", "resume_agent", "park")
 
 def killed_while_agents_are_paused(ground: Ground, amount: Amount) -> Report:
     """SIGKILL of engines while agents are paused, resumed, parked: 0 lost, 0 twice at once, 0 left standing."""
-    kills = amount.number(150)
+    kills = amount.number(60)
     report = Report(kills)
     ids: list[str] = []
     with ground.fleet(max_concurrent_agents=4) as fleet:
@@ -96,7 +96,7 @@ def _resume_all(fleet: Fleet, ids: list[str]) -> list[str]:
         return not files.list_documents(fleet.paths.items)
 
     try:
-        wait_until(settled, 60 + 2 * len(ids), "the end of all tasks")
+        wait_until(settled, 60 + len(ids), "the end of all tasks")
     except AssertionError as error:
         left = [(task.id, task.state, task.pause, task.park, task.reason) for task in _read_open(fleet)]
         return [f"I5 {error}: {json.dumps(left)}", *_describe_standing(fleet)]

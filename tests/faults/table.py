@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from . import (
     blind,
+    boxes,
     consoles,
     crowd,
     disks,
@@ -22,6 +23,7 @@ from . import (
     programs,
     races,
     soak,
+    talking,
     templates,
     trees,
     two_engines,
@@ -73,7 +75,7 @@ TABLE = (
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
     Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
     Fault("F43", opencode_deaths.everyone_killed, 2, "200 kills, 400 tasks", 30, missing=opencode_deaths.why_no_opencode),
-    Fault("F44", pauses.killed_while_agents_are_paused, 5, "150 kills, 300 tasks", 6),
+    Fault("F44", pauses.killed_while_agents_are_paused, 5, "60 kills, 120 tasks", 3),
     Fault("F47", limits.nothing_left, 6, "60 tries of 6 kinds", 2, missing=programs.why_no_strace),
     Fault("F48", freezes.trees_freeze, 12, "300 freezes of 6 trees", 1, alone=True),
     Fault("F49", templates.template_dies, 5, "200 tries of 5 kinds", 9, missing=programs.why_no_strace),
@@ -88,6 +90,8 @@ TABLE = (
     Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
     Fault("F72", worktrees.git_is_killed, 3, "200 kills", 4, missing=programs.why_no_strace),
+    Fault("F66", talking.spoken_to_and_killed, 1, "60 times 18 messages", 15),
+    Fault("F73", boxes.supervisors_killed, 3, "100 kills", 4, missing=boxes.why_no_sandbox),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
     Fault("F81", opencode_deaths.hours_of_work, 5, "an hour at 8 agents", 62, missing=opencode_deaths.why_no_opencode),
     Fault("model", long_runs.histories_hold, 0, "5,000 histories of 100 steps", 5, alone=True),

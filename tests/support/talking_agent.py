@@ -31,7 +31,16 @@ class Conversation:
         self.session = names.get("--resume") or names.get("--session-id") or str(uuid.uuid4())
         self.live = LIVE in argv
         self.asks = "--permission-prompt-tool=stdio" in argv
+        self.known = self._read_known()
+        """Names of the messages that the session has: claude does not read one of them again."""
         self.lines: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
+
+    def _read_known(self) -> set[object]:
+        try:
+            with open(f"{os.environ['TALKS']}/{self.session}", encoding="utf-8") as file:
+                return {json.loads(line)["uuid"] for line in file} - {None}
+        except FileNotFoundError:
+            return set()
 
     def keep(self, text: str, name: object) -> None:
         """Add a text to the session."""
@@ -52,8 +61,11 @@ class Conversation:
             return None
         message = event["message"]
         assert isinstance(message, dict)
-        text = str(message["content"])
-        self.keep(text, event.get("uuid"))
+        text: str | None = str(message["content"])
+        if event.get("uuid") in self.known:
+            text = None
+        else:
+            self.keep(str(text), event.get("uuid"))
         emit({"type": "user", "isReplay": True, "uuid": event.get("uuid"), "session_id": self.session, "message": message})
         return text
 
@@ -108,7 +120,7 @@ def main() -> int:
         conversation.keep(prompt, None)
     last = next((line for line in (prompt or "").splitlines() if line.startswith("{")), "{}")
     how = json.loads(last)
-    if "ask" in how and conversation.asks:
+    if how.get("ask") and conversation.asks:
         conversation.ask(str(how["ask"]))
     ended = conversation.work(how)
     conversation.end_turn()

@@ -120,7 +120,7 @@ def test_resume_takes_an_agent() -> None:
     """`resume --agent NAME`, as on the command line."""
     assert parse_command("resume --agent opencode") == Command("resume", (), {"agent": "opencode"})
     assert parse_command("resume") == Command("resume")
-    with pytest.raises(UsageError, match="resume \\[--agent NAME\\]"):
+    with pytest.raises(UsageError, match="not a task id"):
         parse_command("resume opencode")
 
 

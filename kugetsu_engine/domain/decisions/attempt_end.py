@@ -54,7 +54,7 @@ def make_end_change(task: Task, attempt: Attempt, timing: Timing, now: float, sp
         delay = (after.retry_delay or 0.0) * spread
         fields |= {"retry_at": iso(now + delay) if delay else None, "pending_since": iso(now)}
     if after.held:
-        fields["held"] = True
+        fields |= {"held": True, "park": task.park}
     if not after.counts:
         fields["attempts_before"] = task.attempts_before + 1
     if after.state == "error":
@@ -74,7 +74,7 @@ def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) 
         "pid": None, "pause": None, "park": None,
     }  # fmt: skip
     if task.park == PARKED_BY_OPERATOR:
-        fields["held"] = True
+        fields |= {"held": True, "park": task.park}
     return TaskChange(task, fields, "pending", task.park or reason)
 
 
