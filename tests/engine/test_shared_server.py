@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from kugetsu_engine.agents.launch_spec import Invocation
 from kugetsu_engine.agents.opencode import server_mode
+from kugetsu_engine.agents.opencode.server_keeper import ServerKeeper
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
@@ -245,3 +247,26 @@ def test_arguments_that_only_a_process_understands_are_refused() -> None:
     """With `mode = "server"`, by name."""
     with pytest.raises(ConfigError, match="--pure"):
         server_mode.uses_server(AgentSettings(mode="server", args=["--auto", "--pure"]), Invocation("local/work#1"))
+
+
+def test_a_server_that_uses_the_processor_has_more_time(tmp_path: Path) -> None:
+    """On an overloaded machine it is slow; one that does nothing is dead, and so is one that works for ever."""
+    for program, works in (("while True: pass", True), ("import time; time.sleep(60)", False)):
+        keeper = ServerKeeper({"state_dir": str(tmp_path), "token": "t"}, -1, -1)
+        keeper.server = subprocess.Popen([sys.executable, "-I", "-S", "-c", program])
+        try:
+            began = time.monotonic()
+
+            def looked(keeper: ServerKeeper = keeper, began: float = began) -> bool:
+                keeper.note_work()
+                return time.monotonic() - began > 3.0 or keeper.cpu_ticks > 20
+
+            wait_until(looked, 20, "the program to have begun")
+            keeper.worked_at = keeper.worked_at if works else 0.0
+            now = time.monotonic()
+            assert keeper.is_overdue(now - 90, 60.0) is not works
+            assert keeper.is_overdue(now - 301, 60.0)
+            assert not keeper.is_overdue(now - 50, 60.0)
+        finally:
+            keeper.server.kill()
+            keeper.server.wait()

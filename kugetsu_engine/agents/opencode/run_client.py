@@ -20,8 +20,8 @@ from .http_api import ServerApi, ServerLost
 from .live_client import LiveClient
 from .session_client import SessionClient, Stopped
 
-READY_LIMIT_S = 120.0
-"""How long it waits for a server to be ready."""
+READY_LIMIT_S = 300.0
+"""How long it waits for a server to be ready; the keeper tells it at once when none can be started."""
 
 
 class NoProgram(Exception):
