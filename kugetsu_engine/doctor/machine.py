@@ -22,6 +22,7 @@ from ..process.sandbox_probe import probe
 from ..storage import files
 from ..storage.engine_lock import read_holder
 from ..storage.locks import locks_work
+from ..supervisor import template_client
 from ..supervisor.memory_limit import choose_cap
 from .findings import Finding
 
@@ -64,6 +65,7 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, add)
+    add("supervisors", "forked from a template" if template_client.SUPPORTED else "started one by one: no pidfds here")
     _memory_limit(settings, environ, add)
     _sandbox(settings, path, add)
     approving = auto_approval.list_auto_approving_agents(paths, settings.current)
