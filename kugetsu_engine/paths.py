@@ -71,6 +71,8 @@ class StatePaths:
         self.by_hand = join(root, "queue", "by-hand")
         self.messages = join(root, "messages")
         self.run_times = join(root, "run-times.json")
+        self.first_page = join(root, "first-page.json")
+        """The first rows of the queue, for a console that starts."""
         self.memory_peaks = join(root, "memory-peaks.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")

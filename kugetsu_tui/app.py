@@ -13,7 +13,7 @@ from textual.binding import Binding
 from textual.driver import Driver
 from textual.events import Event, InputEvent, Key, Paste
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 from textual.worker import Worker
 
 from . import crash_report, themes
@@ -28,6 +28,7 @@ from .controllers.quit import QuitFlow
 from .controllers.replay import ReplayController
 from .formatting.glyphs import glyph, is_ascii_only
 from .keys import ACTIONS, Registry, format_key
+from .later import load_later
 from .modals import worker_errors
 from .navigation import Navigator
 from .palette import ActionProvider, Palette
@@ -41,6 +42,8 @@ from .widgets.ascii_bars import choose_scroll_bars
 
 log = logging.getLogger(__name__)
 
+FIRST_SCREEN_S = 5.0
+"""If nothing could be read for so long, the rest is loaded all the same."""
 SAVE_SEEN_INTERVAL_S = 300.0
 """Between two times that the console saves that the operator is here."""
 
@@ -81,6 +84,8 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.undo_log = UndoLog()
         self.quit_flow = QuitFlow(self, self.leave)
         self.navigator = Navigator(self, self.external_program)
+        self._is_shown = False
+        """Whether a state was painted."""
         self._last_key_at: float | None = None
         self._seen_saved_at = 0.0
         self.preferences = Preferences(self)
@@ -109,18 +114,20 @@ class KugetsuApp(App[None], inherit_bindings=False):
     # life
 
     def on_load(self) -> None:
-        """Install signal handlers before the terminal is set up."""
+        """Install signal handlers before the terminal is set up, and choose the theme before the style sheet is parsed."""
+        self.key_problems += themes.apply_first_theme(self, self.connection.settings.theme, self.colourless)
         signals.install_handlers(self.external_program, self.leave, lambda: self.driver)
 
     def on_mount(self) -> None:
-        """Show an empty home screen at once, then read."""
+        """Show the first page of the queue at once if there is one, else an empty home screen; then read."""
         self.set_class(is_ascii_only(), "-ascii")
         choose_scroll_bars(is_ascii_only())
-        self.key_problems += themes.apply_first_theme(self, self.connection.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
             self.driver.set_suspend_handler(self.action_to_shell)
-        self.push_screen(HomeScreen())
         self.connection.start(self.post_message)
+        self.state = self.live_state = self.connection.poller.read_first_page()
+        self.push_screen(HomeScreen())
+        self.set_timer(FIRST_SCREEN_S, self.go_on_after_first_screen)
         if self.key_problems:
             more = f" (and {len(self.key_problems) - 1} more)" if len(self.key_problems) > 1 else ""
             self.call_after_refresh(self.say, f"{self.key_problems[0]}{more}", "warning")
@@ -166,14 +173,16 @@ class KugetsuApp(App[None], inherit_bindings=False):
             self.app_focus = True
             await screen.press(key)
             return True
-        # A text field keeps its own ctrl+z.
-        in_text_field = isinstance(self.focused, TextArea) or (
-            isinstance(screen, ConsoleScreen) and not isinstance(self.focused, Input)
-        )
-        if key in self.registry["suspend"].keys and not in_text_field:
+        if key in self.registry["suspend"].keys and not self._is_in_text_field(screen):
             self.action_to_shell()
             return True
         return False
+
+    def _is_in_text_field(self, screen: Screen[Any]) -> bool:
+        """Whether a text field has the focus, which keeps its own ctrl+z."""
+        from textual.widgets import TextArea
+
+        return isinstance(self.focused, TextArea) or (isinstance(screen, ConsoleScreen) and not isinstance(self.focused, Input))
 
     def on_unmount(self) -> None:
         """Ask the engine's thread to end too, however the app ends."""
@@ -216,11 +225,20 @@ class KugetsuApp(App[None], inherit_bindings=False):
             return
         if not self.replay.is_on:
             self.show(event.state)
+        if not self._is_shown:
+            self.call_after_refresh(self.go_on_after_first_screen)
         if self._first_replay_time is not None and self.active_screen is not None and self.active_screen.is_ready:
             self.replay.open(self._first_replay_time)
             self._first_replay_time = None
         if report is not None:
             self.say(*report)
+
+    def go_on_after_first_screen(self) -> None:
+        """Do what the first screen need not wait for."""
+        if not self._is_shown:
+            self._is_shown = True
+            self.connection.poller.note_painted()
+            load_later()
 
     def show(self, state: ConsoleState) -> None:
         """Show a state on every open screen."""

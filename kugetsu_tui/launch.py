@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from kugetsu_engine.cli.main import report_errors
 from kugetsu_engine.errors import KugetsuError
 
+from .later import load_asyncio, postpone_collection
+
 JOIN_S = 2.0
 CANNOT_DRAW = ("dumb", "unknown")
 GC_THRESHOLD = 10_000
@@ -21,6 +23,8 @@ SWITCH_INTERVAL_S = 0.0005
 
 def launch_console(argv: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
+    postpone_collection()
+    load_asyncio()
     return report_errors(lambda: _start(argv))
 
 
@@ -64,7 +68,6 @@ def run_console(
     from .formatting.glyphs import choose_glyphs, supports_utf8
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())

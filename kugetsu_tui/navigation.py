@@ -2,28 +2,26 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kugetsu_engine.domain.decisions.notification_rules import Need
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_moment
 
-from .controllers import attach, task_warnings
-from .controllers.edit_task import edit_by_hand
 from .controllers.external_programs import ExternalProgram
-from .modals.forecast import ForecastDialog
 from .modals.menu import UndoList
 from .modals.task_events import TaskEventsDialog
-from .modals.task_form import FormDraft, TaskForm
-from .modals.utilization import UtilizationDialog
 from .screens.base import ScreenConsole
-from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
-from .screens.merged_log import MergedScreen
-from .screens.task import TaskScreen
 from .viewmodels.attention import find_next_need
 from .viewmodels.console_state import shorten_reference
 from .viewmodels.event_text import describe_events
+
+if TYPE_CHECKING:
+    from .modals.task_form import FormDraft
+
+# Screens and dialogs are imported when they are opened, as the first screen does not need them; `later` loads them after it.
 
 
 class Navigator:
@@ -32,7 +30,7 @@ class Navigator:
     def __init__(self, app: ScreenConsole, program: ExternalProgram) -> None:
         self._app = app
         self._external_program = program
-        self._draft = FormDraft()
+        self._draft: FormDraft | None = None
         self._visited_needs: set[Need] = set()
         """Those that `action_jump_need` has gone to."""
 
@@ -40,24 +38,34 @@ class Navigator:
 
     def action_view_merged(self) -> None:
         """Follow the logs of all agents."""
+        from .screens.merged_log import MergedScreen
+
         self._app.push_screen(MergedScreen())
 
     def action_view_history(self) -> None:
         """Show how the slots were used."""
+        from .modals.utilization import UtilizationDialog
+
         if self._app.state is not None:
             self._app.push_screen(UtilizationDialog(self._app.state.snapshot))
 
     def action_view_plan(self, limit: int | None = None) -> None:
         """Show when each task starts, with another number of slots if one is given."""
+        from .modals.forecast import ForecastDialog
+
         if self._app.state is not None:
             self._app.push_screen(ForecastDialog(self._app.state.snapshot, limit))
 
     def open_task(self, task_id: str, attempt: int | None) -> None:
         """Show a task on the whole screen."""
+        from .screens.task import TaskScreen
+
         self._app.push_screen(TaskScreen(task_id, attempt))
 
     def open_diff(self, task_id: str) -> None:
         """Show the changes in a task's worktree."""
+        from .screens.diff import DiffScreen
+
         self._app.push_screen(DiffScreen(task_id))
 
     def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
@@ -106,6 +114,8 @@ class Navigator:
             screen.jump(need.task)
             self._app.say(text, "danger")
         else:
+            from .screens.task import TaskScreen
+
             after = TaskScreen(need.task)
             self._app.switch_screen(after) if isinstance(screen, TaskScreen) else self._app.push_screen(after)
             after.call_later(after.say, text, "danger")
@@ -114,6 +124,9 @@ class Navigator:
 
     def action_task_new(self) -> None:
         """Open the form for a new task."""
+        from .controllers import task_warnings
+        from .modals.task_form import FormDraft, TaskForm
+
         connection = self._app.connection
 
         async def submit(draft: FormDraft) -> str:
@@ -125,18 +138,22 @@ class Navigator:
         def on_close(result: str | None) -> None:
             if result is not None:
                 self._app.say(result, "good")
-            elif not self._draft.empty:
+            elif self._draft is not None and not self._draft.empty:
                 self._app.say("nothing was queued; the text is kept for the next n")
 
         list_agents, check = partial(task_warnings.list_agents, connection), partial(task_warnings.list_warnings, connection)
         self._app.push_screen(
-            TaskForm(self._draft, submit, list_agents, connection.settings.agent, keep, check=check), on_close
+            TaskForm(self._draft or FormDraft(), submit, list_agents, connection.settings.agent, keep, check=check), on_close
         )
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""
+        from .controllers.edit_task import edit_by_hand
+
         self._app.run_worker(edit_by_hand(self._app, self._external_program, task_id), group="edit", exit_on_error=False)
 
     def attach_session(self, verb: str, task: Task) -> None:
         """Run the agent's own screen or a shell in a task's worktree."""
+        from .controllers import attach
+
         self._app.run_worker(attach.attach_by_hand(self._app, self._external_program, verb, task), exit_on_error=False)

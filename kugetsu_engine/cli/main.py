@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 READERS = frozenset({"status", "queue", "list", "show"})
 """Verbs that read records of all kinds and start often."""
 
+PLAIN = frozenset({("status",), ("status", "check"), ("queue",), ("queue", "list")})
+"""Command lines of those that need no msgspec as long as all files are plain."""
+
 CONSOLE_OPTIONS = frozenset({"--read-only", "--resume"})
 
 PRINTED = frozenset({"--plain", "--json", "--events", "--since", "--until", "-h", "--help"})
@@ -87,15 +90,27 @@ def _run(argv: list[str]) -> int:
         module = verb
     else:
         verb, module = _find_verb(verb)
-    if verb in READERS and argv[1:2] != ["enqueue"]:
-        from .fast_start import load_msgspec
-
-        load_msgspec()
     from importlib import import_module
 
-    code = import_module(f".commands.{module}", __package__).main(verb, argv[1:])
+    def run_command() -> int:
+        return int(import_module(f".commands.{module}", __package__).main(verb, argv[1:]))
+
+    if tuple(argv) in PLAIN:
+        from .fast_start import run_without_msgspec
+
+        code = run_without_msgspec(run_command)
+    else:
+        if verb in READERS and argv[1:2] != ["enqueue"]:
+            from .fast_start import load_msgspec
+
+            load_msgspec()
+        elif verb == "--headless":
+            from .fast_start import load_for_weeks
+
+            load_for_weeks()
+        code = run_command()
     sys.stdout.flush()
-    return int(code)
+    return code
 
 
 def _find_verb(verb: str) -> tuple[str, str]:

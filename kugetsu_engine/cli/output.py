@@ -43,12 +43,13 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], flexible: 
             is not cut.
     """
     cleaned = [[safe_line(cell, 1000) for cell in row] for row in rows]
-    widths = [max(measure_width(cell) for cell in column) for column in zip(titles, *cleaned, strict=True)]
+    lines = [[(cell, measure_width(cell)) for cell in row] for row in (titles, *cleaned)]
+    widths = [max(width for _, width in column) for column in zip(*lines, strict=True)]
     if (room := _columns()) is not None:
         spare = room - sum(widths) - 2 * (len(widths) - 1) + widths[flexible]
         widths[flexible] = max(min(widths[flexible], spare), 10)
-    for row in (titles, *cleaned):
-        cells = [_fit(cell, room) for cell, room in zip(row, widths, strict=True)]
+    for line in lines:
+        cells = [_fit(cell, width, room) for (cell, width), room in zip(line, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
@@ -73,12 +74,13 @@ def measure_width(text: str) -> int:
     return sum(0 if combining(c) or c == "\u200d" else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _fit(text: str, room: int) -> str:
-    if measure_width(text) > room:
+def _fit(text: str, width: int, room: int) -> str:
+    if width > room:
         while text and measure_width(text) > room - 1:
             text = text[:-1]
         text += "…"
-    return text + " " * (room - measure_width(text))
+        width = measure_width(text)
+    return text + " " * (room - width)
 
 
 def build_task_document(task: Task, snapshot: Snapshot, position: int | None = None) -> dict[str, Any]:

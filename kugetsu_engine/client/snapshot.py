@@ -23,6 +23,7 @@ from ..domain.refs import repository_of
 from ..domain.states import NOTIFIED
 from ..domain.task import Notice, State, Task
 from ..jobs.work_folders import BEFORE_WORKTREE
+from ..state.first_page import FirstPage
 
 STALE_S = 5.0
 """If the heartbeat is older, the engine does not answer."""
@@ -161,6 +162,13 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """States of tasks that waiting ones come after, if those tasks are not in the snapshot."""
     gaps: Gaps = Gaps()
     """Settings that cannot be read fully; what depends on them does not start."""
+    first_page: FirstPage | None = None
+    """Set while only the first page of the queue was read, as an engine wrote it; None: everything was read."""
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait."""
+        return len(self.pending) if self.first_page is None else self.first_page.waiting
 
     @property
     def used(self) -> int:

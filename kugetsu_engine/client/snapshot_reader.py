@@ -25,6 +25,7 @@ from ..process import identity
 from ..state import edit_locks, manual_sessions, queue_settings, rate_limits, run_times, runs
 from ..state import notifications as notices
 from ..state import pull_requests as pulls
+from ..state.first_page import FirstPage, load_first_page
 from ..state.tasks import UNREADABLE, read_state
 from ..storage import files, json_files
 from ..storage.locks import is_held
@@ -36,6 +37,9 @@ DONE_KEPT = 500
 """How many ended tasks a snapshot has by default, the newest first; older ones are only counted."""
 ALL_DONE = 1_000_000
 """Value of `done_kept` for all ended tasks."""
+
+_Tasks = tuple[tuple[Task, ...], list[Task], tuple[Task, ...]]
+"""Ended, active and pending ones."""
 
 
 class SnapshotReader:
@@ -63,21 +67,37 @@ class SnapshotReader:
         self._learned: tuple[files.Signature, RunTimes] | None = None
         """The run times, with the signature of their file."""
 
-    def read(self, with_history: bool = True, every_file: bool = True) -> Snapshot:
+    def read(self, with_history: bool = True, every_file: bool = True, with_notices: bool | None = None) -> Snapshot:
         """Take a snapshot. If nothing has changed it equals the last one except for its time.
 
         Args:
             with_history: also read ended tasks and notifications.
             every_file: see `TaskFolder.refresh`; without it a snapshot of many tasks costs a tenth.
+            with_notices: whether notifications are read; None: with the history.
         """
+
+        def read_tasks() -> _Tasks:
+            return self._read_done(every_file) if with_history else (), *self._read_open(every_file)
+
+        return self._make_snapshot(read_tasks, with_history if with_notices is None else with_notices)
+
+    def read_first_page(self) -> Snapshot | None:
+        """Take a snapshot of the first page of the queue, as an engine wrote it, in a millisecond; None without a page."""
+        page = load_first_page(self.paths)
+        if page is None:
+            return None
+        return self._make_snapshot(lambda: ((), page.active, tuple(page.pending)), with_notices=False, page=page)
+
+    def _make_snapshot(
+        self, read_tasks: Callable[[], _Tasks], with_notices: bool, page: FirstPage | None = None
+    ) -> Snapshot:  # fmt: skip
         now = self._clock()
         self.settings.refresh()
         self._env_files.refresh()
         self._prompt_file.refresh()
         engine, state = self._engine()
         running = state if engine.pid is not None else None
-        done = self._read_done(every_file) if with_history else ()
-        active, pending = self._read_open(every_file)
+        done, active, pending = read_tasks()
         faults = (*self._open.faults, *self._done.faults)
         paused = rate_limits.load_pauses(self.paths)
         cooldowns, hosts = rate_limits.list_provider_cooldowns(paused, now), rate_limits.list_host_cooldowns(paused, now)
@@ -85,7 +105,7 @@ class SnapshotReader:
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
-            notices=tuple(notices.read_newest_notifications(self.paths)) if with_history else (),
+            notices=tuple(notices.read_newest_notifications(self.paths)) if with_notices else (),
             read_until=notices.read_until(self.paths),
             alerts=self._alerts(
                 engine, state, faults, rate_limits.describe_cooldowns(cooldowns, now),
@@ -98,7 +118,7 @@ class SnapshotReader:
             by_hand=manual_sessions.list_manual_sessions(self.paths), hosts=hosts,
             own_repositories=list_local_repositories(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
-            gaps=running.gaps if running else self.settings.current.gaps,
+            gaps=running.gaps if running else self.settings.current.gaps, first_page=page,
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:

@@ -8,6 +8,8 @@ from ..paths import JSON
 from ..state import tasks
 from ..storage import files
 
+NOT_READ: files.Signature = (0, 0, 0)
+
 
 class _Known(NamedTuple):
     signature: files.Signature
@@ -44,6 +46,9 @@ class TaskFolder:
         if not every_file and changed is not None and self._changed == (changed, changed):
             return
         self._changed = self._changed[1], changed
+        if not self._known and self._most is None:
+            self._read_all()
+            return
         listed = self._listed()
         self.count = len(listed)
         if self._most is not None:
@@ -51,7 +56,19 @@ class TaskFolder:
         fresh: dict[str, _Known] = {}
         for _, name, signature in listed:
             old = self._known.get(name)
-            fresh[name] = old if old is not None and old.signature == signature else self._load(name, signature)
+            fresh[name] = old if old is not None and old.signature == signature else self._load(name)
+        self._keep(fresh)
+
+    def _read_all(self) -> None:
+        """Read every file for the first time: what reading it tells need not be asked for before."""
+        try:
+            names = files.list_unsorted_documents(self._folder)
+        except FileNotFoundError:
+            names = []
+        self.count = len(names)
+        self._keep({name: self._load(name) for name in names})
+
+    def _keep(self, fresh: dict[str, _Known]) -> None:
         if fresh != self._known:
             self._known = fresh
             self.tasks = tuple(known.task for known in fresh.values() if known.task)
@@ -66,10 +83,13 @@ class TaskFolder:
         except FileNotFoundError:
             return []
 
-    def _load(self, name: str, signature: files.Signature) -> _Known:
+    def _load(self, name: str) -> _Known:
+        path, signature = f"{self._folder}/{name}{JSON}", NOT_READ
         try:
-            return _Known(signature, tasks.read_task(f"{self._folder}/{name}{JSON}", name), None)
+            data, status = files.read_with_stat(path)
+            signature = files.signature_of(status)
+            return _Known(signature, tasks.decode_task(data, name), None)
         except FileNotFoundError:
-            return _Known((0, 0, 0), None, None)
+            return _Known(NOT_READ, None, None)
         except BadFile as error:
-            return _Known(signature, None, error.message)
+            return _Known(files.read_signature(path) or NOT_READ if signature == NOT_READ else signature, None, error.message)

@@ -70,6 +70,8 @@ def parse_network(value: Any) -> str | list[str]:
     hosts = [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
     if not isinstance(hosts, list) or len(hosts) > MAX_HOSTS or not all(isinstance(one, str) for one in hosts):
         raise UsageError(f"{format_value(value)} is neither on, off nor a list of hosts", 'write it like ["api.example.org"]')
+    if isinstance(value, str) and not all("." in host or ":" in host for host in hosts):  # a wrong word, no host
+        raise UsageError(f"{format_value(value)} is neither on, off nor a list of hosts", 'write it like ["api.example.org"]')
     for host in hosts:
         if not _HOST.fullmatch(host.lower()) or int((re.search(r":(\d+)$", host) or ["", "1"])[1]) not in range(1, 65536):
             raise UsageError(f"{host!r:.80} is not a host", 'write it like "example.org", "*.example.org" or "example.org:443"')

@@ -18,10 +18,11 @@ from ..domain.text.quantities import format_size
 from ..errors import KugetsuError, SandboxFailed, StateDirError
 from ..paths import StatePaths
 from ..process import cgroup, tree, user_scope
+from ..process.sandbox_probe import probe
 from ..storage import files
 from ..storage.engine_lock import read_holder
 from ..storage.locks import locks_work
-from ..supervisor import sandbox
+from ..supervisor import template_client
 from ..supervisor.memory_limit import choose_cap
 from .findings import Finding
 
@@ -64,6 +65,7 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, add)
+    add("supervisors", "forked from a template" if template_client.SUPPORTED else "started one by one: no pidfds here")
     _memory_limit(settings, environ, add)
     _sandbox(settings, path, add)
     approving = auto_approval.list_auto_approving_agents(paths, settings.current)
@@ -121,7 +123,7 @@ def _sandbox(settings: SettingsSource, path: str | None, add: Callable[..., None
     network = all(net in (None, "on") for net in (now.sandbox_net, *(level.sandbox_net for level in levels)))
     mode = "on for all" if now.sandbox else "on for some agents or repositories" if wanted else "off"
     try:
-        own_proc = sandbox.probe({"PATH": path or os.defpath}, network)
+        own_proc = probe({"PATH": path or os.defpath}, network)
     except SandboxFailed as error:
         problem = (
             Finding("sandbox", f"no sandbox can be made: {error.why}", fix='cure it, or set sandbox = "off"')

@@ -38,7 +38,8 @@ from ..state.memory_peaks import MemoryPeaksFile
 from ..state.run_times import RunTimesFile
 from ..storage import files, wakeup_fifo
 from ..storage.engine_lock import EngineLock
-from ..supervisor.launcher import Launcher, Waker
+from ..supervisor.launcher import Launcher
+from ..supervisor.waker import Waker
 from .agent_requests import AgentRequests
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder

@@ -43,7 +43,8 @@ from ..state import rate_limits
 from ..state.run_times import RunTimesFile
 from ..storage import files
 from ..storage.engine_lock import EngineLock
-from ..supervisor.launcher import Launcher, Waker
+from ..supervisor.launcher import Launcher
+from ..supervisor.waker import Waker
 from . import request_inbox
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder
@@ -162,13 +163,17 @@ class Engine:
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
             for key in self.waker.wait(wait_s):
-                try:
-                    if key.startswith(preparations.KEY):
-                        self.dispatcher.preparations.handle_message(key)
-                    else:
-                        self.attempts.handle_message(key)
-                except OSError as error:
-                    self._note_refusal(error)
+                self.handle_message(key)
+
+    def handle_message(self, key: str) -> None:
+        """Handle what has woken the engine: a message of a supervisor, or its end."""
+        try:
+            if key.startswith(preparations.KEY):
+                self.dispatcher.preparations.handle_message(key)
+            else:
+                self.attempts.handle_message(key)
+        except OSError as error:
+            self._note_refusal(error)
 
     # one turn
 
@@ -324,6 +329,7 @@ class Engine:
         """Report which agents are stalled, and what running agents have changed."""
         stalled = (f"{format_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
+        self.alerts.warn("template", self.launcher.trouble)
         self.changes.report_changes(self.store.list_active())
 
     # state

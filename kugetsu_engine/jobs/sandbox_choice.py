@@ -9,6 +9,10 @@ from ..config.settings import RepoSettings, Settings
 from ..domain import refs
 from ..domain.reserved_refs import SESSIONS
 from ..errors import UsageError
+from ..process.sandbox_probe import remember_probe
+
+PROBE_S = 2.0
+"""Once per engine; where none can be made, each attempt finds out why."""
 
 
 def is_boxed(settings: Settings, agent: str, issue_ref: str) -> bool:
@@ -48,6 +52,7 @@ def choose_sandbox(
         "write": [place for level in levels for place in level.sandbox_write],
         "read": [place for level in levels for place in level.sandbox_read],
         "hide": [place for level in levels for place in level.sandbox_hide], "files": files,
+        "own_proc": remember_probe(dict(environ), net == "on", PROBE_S),
         "folders": {
             "written": folders.written, "read": folders.read, "files": folders.files,
             "others": program_folders.list_other_folders(kind, environ),

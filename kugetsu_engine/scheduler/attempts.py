@@ -17,7 +17,8 @@ from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import locks
-from ..supervisor.launcher import Launcher, SupervisorHandle, Waker
+from ..supervisor.launcher import Launcher, SupervisorHandle
+from ..supervisor.waker import Waker
 from .cooldowns import Cooldowns
 from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher

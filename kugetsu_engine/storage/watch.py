@@ -2,6 +2,9 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from types import ModuleType
+
+from .lean_imports import import_without
 
 RETRY_S = 5.0
 
@@ -11,7 +14,8 @@ def watch(folders: Sequence[str], stop: threading.Event, changed: Callable[[set[
 
     Retries every few seconds if a folder is replaced or the system has no watches left.
     """
-    from watchfiles import watch as watch_files  # takes 40 ms to load
+    # anyio, and with it asyncio and OpenSSL, is only for `awatch`; without it loading takes less time and 5 MiB less memory
+    watch_files = import_without("watchfiles", "anyio", ModuleType("anyio")).watch
 
     while not stop.is_set():
         try:

@@ -4,14 +4,13 @@ import json
 import os
 import secrets
 import select
-import selectors
 import signal
 import socket
 import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import IO
 
 import msgspec
@@ -26,6 +25,8 @@ WARM_UP_S = 0.2
 """How long a start waits for a template that was started a moment ago; then a supervisor is started without it."""
 SCOPE_PAUSE_S = 3600.0
 """After a scope that could not be made, none is tried for so long."""
+SAID_AFTER = 4
+"""The operator is told after so many failures in a row."""
 MAX_PAUSE_S = 60.0
 """The longest pause between templates that fail one after another."""
 
@@ -117,6 +118,13 @@ class Launcher:
         """Start the template process. Only an engine that lasts does that: for a single supervisor it does not pay."""
         self._forks = template_client.SUPPORTED
         self._find_template()
+
+    @property
+    def trouble(self) -> str:
+        """Why supervisors are started one by one although this system could fork them; empty if it does."""
+        if self._failures < SAID_AFTER:
+            return ""
+        return f"supervisors are started one by one, which takes longer: their template ends at once, see {self._log_path}"
 
     def start_reserve(self) -> None:
         """Make the spare supervisor unless it waits already, or the template is about to be ready.
@@ -284,65 +292,6 @@ class Launcher:
         if self._reserve is not None:
             self.release(self._reserve)
             self._reserve = None
-
-
-class Waker:
-    """Ends the engine's wait: on a supervisor's message, the end of an adopted one, a FIFO, or a call from another thread."""
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._near, self._far = socket.socketpair()
-        self._near.setblocking(False)
-        self._far.setblocking(False)
-        self._fifo: int | None = None
-        self._on_data: Callable[[bytes], None] = lambda data: None
-        self._selector.register(self._near, selectors.EVENT_READ, None)
-
-    def add(self, source: socket.socket | int, key: str) -> None:
-        """Wake up when a socket or a pidfd is readable; `wait` then returns `key`."""
-        self._selector.register(source, selectors.EVENT_READ, key)
-
-    def listen(self, fifo: int, on_data: Callable[[bytes], None]) -> None:
-        """Also wake up when something is written to a FIFO, and pass the data on; owns the descriptor from now on."""
-        self._fifo, self._on_data = fifo, on_data
-        self._selector.register(fifo, selectors.EVENT_READ, None)
-
-    def discard(self, source: socket.socket | int) -> None:
-        """Stop waiting for a source."""
-        try:
-            self._selector.unregister(source)
-        except (KeyError, ValueError):
-            return
-
-    def wait(self, timeout_s: float) -> set[str]:
-        """Wait until a source is readable or the time is over; return the keys of readable sources."""
-        keys = set()
-        for entry, _ in self._selector.select(max(timeout_s, 0.0)):
-            if entry.data is not None:
-                keys.add(str(entry.data))
-                continue
-            try:
-                while data := os.read(entry.fd, 4096):
-                    if entry.fd == self._fifo:
-                        self._on_data(data)
-            except BlockingIOError:
-                continue
-        return keys
-
-    def wake(self) -> None:
-        """End the wait; from any thread or signal handler."""
-        try:
-            self._far.send(b"w")
-        except OSError:
-            return
-
-    def close(self) -> None:
-        """Close everything."""
-        self._selector.close()
-        self._near.close()
-        self._far.close()
-        if self._fifo is not None:
-            os.close(self._fifo)
 
 
 def _open_pidfd(pid: int) -> int | None:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ..git.worktrees import BASE_FILE
 from ..paths import RunPaths
 from ..process import bubblewrap, interpreter, tree
 from ..process.bubblewrap import Facts, GitPlaces
+from ..process.sandbox_probe import probe
 from ..storage import files
 from .agent_log import LogFile
 from .parts import Part
@@ -21,7 +21,6 @@ from .parts import Part
 if TYPE_CHECKING:
     from .network_gate import NetworkGate
 
-PROBE_S = 10.0
 KEEPER = "kugetsu-{}.lock"
 """Keeps git from removing the folder of a branch, which is a mount point of the sandbox; git takes the name for a lock."""
 
@@ -110,7 +109,9 @@ class Sandbox(Part):
         """
         if self._wanted is None:
             return
-        self._own_proc = probe(dict(self._job["env"]), network=self._wanted.get("net", "on") == "on")
+        known = self._wanted.get("own_proc")  # the engine has made one before
+        network = self._wanted.get("net", "on") == "on"
+        self._own_proc = probe(dict(self._job["env"]), network) if known is None else bool(known)
         if not self._own_proc:
             self._log.note("sandbox: /proc of the system is shown in it, as a new one cannot be mounted here")
 
@@ -280,34 +281,6 @@ def _find_reftable_places(common: str, admin: str) -> GitPlaces:
     for path in fixed:
         _make_file(path, "")
     return GitPlaces(common, admin, (f"{common}/objects", f"{common}/logs", f"{common}/reftable", admin), fixed)
-
-
-def probe(environ: dict[str, str], network: bool) -> bool:
-    """Make a sandbox for nothing; return whether it has a `/proc` of its own.
-
-    Raises:
-        SandboxFailed: none can be made; with the cure.
-    """
-    if not tree.LINUX:
-        raise SandboxFailed('there is none for this system: set sandbox = "off", or run kugetsu in a virtual machine')
-    if shutil.which(bubblewrap.PROGRAM, path=environ.get("PATH")) is None:
-        raise SandboxFailed("bubblewrap is not installed, or not on the PATH: apt-get install bubblewrap, or the like")
-    facts = Facts("/", "", "/", "/", "/", None, network=network, as_root=os.geteuid() == 0)
-    words = ""
-    for own_proc in (True, False):
-        try:
-            done = subprocess.run(
-                bubblewrap.build_probe(facts._replace(own_proc=own_proc)), stdin=subprocess.DEVNULL, capture_output=True,
-                env=environ, cwd="/", timeout=PROBE_S, check=False, start_new_session=True,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise SandboxFailed(f"bwrap cannot be run: {getattr(error, 'strerror', None) or error}") from None
-        if done.returncode == 0:
-            return own_proc
-        words = words or done.stderr.decode("utf-8", "replace")
-        if bubblewrap.NO_PROC not in words:
-            break
-    raise SandboxFailed(bubblewrap.explain(words))
 
 
 def describe(wanted: dict[str, Any] | None) -> str:

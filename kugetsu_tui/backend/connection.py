@@ -57,7 +57,7 @@ class Connection:
         """
         self._send_to_app = send_to_app
         if self._embed:
-            self.engine.start()
+            self.engine.plan()
         self.poller.start()
 
     def post(self, message: Message) -> None:

@@ -1,14 +1,19 @@
 """The engine that runs in a thread of the console, unless another process runs one."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView
-from kugetsu_engine.engine.engine_thread import EngineThread
 
 from .messages import EngineFailed, EngineTaken
+
+if TYPE_CHECKING:
+    from kugetsu_engine.engine.engine_thread import EngineThread
 
 
 class EngineHost:
@@ -30,6 +35,7 @@ class EngineHost:
         self._on_change = on_change
         self._thread: EngineThread | None = None
         self._closed = False
+        self._planned = False
 
     @property
     def is_running(self) -> bool:
@@ -37,18 +43,35 @@ class EngineHost:
         return self._thread is not None and self._thread.running.is_set()
 
     @property
+    def is_planned(self) -> bool:
+        """Whether it waits for `start_planned`."""
+        return self._planned
+
+    @property
     def is_starting(self) -> bool:
         """Whether it is about to run in this process."""
         thread = self._thread
-        return thread is not None and not thread.running.is_set() and thread.held_by is None
+        return self._planned or (thread is not None and not thread.running.is_set() and thread.held_by is None)
 
     @property
     def fault(self) -> str | None:
         """Why it does not run here; None while it runs or was never started."""
         return self._thread.fault if self._thread is not None and not self.is_running else None
 
+    def plan(self) -> None:
+        """Count as starting; `start_planned` starts it once the first screen is shown, as that need not wait for it."""
+        self._planned = True
+
+    def start_planned(self) -> None:
+        """Start the engine's thread if that was planned; from any thread, as the import below takes a while."""
+        if self._planned and not self._closed:
+            self.start()
+        self._planned = False
+
     def start(self) -> None:
         """Start the engine's thread; it waits as long as another process runs the engine."""
+        from kugetsu_engine.engine.engine_thread import EngineThread
+
         client = self._client
         self._thread = EngineThread(
             client.paths, client.environ, "console", on_notice=lambda _: self._on_change(), on_fault=self._report_fault,

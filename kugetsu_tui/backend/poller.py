@@ -1,20 +1,23 @@
 """Reads the state directory in a thread of its own, whenever something may have changed, and posts the new state."""
 
+from __future__ import annotations
+
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from kugetsu_engine.agents import registry
-from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.settings import Settings
+from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.storage.watch import watch
 
 from ..viewmodels import absence
@@ -26,6 +29,9 @@ from .notification_watch import NotificationWatch
 from .resource_usage import ResourceUsage
 from .worker_thread import WorkerThread
 
+if TYPE_CHECKING:
+    from kugetsu_engine.agents.auto_approval import ApprovalReader
+
 log = logging.getLogger(__name__)
 
 MIN_INTERVAL_S = 0.1
@@ -34,8 +40,12 @@ ACTIVE_INTERVAL_S = 1.0
 """Between two reads while agents run: their time and their processes go on."""
 IDLE_INTERVAL_S = 2.5
 """Between two checks that nothing has changed; the watcher may lose events."""
-FULL_READ_INTERVAL_S = 30.0
-"""After which every file is read again."""
+PAINTED_S = 1.0
+"""The first screen is waited for at most this long before the queue is read."""
+FULL_READ_INTERVAL_S, LONGEST_INTERVAL_S = 30.0, 120.0
+"""After which every file is looked at again: the longer the more there are, so that it takes a small part of the time."""
+FULL_READ_SHARE = 1500
+"""The interval as a multiple of what such a look takes."""
 
 
 class Poller:
@@ -54,15 +64,17 @@ class Poller:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._polling: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
+        self._painted = asyncio.Event()
         self._closed = threading.Event()
         self._must_read = self._every_file = True
         self._stamp: tuple[object, ...] | None = None
         self._last_read = self._last_full_read = 0.0
+        self._full_read_interval_s = FULL_READ_INTERVAL_S
         self._posted: ConsoleState | None = None
         self._notifications = NotificationWatch(client.paths, lambda: self.settings.notify, clock)
         self._greeted = False
         self._usage = ResourceUsage()
-        self._approvals = ApprovalReader(client.paths)
+        self._approvals: ApprovalReader | None = None
         self.snapshot: Snapshot | None = None
         """The newest one, whether or not it was posted."""
 
@@ -98,7 +110,29 @@ class Poller:
         self._posted = None
         self.wake()
 
+    def read_first_page(self) -> ConsoleState | None:
+        """Read the page that an engine wrote, so that the first screen need not wait for the reading of a large queue.
+
+        It takes a few milliseconds. None without a page; called before `start`.
+        """
+        try:
+            snapshot = self.reader.read_first_page()
+        except (KugetsuError, OSError):  # the whole read follows, and reports what is wrong
+            log.exception("reading the first page failed")
+            return None
+        if snapshot is None:
+            return None
+        self._posted = ConsoleState(snapshot, read_only=self._client.read_only, starting=self._engine.is_starting)
+        return self._posted
+
+    def note_painted(self) -> None:
+        """Go on after the first screen; called on the event loop when it is shown."""
+        self._painted.set()
+
     async def _poll(self) -> None:
+        if self._posted is not None:  # a first page is shown
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._painted.wait(), PAINTED_S)
         with_history = False
         while not self._closed.is_set():
             state: ConsoleState | None = None
@@ -110,6 +144,8 @@ class Poller:
             if state is not None:
                 self._post(StateChanged(state))
                 self._engine.replace_dead_engine(state.snapshot.engine)
+            if self._engine.is_planned:
+                await self._thread.run(self._engine.start_planned)
             await asyncio.sleep(MIN_INTERVAL_S)  # also before the history is read: the tasks are painted first
             if not with_history:
                 with_history = self._must_read = True
@@ -128,13 +164,16 @@ class Poller:
         now = time.monotonic()
         stamp = read_change_stamp(self._client.paths, self._engine.is_running)
         unchanged = not self._must_read and stamp == self._stamp and not self._notifications.is_waiting
-        if unchanged and now - self._last_read < FULL_READ_INTERVAL_S:
+        if unchanged and now - self._last_read < self._full_read_interval_s:
             return None
         self._stamp, self._last_read = stamp, now
-        every_file = self._every_file or now - self._last_full_read >= FULL_READ_INTERVAL_S
+        every_file = self._every_file or now - self._last_full_read >= self._full_read_interval_s
         if every_file:
             self._every_file, self._last_full_read = False, now
         snapshot = self.snapshot = self.reader.read(with_history, every_file)
+        if every_file:
+            wanted = FULL_READ_SHARE * (time.monotonic() - now)
+            self._full_read_interval_s = min(max(FULL_READ_INTERVAL_S, wanted), LONGEST_INTERVAL_S)
         _ = snapshot.plan, snapshot.places, snapshot.find_task("")  # computed here, so that the event loop need not
         state = self._make_state(snapshot)
         if with_history:  # without it there are no notifications, and later all of them would be news
@@ -153,11 +192,15 @@ class Poller:
                 self._post(Returned(*cell))
 
     def _make_state(self, snapshot: Snapshot) -> ConsoleState:
+        from kugetsu_engine.agents import registry  # neither is needed for the first screen
+        from kugetsu_engine.agents.auto_approval import ApprovalReader
+
+        approvals = self._approvals = self._approvals or ApprovalReader(self._client.paths)
         engine, settings, usage = self._engine, self.settings, self._usage.read(snapshot)
         return ConsoleState(
             snapshot, read_only=self._client.read_only, here=engine.is_running, starting=engine.is_starting,
             fault=engine.fault, max_attempts=settings.max_attempts, load=usage.load, free_bytes=usage.free_bytes,
-            cpu=usage.cpu, approving=self._approvals.list_agents(settings) if snapshot.active or snapshot.pending else {},
+            cpu=usage.cpu, approving=approvals.list_agents(settings) if snapshot.active or snapshot.pending else {},
             screenless=registry.list_agents_without_screen(settings),
         )  # fmt: skip
 
@@ -172,7 +215,7 @@ class Poller:
     def _on_files_changed(self, changed: set[str]) -> None:
         paths = self._client.paths
         names = {name for path in changed if not (name := os.path.basename(path)).startswith(".")}
-        names -= {os.path.basename(path) for path in (paths.index, paths.answers, paths.requests)}
+        names -= {os.path.basename(path) for path in (paths.index, paths.first_page, paths.answers, paths.requests)}
         only_engine = names == {os.path.basename(paths.engine)}
         if not names or (only_engine and self._stamp is not None and read_engine_stamp(paths) == self._stamp[-2]):
             return

@@ -1,7 +1,9 @@
 """The console's command line: runs what was typed, or reports why not."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.new_task import format_bare_id, format_id
@@ -9,18 +11,19 @@ from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
 from ..availability import REPLAY_REFUSAL, require_writable
-from ..commands.grammar import OF_ISSUES, OF_PAST, REPORTS, Command, parse_command
 from ..console import ActiveScreen, StateConsole, Views
 from ..keys import Action
-from ..modals.command_line import CommandLine
 from ..modals.confirm import Confirm
-from ..modals.help import Help
 from ..viewmodels.selection import format_names
-from . import cli_output, issue_commands, notification_channels
 from .preferences import Preferences
 from .quit import QuitFlow
 from .replay import ReplayController
 from .task_actions import TaskActions
+
+if TYPE_CHECKING:
+    from ..commands.grammar import Command
+
+# What few commands need is imported when they are given; `later` loads it after the first screen is shown.
 
 PANES = {
     "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
@@ -45,6 +48,8 @@ class CommandRunner:
 
     def action_command(self, text: str = "") -> None:
         """Ask for a command."""
+        from ..modals.command_line import CommandLine
+
         self._app.push_screen(CommandLine(self._preferences.lines, self._preferences.list_known_values(), text), self.run_typed)
 
     def action_jump(self) -> None:
@@ -71,6 +76,8 @@ class CommandRunner:
 
     def action_help(self) -> None:
         """Show the keys of the pane, and perform what is chosen."""
+        from ..modals.help import Help
+
         screen = self._app.active_screen
         if screen is None:
             return
@@ -92,6 +99,8 @@ class CommandRunner:
         if self._app.active_screen is not None:
             self._app.active_screen.clear_failure()
         try:
+            from ..commands.grammar import parse_command
+
             self._run(parse_command(text))
         except KugetsuError as error:
             self._app.say(str(error), "warning")
@@ -100,6 +109,8 @@ class CommandRunner:
         screen = self._app.active_screen
         if screen is None:
             return
+        from ..commands.grammar import OF_ISSUES, OF_PAST, REPORTS
+
         if self._replay_controller.is_on and command.verb not in OF_PAST:
             self._app.say(REPLAY_REFUSAL, "warning")
         elif command.verb in ("quit", "help", "theme", "undo", "plan", "engine"):
@@ -115,11 +126,15 @@ class CommandRunner:
         elif command.args.keys() == {"file"}:
             self._show_output(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
+            from . import notification_channels
+
             self._app.run_worker(
                 notification_channels.run_notify_command(self._app, command, [task.id for task in screen.list_target_tasks()]),
                 exit_on_error=False,
             )
         elif command.verb in OF_ISSUES:
+            from . import issue_commands
+
             self._app.run_worker(issue_commands.run_issue_command(self._app, command), exit_on_error=False)
         elif command.verb == "enqueue":
             self._app.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
@@ -147,6 +162,8 @@ class CommandRunner:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if argv == ["context"]:
             argv += [format_id(task.id) for task in screen.list_target_tasks()[:1]]
+        from . import cli_output
+
         self._app.run_worker(cli_output.show_output(self._app, argv), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:

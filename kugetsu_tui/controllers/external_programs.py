@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import psutil
 from textual.app import App
 from textual.driver import Driver
 
@@ -114,6 +113,8 @@ def _has_ended(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:
 
 def _send_signal(process: "subprocess.Popen[bytes]", number: int) -> None:
     """Send a signal to a program and its descendants: a shell would not pass it on."""
+    import psutil
+
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):

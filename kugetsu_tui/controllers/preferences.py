@@ -1,11 +1,14 @@
 """Sorting and filters of the lists, times in logs and typed commands: applied, changed, and kept between runs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from kugetsu_engine.domain.new_task import format_bare_id
 
 from .. import themes
-from ..commands.completion import KnownValues
 from ..console import StateConsole
 from ..modals.menu import SortMenu
 from ..widgets.log_view import LogView
@@ -13,6 +16,9 @@ from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from . import preferences_file
 from .preferences_file import MAX_LENGTH, ListPreference
+
+if TYPE_CHECKING:
+    from ..commands.completion import KnownValues
 
 KEPT = frozenset({"agents", "queue", "done", "notices"})
 COMPLETED = 100
@@ -100,6 +106,8 @@ class Preferences:
 
     def list_known_values(self) -> KnownValues:
         """The values that the command line completes right now."""
+        from ..commands.completion import KnownValues  # loads the parser of the command line
+
         app, state = self._app, self._app.state
         tasks: dict[str, list[str]] = {}
         if state is not None:

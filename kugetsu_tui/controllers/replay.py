@@ -1,12 +1,13 @@
 """Replays the past on the console's screens. It changes nothing; meanwhile, live changes are not shown."""
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
-from kugetsu_engine.client.replay import Replay
 from kugetsu_engine.client.snapshot import Snapshot
-from kugetsu_engine.domain.history.timeline import Event
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.text.times import parse_past_moment
 from kugetsu_engine.errors import KugetsuError
@@ -16,6 +17,10 @@ from ..console import StateConsole
 from ..keys import format_key
 from ..viewmodels.console_state import ConsoleState, ReplayState
 from ..widgets.log_view import LogView
+
+if TYPE_CHECKING:
+    from kugetsu_engine.client.replay import Replay
+    from kugetsu_engine.domain.history.timeline import Event
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +79,8 @@ class ReplayController:
         try:
             start = parse_past_moment(text, connection.now()) if text.strip() else None
             app.say("reading the record")
+            from kugetsu_engine.client.replay import Replay
+
             replay = await self._work.run(
                 lambda: Replay(connection.client.paths, connection.client.environ, clock=connection.now)
             )

@@ -63,6 +63,9 @@ class ScreenConsole(StateConsole, Protocol):
     def switch_screen(self, screen: Screen[None]) -> object:
         """Replace the topmost screen."""
 
+    def go_on_after_first_screen(self) -> None:
+        """Do what the first screen need not wait for."""
+
     def action_undo(self, number: int | None = None) -> None:
         """Undo an act."""
 

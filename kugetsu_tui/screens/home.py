@@ -9,6 +9,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Static
 
 from kugetsu_engine.domain.task import Task
@@ -22,7 +23,7 @@ from ..viewmodels.notifications import NoticesView, is_new
 from ..viewmodels.queue import QueueView
 from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.log_view import LogView
-from ..widgets.pane import Pane
+from ..widgets.pane import Pane, set_classes
 from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
 from .action_context import NOTHING, format_log_title, make_context
@@ -97,6 +98,9 @@ class HomeScreen(ConsoleScreen):
         self.console.preferences.apply_to_log(self.log_pane)
         self.set_focus(self.agents)
         self._arrange()
+        if self.state is not None:
+            self.show_state(self.state)
+            self.call_after_refresh(self.console.go_on_after_first_screen)
 
     # layout
 
@@ -128,17 +132,15 @@ class HomeScreen(ConsoleScreen):
         wide = width >= WIDE
         # A frame costs two lines and four columns.
         tight = (one_pane and not self._zoomed) or height < 28 or width < 60
-        self.query_one(PaneTabs).set_class(one_pane and not self._zoomed and not tiny, "-shown")
         self.first_keys = frozenset({"pane.next"} if one_pane and not self._zoomed else ())
-        for name, on_now in (("-tiny", tiny), ("-one", one_pane), ("-wide", wide and not one_pane)):
-            self.set_class(on_now, name)
-        for pane in (self.agents, self.queue, self.done, self.log_pane, self.notices):
-            pane.set_class(tight and not (wide and not one_pane), "-open")
-            pane.set_class(one_pane and pane is not self.focused_pane, "-away")
-        in_middle = self.focused_pane in (self.queue, self.done, self.log_pane)
-        self.query_one("#middle").set_class(one_pane and not in_middle, "-away")
-        self.queue.set_class(self._slot != "queue", "-off")
-        self.done.set_class(self._slot != "done", "-off")
+        focused, panes = self.focused_pane, (self.agents, self.queue, self.done, self.log_pane, self.notices)
+        wanted: dict[Widget, dict[str, bool]] = {pane: {
+            "-open": tight and not (wide and not one_pane), "-away": one_pane and pane is not focused,
+        } for pane in panes}  # fmt: skip
+        wanted[self.queue]["-off"], wanted[self.done]["-off"] = self._slot != "queue", self._slot != "done"
+        wanted[self.query_one("#middle")] = {"-away": one_pane and focused not in (self.queue, self.done, self.log_pane)}
+        wanted[self.query_one(PaneTabs)] = {"-shown": one_pane and not self._zoomed and not tiny}
+        set_classes(self, wanted | {self: {"-tiny": tiny, "-one": one_pane, "-wide": wide and not one_pane}})
         self._set_heights(one_pane, height)
 
     def _set_heights(self, one_pane: bool, height: int) -> None:
@@ -270,7 +272,7 @@ class HomeScreen(ConsoleScreen):
 
     def _show_tabs(self) -> None:
         """Show the other panes as tabs, where one pane is shown at a time."""
-        waiting = str(len(self.state.snapshot.pending)) if self.state is not None else ""
+        waiting = str(self.state.snapshot.waiting) if self.state is not None else ""
         middle = Tab("queue", "2", "Queue", "Queue", waiting)
         if self._slot == "done":
             middle = Tab("done", "5", "Done", "Done", self.done.count or "")

@@ -2,14 +2,14 @@
 
 import os
 
-import psutil
-
 
 def has_shell() -> bool:
     """Whether a shell of this session started our process group and can continue it after a stop.
 
     A console started directly by tmux or a terminal window has none; stopped, it would be lost.
     """
+    import psutil
+
     group, session = os.getpgrp(), os.getsid(0)
     for parent in psutil.Process().parents():
         try:

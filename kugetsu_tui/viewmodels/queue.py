@@ -47,7 +47,7 @@ class QueueView:
         self.columns = fit_task_columns(
             COLUMNS, (task.shown for task in self._pending[-300:]), (task.issue_ref for task in self._pending),
             (f"{task.title}{format_tail(task)}" for task in self._pending),
-            place=len(str(len(self._pending))),
+            place=len(str(console.snapshot.waiting)),
             why=measure_room(map(self._why, first), 9, 22, 80),
             start=measure_room(map(self._start, first), 6, 13, 13),
         )  # fmt: skip
@@ -55,6 +55,8 @@ class QueueView:
     @property
     def shared_reason(self) -> list[Cell]:
         """The reason that applies to all, for the pane's title."""
+        if (page := self._snapshot.first_page) is not None:
+            return [(f"{len(self._pending)} of {page.waiting} as of {format_moment(page.written_at, seconds=True)}", "warning")]
         why = self._shared
         if why is None or self._starting or not (self._pending or why.code in FLOW):
             return []

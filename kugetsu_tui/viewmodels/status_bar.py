@@ -19,7 +19,7 @@ def format_fleet(console: ConsoleState, key: str = "!") -> list[list[Cell]]:
         key: the key that goes to what needs a person.
     """
     snapshot = console.snapshot
-    used, waiting = snapshot.used, len(snapshot.pending)
+    used, waiting = snapshot.used, snapshot.waiting
     needing = len(snapshot.needs)
     groups: list[list[Cell]] = [[(f"{key} {needing} {choose_form(needing, 'needs', 'need')} you", "danger")]] if needing else []
     groups += [

@@ -1,8 +1,9 @@
 """A framed pane: title, border, scroll thumb, all drawn as lines so that a new title repaints one line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual import events
+from textual.widget import Widget
 
 from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
@@ -210,3 +211,12 @@ def mark_matches(spans: Sequence[Span], target: str) -> tuple[Span, ...]:
             rest = rest[place + len(target) :]
         marked.append((rest, tone))
     return tuple(marked)
+
+
+def set_classes(root: Widget, wanted: Mapping[Widget, Mapping[str, bool]]) -> None:
+    """Set or remove classes of a widget and of some below it; styles are found once for all, not once for each."""
+    before = [widget.classes for widget in wanted]
+    for widget, classes in wanted.items():
+        widget.update_classes(classes, update=False)
+    if [widget.classes for widget in wanted] != before:
+        root.app.update_styles(root)

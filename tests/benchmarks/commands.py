@@ -54,13 +54,10 @@ def _table(medians: dict[str, float], taken: dict[str, list[float]]) -> Table:
         if name.startswith(("kugetsu enqueue", "kugetsu status", "kugetsu queue")):
             most = 2.5 if "enqueue" in name else 4.0
             table.goals.append(Goal(f"{name} / {BARE}", most, ratio(medians[name], medians[BARE])))
-    rest = medians[f"kugetsu status, {FEW:,} tasks"] - medians[MSGSPEC]
     table.notes += [
         "enqueue is durable: the file and its folder are flushed; status and queue list print to /dev/null",
-        f"status and queue list read typed records with msgspec, whose import alone takes a process to {medians[MSGSPEC]:.0f}"
-        f" ms, {medians[MSGSPEC] / medians[BARE]:.1f} × bare, as it loads typing, uuid, decimal and datetime, and alone also"
-        f" typing_extensions, which these commands do without; the other {rest:.0f} ms of status are its own modules,"
-        f" argparse and reading {FEW} tasks; to do without msgspec would need a second definition of the files",
+        f"status and queue list read these files without msgspec, whose import takes a process to {medians[MSGSPEC]:.0f} ms,"
+        f" {medians[MSGSPEC] / medians[BARE]:.1f} × bare; with --json they load it",
     ]
     return table
 

@@ -12,6 +12,7 @@ from tests.support.clients import local_client
 
 from .ground import Ground, executable
 from .measure import KUGETSU, Unavailable, end, environment, wait_for
+from .served import DRAIN_LIMIT_S, need_pueue, pueue, rq, rq_python
 
 Runner = Callable[[Ground, int, int, bool], None]
 """Runs `count` jobs with `limit` slots, with a fresh worktree each or without one; returns when all agents have ended."""
@@ -31,7 +32,6 @@ from app import job
 for argv in json.load(open(sys.argv[1])):
     job(argv)
 """
-DRAIN_LIMIT_S = 90.0
 
 
 @cache
@@ -167,7 +167,9 @@ def xargs(ground: Ground, count: int, limit: int, worktree: bool) -> None:
     subprocess.run(words, input=feed, env=environment(), check=True, capture_output=True, timeout=DRAIN_LIMIT_S)
 
 
-RUNNERS: dict[str, Runner] = {"kugetsu": kugetsu, "huey": huey, "task-spooler": task_spooler, "nq": nq, "xargs -P": xargs}
+RUNNERS: dict[str, Runner] = {
+    "kugetsu": kugetsu, "huey": huey, "rq": rq, "pueue": pueue, "task-spooler": task_spooler, "nq": nq, "xargs -P": xargs,
+}  # fmt: skip
 
 
 def available(limit: int) -> tuple[dict[str, Runner], list[str]]:
@@ -175,6 +177,8 @@ def available(limit: int) -> tuple[dict[str, Runner], list[str]]:
     found, reasons = dict(RUNNERS), []
     checks: dict[str, Callable[[], object]] = {
         "huey": huey_python,
+        "rq": rq_python,
+        "pueue": need_pueue,
         "task-spooler": lambda: _need("tsp", "task-spooler"),
         "nq": lambda: _need("nq", "nq"),
         "xargs -P": lambda: _need("xargs", "findutils"),

@@ -79,6 +79,10 @@ def drain(options: Options) -> list[Table]:
                 lost[name] += stamps.lost
         for name in runners:
             table.add(name, limit, median(found[name, True]), median(found[name, False]), lost[name])
+        for name, most in (("rq", 1 / 3), ("huey", 2.0)):
+            share = ratio(median(found.get((name, False), [])), median(found["kugetsu", False]))
+            what = f"tasks/s of {name} / kugetsu, no fresh worktree, {'one slot' if limit == 1 else f'{limit} slots'}"
+            table.goals.append(Goal(what, most, share, why_not=f"no {name}"))
         table.notes += [reason for reason in reasons if reason not in table.notes]
     table.notes.append("lost: tasks of all rounds whose agent never ran, as git refused to add several worktrees at once")
     table.notes.append("slots refill all at once here and share the processors with git, agents and the queue itself")

@@ -107,6 +107,7 @@ PLACES: dict[str, Place] = {
     "pauses.json": Place(
         lambda paths: paths.pauses, "corrupt", lambda paths: rate_limits.find_fault(paths) is not None, seen_s=6.0
     ),
+    "first-page.json": Place(lambda paths: paths.first_page, kept=False),
     "run-times.json": Place(lambda paths: paths.run_times, kept=False),
     "memory-peaks.json": Place(lambda paths: paths.memory_peaks, kept=False),
     "pulls.json": Place(lambda paths: paths.pulls, kept=False),

@@ -17,7 +17,8 @@ from kugetsu_engine.queue import task_store
 from kugetsu_engine.scheduler.attempts import AttemptTracker
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files, wakeup_fifo
-from kugetsu_engine.supervisor.launcher import Launcher, Waker
+from kugetsu_engine.supervisor.launcher import Launcher
+from kugetsu_engine.supervisor.waker import Waker
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

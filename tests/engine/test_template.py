@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.storage import json_files
+from kugetsu_engine.supervisor import launcher as launchers
 from kugetsu_engine.supervisor import template_client
 from kugetsu_engine.supervisor.launcher import Launcher, SupervisorHandle
 from tests.faults.templates import templates
@@ -165,6 +168,24 @@ def test_a_template_that_fails_again_and_again_is_not_made_at_once_each_time(lau
     handle = launcher._make()
     assert handle.process is not None
     launcher.release(handle)
+
+
+def test_the_operator_is_told_when_no_template_lives(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks run; an alert says that supervisors are started one by one, and ends once a template works."""
+    with monkeypatch.context() as broken:
+        broken.setattr(template_client, "build_command", lambda control: ["false"])
+        broken.setattr(launchers, "MAX_PAUSE_S", 0.01)
+        fleet.start_engine()
+        for _ in range(6):
+            assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"
+        wait_until(lambda: "template" in _alerts(fleet), 30, "the alert")
+    for _ in range(2):
+        assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"
+    wait_until(lambda: "template" not in _alerts(fleet), 70, "the end of the alert")
+
+
+def _alerts(fleet: Fleet) -> set[str]:
+    return {alert.code for alert in json_files.read(fleet.paths.engine, EngineState).alerts}
 
 
 def test_a_spare_that_was_killed_costs_no_attempt(fleet: Fleet) -> None:

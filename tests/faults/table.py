@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from . import (
     blind,
+    boxes,
     consoles,
     crowd,
     disks,
@@ -19,6 +20,7 @@ from . import (
     opencode_deaths,
     opencode_trees,
     pauses,
+    prepared,
     programs,
     races,
     soak,
@@ -89,7 +91,9 @@ TABLE = (
     Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
     Fault("F72", worktrees.git_is_killed, 3, "200 kills", 4, missing=programs.why_no_strace),
+    Fault("F75", prepared.killed_while_prepared, 6, "300 kills, 400 tasks", 6),
     Fault("F66", talking.spoken_to_and_killed, 1, "60 times 18 messages", 15),
+    Fault("F73", boxes.supervisors_killed, 3, "100 kills", 4, missing=boxes.why_no_sandbox),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
     Fault("F81", opencode_deaths.hours_of_work, 5, "an hour at 8 agents", 62, missing=opencode_deaths.why_no_opencode),
     Fault("model", long_runs.histories_hold, 0, "5,000 histories of 100 steps", 5, alone=True),

@@ -26,7 +26,7 @@ from tests.support.repositories import make_repository
 from tests.support.waiting import wait_until
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/env"})
-SUPERVISOR_SOCKETS = ("launcher", "supervisor", "agent_run", "attempt", "preparation", "template", "template_client")
+SUPERVISOR_SOCKETS = ("launcher", "supervisor", "agent_run", "attempt", "preparation", "template", "template_client", "waker")
 """Modules of the local sockets between an engine, its template and its supervisors."""
 
 

@@ -110,12 +110,15 @@ def console(root: str) -> Opener:
         read_only: bool = False,
         at: str | None = None,
         resume: bool = False,
+        wait: bool = True,
     ) -> AsyncIterator[Console]:
         connection = Connection(local_client(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
         app = KugetsuApp(connection)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)
             await here.until(lambda: app.state is not None, "a first picture")
+            if wait:  # until the first page, if there is one, has given way to what the console read itself
+                await here.until(lambda: app.state is None or app.state.snapshot.first_page is None, "the whole queue")
             await pilot.pause()
             yield here
         if embed:

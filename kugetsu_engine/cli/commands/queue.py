@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from ..context import choose_glyph, make_client, make_paths
-from ..parser import make_parser, split_part
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -17,6 +16,10 @@ if TYPE_CHECKING:
 
 def main(verb: str, argv: list[str]) -> int:
     """Show or clear the queue."""
+    if argv in ([], ["list"]):  # as scripts call it: without the parser, whose loading would take as long as the reading
+        return _list("queue list", [])
+    from ..parser import split_part
+
     part, rest = split_part(verb, argv, "list")
     if part == "enqueue":
         from . import enqueue
@@ -29,9 +32,14 @@ def _list(verb: str, argv: list[str]) -> int:
     from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
 
+    if not argv:
+        print_tasks(SnapshotReader(make_paths(), os.environ, done_kept=100).read(with_notices=False), ended=False)
+        return 0
+    from ..parser import make_parser
+
     args = make_parser(verb).parse_args(argv)
     reader = SnapshotReader(make_paths(), os.environ, done_kept=ALL_DONE if args.all else 100)
-    snapshot = reader.read()
+    snapshot = reader.read(with_notices=False)
     if args.json:
         print_json(build_task_documents(snapshot, args.all))
     else:
@@ -71,6 +79,7 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
 def _stats(verb: str, argv: list[str]) -> int:
     from ...client.snapshot_reader import ALL_DONE, SnapshotReader
     from ..output import print_json
+    from ..parser import make_parser
 
     args = make_parser(verb).parse_args(argv)
     snapshot = SnapshotReader(make_paths(), os.environ, done_kept=ALL_DONE).read()
@@ -83,5 +92,7 @@ def _stats(verb: str, argv: list[str]) -> int:
 
 
 def _clear(verb: str, argv: list[str]) -> int:
+    from ..parser import make_parser
+
     print(make_client().do("clear", older_than_s=make_parser(verb).parse_args(argv).older_than_s))
     return 0

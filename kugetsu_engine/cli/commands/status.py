@@ -19,14 +19,19 @@ from ...domain.text.times import format_stored
 from ...state import notifications, sessions
 from ..context import choose_glyph, make_paths
 from ..output import describe_since, print_json, print_table
-from ..parser import make_parser
 
 
 def main(verb: str, argv: list[str]) -> int:
     """Print the state of everything."""
     argv = argv[1:] if argv[:1] == ["check"] else argv  # `status check`, as in the bash kugetsu
+    reader = SnapshotReader(make_paths(), os.environ)
+    if not argv:
+        _print(reader.read(with_notices=False))
+        return 0
+    from ..parser import make_parser  # loads argparse
+
     args = make_parser(verb).parse_args(argv)
-    snapshot = SnapshotReader(make_paths(), os.environ).read(with_history=not args.tmux)
+    snapshot = reader.read(with_history=not args.tmux, with_notices=False)
     if args.tmux:
         print(draw_bar(snapshot, notifications.read_newest_notifications(make_paths())))
     elif args.json:
@@ -116,11 +121,12 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
 
 
 def _print(snapshot: Snapshot) -> None:
+    reserved, server = _reserved(), _opencode_server()  # read before anything is printed, see `run_without_msgspec`
     _print_engine(snapshot)
-    if (server := _opencode_server()) is not None:
+    if server is not None:
         print(f"server   opencode {server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, "
               f"{format_count(server['attempts'], 'attempt')}, {format_count(server['restarts'], 'restart')}")  # fmt: skip
-    names = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
+    names = [f"{name.replace('_', '-')} {session}" for name, session in reserved.items() if session]
     if names:
         print(safe_line(f"sessions {', '.join(names)}"))
     print_picture(snapshot)
