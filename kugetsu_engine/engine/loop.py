@@ -163,13 +163,17 @@ class Engine:
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
             for key in self.waker.wait(wait_s):
-                try:
-                    if key.startswith(preparations.KEY):
-                        self.dispatcher.preparations.handle_message(key)
-                    else:
-                        self.attempts.handle_message(key)
-                except OSError as error:
-                    self._note_refusal(error)
+                self.handle_message(key)
+
+    def handle_message(self, key: str) -> None:
+        """Handle what has woken the engine: a message of a supervisor, or its end."""
+        try:
+            if key.startswith(preparations.KEY):
+                self.dispatcher.preparations.handle_message(key)
+            else:
+                self.attempts.handle_message(key)
+        except OSError as error:
+            self._note_refusal(error)
 
     # one turn
 

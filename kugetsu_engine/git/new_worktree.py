@@ -9,7 +9,7 @@ import time
 from typing import NamedTuple
 
 from ..storage import files
-from .command import NETWORK_TIMEOUT_S, git
+from .command import NETWORK_TIMEOUT_S, git, git_succeeds
 from .git_settings import Settings
 from .ref_files import AskGit
 
@@ -52,8 +52,12 @@ def add_half_made(settings: Settings, worktree: str, commit: str) -> str:
     if settings.has("core.sparsecheckout") or _NAME.fullmatch(name) is None or name.endswith(".lock"):
         raise AskGit(worktree)
     place = f"{os.path.realpath(os.path.dirname(worktree))}/{name}"
-    if not place.isprintable() or _is_registered(folder, place):
+    if not place.isprintable():
         raise AskGit(worktree)
+    if _is_registered(folder, place):  # a crash left its record, or someone deleted its folder
+        git_succeeds(settings.git_dir, "worktree", "remove", "--force", "--", worktree)
+        if _is_registered(folder, place):
+            raise AskGit(worktree)
     os.makedirs(folder, exist_ok=True)
     admin_dir = _make_folder(f"{os.path.realpath(folder)}/{name}")
     for file, text in (("commondir", "../.."), ("HEAD", commit), ("gitdir", f"{place}/.git")):

@@ -88,7 +88,8 @@ class Dispatcher:
         """Start tasks, in order, as long as there are slots; then prepare those that come next."""
         self.try_again_s = None
         self._start_in_order()
-        self.preparations.update(self.collect_facts(), self._count_agents())
+        starting = [entry.id for entry in self._store.list_active() if entry.state == NOTIFIED]
+        self.preparations.update(self.collect_facts(), self._count_agents(), starting)
         self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
 
     def _count_agents(self) -> int:
@@ -182,7 +183,7 @@ class Dispatcher:
             boot_id=self._context.boot_id() or None,
         )
         try:
-            job = builder.build_job(self._paths, settings, self._context.environ, planned, self._controls.limit)
+            job = builder.build_job(self._paths, settings, self._context.environ, planned, self._server.count_users(planned))
         except BrokenEnvFile:  # broken after the settings were read, which say what must not start
             self._settings.mark_stale()
             self.try_again_s = 0.0

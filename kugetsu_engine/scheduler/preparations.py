@@ -4,6 +4,8 @@ A task whose worktree is made ahead stays `pending`, and nothing about that is o
 and the attempt, which begins then, with the slot. So a preparation can be dropped at any time, and ends with the engine.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from ..config.env_files import BrokenEnvFile
@@ -51,6 +53,8 @@ class Preparations:
         self._launcher = launcher
         self._gate = gate
         self._current: dict[str, _Preparation] = {}
+        self._begun_ready: set[str] = set()
+        """Attempts that began with a worktree that was ready, and whose agent has not started."""
         self._failed: dict[str, float] = {}
         """By task, until when it is not tried again, by the monotonic clock."""
 
@@ -62,12 +66,13 @@ class Preparations:
         """Whether the worktree of a waiting task is being made at this moment."""
         return task_id in self._current and not self._current[task_id].ready
 
-    def update(self, facts: SchedulingFacts, running: int) -> None:
+    def update(self, facts: SchedulingFacts, running: int, starting: Collection[str]) -> None:
         """Prepare the tasks that are next, and drop the preparations of all others.
 
         Args:
             facts: after the last start of this turn.
             running: agents that run.
+            starting: attempts whose agent has not started; git works for those first that were not prepared.
         """
         wanted = self._choose(facts, running) if self._context.lasts else {}
         for task_id, one in [*self._current.items()]:
@@ -75,6 +80,9 @@ class Preparations:
                 self.drop(task_id)
         now = self._context.monotonic()
         self._failed = {task_id: until for task_id, until in self._failed.items() if until > now and task_id in wanted}
+        self._begun_ready.intersection_update(starting)
+        if not self._begun_ready.issuperset(starting):
+            return
         for task_id, entry in wanted.items():
             if task_id not in self._current and task_id not in self._failed:
                 self._prepare(entry)
@@ -98,6 +106,8 @@ class Preparations:
             return None
         self._forget(one)
         if not one.handle.read_messages().closed:
+            if one.ready:
+                self._begun_ready.add(task_id)
             return one.handle
         self._launcher.release(one.handle)
         return None

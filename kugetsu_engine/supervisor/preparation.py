@@ -67,6 +67,8 @@ class Preparation:
         """Wait for the job and a slot."""
         try:
             self._waiting = True
+            if self._stop_reason is not None and not self._has_news():  # it came a moment ago
+                return None
             return self._receive(0)
         except _GivenUp:
             return None

@@ -293,3 +293,23 @@ def test_a_park_survives_the_engine(fleet: Fleet) -> None:
     fleet.operator.do("park", task_id)
     fleet.start_engine()
     assert fleet.wait_for(task_id, "pending").parked
+
+
+def test_an_agent_that_could_not_be_paused_is_reported_and_no_longer_asked(fleet: Fleet) -> None:
+    """One notification, with the supervisor's reason; the task is not called paused."""
+    engine = fleet.start_engine()
+    task_id = start(fleet)
+    fleet.stop_engine(engine)
+    record, task = fleet.record(task_id), fleet.task(task_id)
+    assert record is not None
+    identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, signal.SIGSTOP)  # it writes nothing more
+    files.replace(fleet.paths.item(task_id), msgspec.json.encode(msgspec.structs.replace(task, pause="operator")))
+    path = fleet.paths.run_files(task_id, 1).progress
+    files.replace(path, files.read(path).replace(b'"pause_note": ""', b'"pause_note": "could not be paused: too fast"'))
+    fleet.start_engine()
+    wait_until(lambda: fleet.notices("task_not_paused", task_id), 10, "the word")
+    assert fleet.notices("task_not_paused", task_id)[0].text.endswith("could not be paused: too fast")
+    assert fleet.task(task_id).pause is None
+    identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, signal.SIGCONT)
+    fleet.release("go")
+    assert fleet.wait_for_end([task_id])[0].state == "completed"

@@ -101,8 +101,9 @@ def test_work_in_a_repository_of_the_operator_goes_on_without_its_remote(fleet: 
         fleet.start_engine()
         ended = fleet.wait_for_end(ids)
     assert [(task.state, task.attempt) for task in ended] == [("completed", 1)] * 2
-    assert b"did not end within" in fleet.log(ids[0])
-    assert b"it did not answer a moment ago; it is asked again in" in fleet.log(ids[1])
+    logs = b"".join(map(fleet.log, ids))  # the second one's worktree may be made ahead
+    assert b"did not end within" in logs
+    assert b"it did not answer a moment ago; it is asked again in" in logs
 
 
 def test_a_clone_from_a_host_that_is_not_there_waits_for_the_host(fleet: Fleet) -> None:

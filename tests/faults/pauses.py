@@ -24,7 +24,7 @@ ACTS = ("pause_agent", "pause_agent", "resume_agent", "resume_agent", "park")
 
 def killed_while_agents_are_paused(ground: Ground, amount: Amount) -> Report:
     """SIGKILL of engines while agents are paused, resumed, parked: 0 lost, 0 twice at once, 0 left standing."""
-    kills = amount.number(60)
+    kills = amount.number(40)
     report = Report(kills)
     ids: list[str] = []
     with ground.fleet(max_concurrent_agents=4) as fleet:
@@ -32,7 +32,7 @@ def killed_while_agents_are_paused(ground: Ground, amount: Amount) -> Report:
             for _ in range(kills):
                 for _ in range(2):
                     ids.append(
-                        fleet.enqueue(f"local/work#{ground.random.randint(1, ISSUES)}", last=ground.random.uniform(0, 1.5))
+                        fleet.enqueue(f"local/work#{ground.random.randint(1, ISSUES)}", last=ground.random.uniform(0.5, 5))
                     )
                 _kill_amid_acts(ground, fleet)
             engine = programs.start(fleet, programs.engine_argv(fleet, until_idle=False))
@@ -58,8 +58,8 @@ def _kill_amid_acts(ground: Ground, fleet: Fleet) -> None:
     process = programs.start(fleet, programs.engine_argv(fleet, until_idle=False))
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    kill_after_s = ground.random.uniform(0.0, 1.5)
-    acts = [ground.random.choice(ACTS) for _ in range(3)]
+    kill_after_s = ground.random.uniform(0.3, 2.5)
+    acts = [ground.random.choice(ACTS) for _ in range(8)]
     asking = threading.Thread(target=_ask, args=(fleet, acts, ground.random.getrandbits(32)), daemon=True)
     asking.start()
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -74,7 +74,7 @@ def _ask(fleet: Fleet, acts: list[str], chance: int) -> None:
         able = [task for task in tasks if task.state in ACTIVE or (act == "resume_agent" and task.parked)]
         if able:
             with contextlib.suppress(KugetsuError):  # the task has gone on meanwhile
-                fleet.operator.send_request(act, able[chance % len(able)].id, wait_s=0.5)  # type: ignore[arg-type]
+                fleet.operator.send_request(act, able[chance % len(able)].id, wait_s=0.3)  # type: ignore[arg-type]
 
 
 def _read_open(fleet: Fleet) -> list[Task]:

@@ -257,7 +257,7 @@ def _lost(before: dict[str, bytes], *folders: Path) -> list[str]:
 
 WRAPPER = """#!/bin/sh
 for word in "$@"; do
-  case "$word" in add|reset) mkdir '{folder}/struck-once' 2>/dev/null || break
+  case "$word" in add|reset|checkout) mkdir '{folder}/struck-once' 2>/dev/null || break
     {strace} '{git}' "$@"
     code=$?
     [ {orphan} = 0 ] || kill -9 $PPID
@@ -269,7 +269,7 @@ exec '{git}' "$@"
 
 
 def git_is_killed(ground: Ground, amount: Amount) -> Report:
-    """SIGKILL of git at each call of `worktree add`, alone or with the supervisor: the next attempt makes it whole."""
+    """SIGKILL of git at each call that makes a worktree, alone or with the supervisor: the next attempt makes it whole."""
     real = shutil.which("git")
     assert real is not None
     with ground.fleet() as fleet:

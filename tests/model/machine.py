@@ -133,6 +133,22 @@ class EngineMachine(RuleBasedStateMachine):
         one = self._agent(data)
         self.world.end(one, "failed" if code or one.signals else "ok", code, swept)
 
+    @precondition(lambda self: any(one.agent and not one.slot_free for one in self.world.table.live))
+    @rule(data=st.data())
+    def slot_is_freed(self, data: st.DataObject) -> None:
+        """Nothing of an agent is left, and its delivery is measured."""
+        self.world.table.free_slot(self._pick([one for one in self.world.table.live if one.agent and not one.slot_free], data))
+
+    @precondition(lambda self: bool(self.world.table.preparing))
+    @rule(data=st.data(), how=st.sampled_from(["ready", "failed", "killed"]))
+    def preparation_ends(self, data: st.DataObject, how: str) -> None:
+        """A worktree is made ahead, cannot be made, or its supervisor is killed."""
+        one = self._pick(self.world.table.preparing, data)
+        if how == "killed":
+            self.world.table.drop(one)
+        else:
+            self.world.table.tell_prepared(one, how == "ready")
+
     @precondition(_alive)
     @rule(data=st.data(), swept=st.booleans())
     def agent_vanishes(self, data: st.DataObject, swept: bool) -> None:

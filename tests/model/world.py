@@ -117,6 +117,7 @@ class World:
 
     def drop(self, engine: Engine) -> None:
         """An engine dies: its descriptors close, nothing is written."""
+        engine.dispatcher.preparations.close()
         engine.attempts.close()
         engine.waker.close()
         engine.lock.release()
@@ -133,11 +134,8 @@ class World:
         self.mono += seconds
         if self.engine is not None:
             with self._refusing() as refused:
-                for task_id in self.engine.waker.wait(0):
-                    try:
-                        self.engine.attempts.handle_message(task_id)
-                    except OSError as error:
-                        self.engine._note_refusal(error)
+                for key in self.engine.waker.wait(0):
+                    self.engine.handle_message(key)
                 self.engine.run_turn()
             self.refused = bool(refused)
             if seconds > 5 and not refused:
@@ -270,7 +268,7 @@ class World:
     def _check_start(self, job: Job) -> None:
         """At each start: limit, one agent per task and issue, attempts, order."""
         live = self.table.live
-        if len(live) >= self.limit:
+        if sum(not one.slot_free for one in live) >= self.limit:
             self.faults.append(f"I2 {job.task_id} started with {len(live)} agents at a limit of {self.limit}")
         if any(job.task_id == one.job.task_id or job.issue_ref == one.job.issue_ref for one in live):
             self.faults.append(f"I3 {job.task_id} or its issue had an agent already")

@@ -26,6 +26,7 @@ class Supervised:
     control: socket.socket
     recorded: bool = False
     agent: bool = False
+    slot_free: bool = False
     ended: bool = False
     signals: list[int] = field(default_factory=list)
     returncode: int | None = None
@@ -39,12 +40,28 @@ class Supervised:
         self.signals.append(number)
 
 
+@dataclass
+class Preparing:
+    """A supervisor that makes a worktree ahead, or waits with it for a slot; it holds no lock."""
+
+    pid: int
+    job: Job
+    control: socket.socket
+    ready: bool = False
+
+    def poll(self) -> int | None:
+        """As a process does."""
+        return None
+
+
 class ProcessTable:
     """All attempts of one state directory; outlives engines, as supervisors do."""
 
     def __init__(self, started: Callable[[Job], None]) -> None:
         """Begin; `started` is called with each job an engine hands over, before it is counted."""
         self.all: list[Supervised] = []
+        self.preparing: list[Preparing] = []
+        """Preparations that have not begun an attempt, whether or not the engine still wants them."""
         self.left_behind: set[tuple[str, str]] = set()
         """Task and token of agents' children whose supervisor was killed."""
         self._started = started
@@ -61,6 +78,40 @@ class ProcessTable:
         one = Supervised(4_000_000 + len(self.all), job, [os.dup(fd) for fd in locks], theirs)
         self.all.append(one)
         return SupervisorHandle(one.pid, ours, process=cast("Any", one))
+
+    def prepare(self, job: Job) -> SupervisorHandle:
+        """Begin to make a worktree ahead."""
+        ours, theirs = socket.socketpair()
+        one = Preparing(5_000_000 + len(self.preparing), job, theirs)
+        self.preparing.append(one)
+        return SupervisorHandle(one.pid, ours, process=cast("Any", one))
+
+    def begin(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
+        """Take a job and its locks over from the preparation of the task; raises BrokenPipeError if that has ended."""
+        one = next((one for one in self.preparing if one.pid == handle.pid and one.control.fileno() >= 0), None)
+        if one is None:
+            raise BrokenPipeError
+        assert one.job.task_id == job.task_id
+        handle.close()
+        self.drop(one)
+        return self.add(job, locks)
+
+    def tell_prepared(self, one: Preparing, made: bool) -> None:
+        """A worktree is made ahead, or cannot be."""
+        one.ready = made
+        self._say(one, b"prepared\n" if made else b"not-prepared\n")
+
+    def drop(self, one: Preparing) -> None:
+        """The supervisor of a preparation ends."""
+        one.control.close()
+        self.preparing.remove(one)
+
+    def free_slot(self, one: Supervised) -> None:
+        """Nothing of the agent is left; its delivery is measured without a slot."""
+        one.slot_free = True
+        self._write(one, "progress.json", {"phase": "delivery", "pid": one.pid + 1_000_000, "slot_free": True})
+        os.close(one.locks.pop(0))
+        self._say(one, b"slot-free\n")
 
     def record(self, one: Supervised) -> None:
         """The supervisor writes that the attempt exists."""
@@ -109,6 +160,8 @@ class ProcessTable:
 
     def close(self) -> None:
         """End all of them."""
+        for preparing in [*self.preparing]:
+            self.drop(preparing)
         for one in self.live:
             self._go(one, b"")
 
@@ -119,7 +172,7 @@ class ProcessTable:
         self._say(one, last_word)
         one.control.close()
 
-    def _say(self, one: Supervised, word: bytes) -> None:
+    def _say(self, one: Supervised | Preparing, word: bytes) -> None:
         try:
             one.control.send(word, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except OSError:
@@ -143,8 +196,12 @@ class FakeLauncher(Launcher):
         """Nothing is started ahead."""
 
     def launch(self, job: Job, locks: Sequence[int]) -> SupervisorHandle:
-        """Enter the attempt in the table."""
-        return self._table.add(job, locks)
+        """Enter the attempt, or without locks a preparation, in the table."""
+        return self._table.add(job, locks) if locks else self._table.prepare(job)
+
+    def start_attempt(self, handle: SupervisorHandle, job: Job, locks: Sequence[int]) -> SupervisorHandle:
+        """Turn a preparation into an attempt."""
+        return self._table.begin(handle, job, locks)
 
     def release(self, handle: SupervisorHandle) -> None:
         """Let go of one."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.domain.pause import LONG_PAUSE_S, describe_long_pause
 from kugetsu_engine.process import freezing, identity
 from kugetsu_engine.supervisor import wishes
 from kugetsu_engine.supervisor.clocks import Clocks
@@ -83,8 +84,7 @@ def test_clocks_stand_while_anything_holds_them() -> None:
     assert not clocks.held
     pause(0.02)
     assert clocks.now() > began
-    assert 0.05 <= clocks.held_s < 5
-    assert clocks.convert_age(clocks.held_s / 2 + 0.02) < 0.05
+    assert clocks.held_s >= 0.05
     assert clocks.convert_age(100.0) == pytest.approx(100.0 - clocks.held_s)
 
 
@@ -94,9 +94,9 @@ def test_the_time_limit_goes_on_with_its_rest() -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: rung.append(time.monotonic()))
     try:
         clocks = Clocks()
-        clocks.start_limit(0.1)
+        clocks.start_limit(1.0)
         clocks.hold("paused")
-        pause(0.2)
+        pause(1.2)
         assert not rung
         clocks.release("paused")
         wait_until(lambda: rung, 5, "the time limit")
@@ -117,3 +117,29 @@ def test_a_wish_that_is_not_for_this_attempt_is_none(tmp_path: Path, content: by
     assert not wishes.WishFile(str(path), "mine").read().get("pause")
     wishes.write_wish(str(path), "mine", {"pause": True})
     assert wishes.WishFile(str(path), "mine").read()["pause"] is True
+
+
+def test_a_long_pause_says_what_it_may_cost() -> None:
+    """As measured with each program; a short one costs nothing."""
+    assert describe_long_pause(LONG_PAUSE_S - 1, "claude") == ""
+    assert describe_long_pause(LONG_PAUSE_S, "claude") == "may fail when it goes on"
+    assert describe_long_pause(LONG_PAUSE_S, "opencode") == "its model's answer may have to be asked again"
+    assert describe_long_pause(LONG_PAUSE_S, None) == "its model's answer may have to be asked again"
+
+
+REAPING = """
+import os, subprocess
+from kugetsu_engine.process import freezing
+leader = subprocess.Popen(["sh", "-c", "exit 7"])
+other = os.spawnlp(os.P_NOWAIT, "true", "true")
+for pid in (leader.pid, other):
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+assert freezing.freeze(os.getpid(), leader.pid)
+print(leader.wait(), os.path.exists(f"/proc/{other}"))
+"""
+
+
+def test_how_the_agent_ended_is_not_lost_to_a_freeze() -> None:
+    """Other children that have ended are collected."""
+    done = subprocess.run([sys.executable, "-c", REAPING], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "7 False\n"
