@@ -20,7 +20,7 @@ class Invocation(msgspec.Struct, frozen=True):
     new_id: str = ""
     """A UUID for a new session, for programs that let us choose it."""
     slots: int = 1
-    """The limit of agents that run at once."""
+    """How many agents may run at once, and would share a server."""
     boxed: bool = False
     """Whether it runs in a sandbox of its own."""
 

@@ -36,6 +36,8 @@ _LINE = re.compile(
     r"(?:[A-Za-z][\w-]*(?:\s+|/))?(?:version:?\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\)|\s+\w+-\w+ node-v[\d.]+)?"
 )
 """A line with a version and nothing else, so that numbers in a traceback do not count."""
+_SERVICE = re.compile(r"^\s*(?:opencode\d? )?service\b.*\bbackground\b|^\s*--standalone\b", re.IGNORECASE | re.MULTILINE)
+"""What the help of opencode 2 has and that of opencode 1 has not: the command that manages the server of the account."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)?[\w.+-]*")
 
 
@@ -95,6 +97,8 @@ def read_version(
     if not ask or identity is None:
         return None
     version = ask_version(path, env, limit_s)
+    if kind == "opencode" and (version is None or _major(version) == 0) and _has_background_server(path, env, limit_s):
+        version = f"2 ({version or 'preview'})"
     try:
         entry = {"identity": identity, "version": version, "at": time.time()}
         files.replace(cache, json.dumps(_read_cache(cache) | {path: entry}).encode(), durable=False)
@@ -124,6 +128,18 @@ def describe_untested(kind: str | None, version: str | None) -> str:
 
 def ask_version(path: str, env: Mapping[str, str], limit_s: float = ASK_LIMIT_S) -> str | None:
     """Run a program with `--version` and return what it prints; None if it prints no version in time."""
+    output = _ask(path, "--version", env, limit_s)
+    match = next((match for line in output.splitlines() if (match := _LINE.fullmatch(line.strip()))), None)
+    return safe_line(match[1], 40) if match else None
+
+
+def _has_background_server(path: str, env: Mapping[str, str], limit_s: float) -> bool:
+    """Whether an opencode without a telling version manages a server of the account: a preview or a build of opencode 2."""
+    return _SERVICE.search(_ask(path, "--help", env, limit_s)) is not None
+
+
+def _ask(path: str, option: str, env: Mapping[str, str], limit_s: float) -> str:
+    """Run a program with one option and return what it prints until the time is up."""
     import signal
     import subprocess  # not needed by `enqueue` if the version is cached
 
@@ -133,13 +149,13 @@ def ask_version(path: str, env: Mapping[str, str], limit_s: float = ASK_LIMIT_S)
     safe_env |= {"NO_PROXY": "", "no_proxy": "", "NO_COLOR": "1", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     try:
         process = subprocess.Popen(
-            [path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [path, option], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=safe_env, cwd="/", start_new_session=True,
         )  # fmt: skip
     except (OSError, ValueError):
-        return None
+        return ""
     try:
-        output = _read(process, time.monotonic() + limit_s).decode("utf-8", "replace")
+        return _read(process, time.monotonic() + limit_s).decode("utf-8", "replace")
     finally:
         try:
             os.killpg(process.pid, signal.SIGKILL)
@@ -148,8 +164,6 @@ def ask_version(path: str, env: Mapping[str, str], limit_s: float = ASK_LIMIT_S)
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-    match = next((match for line in output.splitlines() if (match := _LINE.fullmatch(line.strip()))), None)
-    return safe_line(match[1], 40) if match else None
 
 
 def _read(process: "subprocess.Popen[bytes]", until: float) -> bytes:

@@ -46,9 +46,9 @@ class AgentSettings(SandboxSettings, frozen=True):
     args: list[str] = []
     """Further arguments for a known agent."""
     model: str | None = None
-    mode: Mode = "process"
+    mode: Mode = "auto"
     """opencode: one process per attempt, a server of its own that can be spoken to, or one shared server for all; `auto`: the
-    shared server if more than one may run."""
+    shared server if two or more attempts would share it."""
     messages: Messages = "live"
     """When it gets the operator's messages: while it works, if its program can be spoken to; or when it has ended."""
     questions: Questions | None = None

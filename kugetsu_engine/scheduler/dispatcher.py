@@ -183,7 +183,7 @@ class Dispatcher:
             boot_id=self._context.boot_id() or None,
         )
         try:
-            job = builder.build_job(self._paths, settings, self._context.environ, planned, self._controls.limit)
+            job = builder.build_job(self._paths, settings, self._context.environ, planned, self._server.count_users(planned))
         except BrokenEnvFile:  # broken after the settings were read, which say what must not start
             self._settings.mark_stale()
             self.try_again_s = 0.0

@@ -1,17 +1,22 @@
 """Starts the keeper of the shared opencode server when it is needed; a running keeper is recognized by its lock."""
 
+import itertools
 import os
 import secrets
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from ..agents.launch_spec import Invocation
+from ..agents import program_versions
 from ..agents.opencode import keeper_protocol, server_mode
 from ..config.loader import AgentSettings
+from ..domain.task import Task
 from ..errors import ConfigError
-from ..jobs import environment, sandbox_choice
+from ..jobs import environment
+from ..paths import RunPaths
 from ..process import marks
+from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..storage import locks
 from ..supervisor.launcher import open_log
@@ -21,6 +26,10 @@ CHECK_S = 2.0
 HEALTH_S = 60.0
 """The server counts as dead after this time without an answer; on a busy machine it may need seconds."""
 HEALTH_CHECK_S = 5.0
+MOST_LOST = 2
+"""Attempts in a row that lost the server, after which `auto` gives a task a process of its own."""
+MOST_ENTRIES = 500
+"""Open tasks that are searched for another one that would share the server."""
 
 
 class SharedServer:
@@ -43,7 +52,7 @@ class SharedServer:
             return
         self._next_check = time.monotonic() + CHECK_S
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
-        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._store.list_active()):
+        if any(map(self._uses, self._store.list_active())):
             self.ensure_keeper()
         elif self._keepers or os.path.exists(self._paths.server):
             state = keeper_protocol.read_status(self._paths.root)
@@ -112,14 +121,48 @@ class SharedServer:
         )
         return server_mode.add_server_variables(own, base)
 
-    def _uses(self, agent: str | None, issue_ref: str) -> bool:
-        settings = self._settings.current
-        boxed = sandbox_choice.is_boxed(settings, agent or settings.agent, issue_ref)
-        call = Invocation(issue_ref, slots=self._slots(), boxed=boxed)
-        try:
-            return (agent or self._settings.current.agent) == "opencode" and server_mode.uses_server(self._own, call)
-        except ConfigError:
+    def count_users(self, task: Task) -> int:
+        """Return how many attempts may share the server with the next one of a task; `mode = "auto"` takes it for two or more.
+
+        It is one if no other task could share a server and none runs, if the server does not start, if its version is untested,
+        if each attempt must have a cgroup, or if the task lost it twice in a row: it may be the one that kills it.
+        """
+        slots = self._slots()
+        if self._own.mode != "auto" or slots < 2 or not self._is_opencode(task.agent):
+            return slots
+        lost = [attempt.failure for attempt in task.attempts[-MOST_LOST:]] == ["server_lost"] * MOST_LOST
+        status = keeper_protocol.read_public_status(self._paths.root)
+        if (
+            lost
+            or self._settings.current.memory_cap_by == "cgroup"
+            or not self._is_tested()
+            or (status is not None and status["fault"])
+        ):
+            return 1
+        return slots if status is not None or self._has_other(task.id) else 1
+
+    def _has_other(self, task_id: str) -> bool:
+        """Whether another task of opencode runs or waits."""
+        waiting = (entry for entry in itertools.islice(self._store.entries.values(), MOST_ENTRIES) if not entry.held)
+        entries = itertools.chain(self._store.list_active(), waiting)
+        return any(self._is_opencode(entry.agent) and entry.id != task_id for entry in entries)
+
+    def _is_tested(self) -> bool:
+        """Whether the installed program is of a version whose server is known."""
+        path = shutil.which(os.path.expanduser(self._own.program or "opencode"), path=self._environ.get("PATH"))
+        if path is None:
             return False
+        version = program_versions.read_version("opencode", path, self._environ, self._paths.root, ask=False) or ""
+        return version.startswith(f"{program_versions.TESTED['opencode']}.")
+
+    def _is_opencode(self, agent: str | None) -> bool:
+        return (agent or self._settings.current.agent) == "opencode"
+
+    def _uses(self, entry: Entry) -> bool:
+        """Whether the client of an active attempt needs a keeper, which it tells by a file."""
+        return self._is_opencode(entry.agent) and os.path.exists(
+            f"{RunPaths(self._paths.run(entry.id, entry.attempt)).temporary}/{keeper_protocol.ENTERED_FILE}"
+        )
 
     @property
     def _own(self) -> AgentSettings:

@@ -93,6 +93,9 @@ class MemoryLimit(Part):
         if job.get("memory_cap_by", "auto") == "watch":
             self._why = 'memory_cap_by is "watch"'
             return None
+        if job.get("after"):
+            self._why = "its commands are run by a server that attempts share"
+            return None
         try:
             name = f"{job['task_id']}.{job['attempt']}"
             made = cgroup.make_attempt_cgroup(name, self._cap, int(job.get("max_processes", 0)))

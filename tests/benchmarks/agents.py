@@ -89,9 +89,9 @@ def agents(options: Options) -> list[Table]:
             found[count, mode] = (cells[1], cells[3], cells[4])
             table.add(str(count), mode, *cells)
     most = sizes[-1]
-    for place, what in enumerate(("wall time", "processor time", "peak memory")):
+    for place, (what, limit) in enumerate((("wall time", 0.5), ("processor time", 0.5), ("peak memory", 0.4))):
         goal = ratio(found[most, "server"][place], found[most, "process"][place])
-        table.goals.append(Goal(f"{what} of {most} agents, server / processes", 0.5, goal))
+        table.goals.append(Goal(f"{what} of {most} agents, server / processes", limit, goal))
     table.notes += [
         "Each task: three answers of the model, two commands, one changed file, in a fresh worktree of 50 files.",
         "The first batch includes the start of the server, or of a new database; the next one has other worktrees.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -61,6 +62,40 @@ def test_opencode_2_is_refused_when_a_task_is_enqueued_and_by_the_doctor(fleet: 
     assert found.ready == "no"
     assert "is not supported yet" in found.todo
     assert asked(fleet, "run") == 0
+
+
+PREVIEW_HELP = """DESCRIPTION
+  OpenCode 2.0 preview command line interface
+
+SUBCOMMANDS
+  api        Make a request to the running server
+  service    Manage the background server
+  serve      Start the v2 API server"""
+"""As printed by @opencode-ai/cli-linux-x64 1.18.18, whose version is `lildax vlocal`."""
+
+
+@pytest.mark.parametrize(
+    ("version", "help_text", "refused"),
+    [
+        ("lildax vlocal", PREVIEW_HELP, "opencode 2 (preview)"),
+        ("opencode2 v0.0.0-beta-18155", PREVIEW_HELP, "opencode 2 (0.0.0-beta-18155)"),
+        ("opencode2 v0.0.0-next-1", "FLAGS\n  --standalone   Run with a private server", "opencode 2 (0.0.0-next-1)"),
+        ("0.0.0-dev-202601", "  opencode serve   starts a headless server\n  --mdns-domain  name for mDNS service", ""),
+        ("1.18.33", PREVIEW_HELP, ""),
+    ],
+)
+def test_a_build_without_a_telling_version_is_known_by_its_help(
+    fleet: Fleet, version: str, help_text: str, refused: str
+) -> None:
+    """Previews of opencode 2 have versions below 1, or none; they work in the same background server."""
+    program = install(fleet, version)
+    said = program.read_text("utf-8").replace("esac", f"--help) cat <<'END'\n{help_text}\nEND\n;; esac")
+    program.write_text(said, encoding="utf-8")
+    if refused:
+        with pytest.raises(ConfigError, match=re.escape(refused) + " is not supported yet"):
+            fleet.enqueue()
+    else:
+        assert fleet.enqueue()
 
 
 @pytest.mark.parametrize("mode", ["process", "server"])

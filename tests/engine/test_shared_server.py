@@ -5,21 +5,31 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kugetsu_engine.agents.launch_spec import Invocation
 from kugetsu_engine.agents.opencode import server_mode
+from kugetsu_engine.agents.opencode.server_keeper import ServerKeeper
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
+from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import ConfigError
+from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity, marks
 from kugetsu_engine.scheduler import orphans, shared_server
 from kugetsu_engine.storage import locks
 from tests.support import fake_opencode
+from tests.support.clients import local_client
+from tests.support.fixtures import engine_factory as engine_factory
+from tests.support.fixtures import paths as paths
+from tests.support.fixtures import state_dir as state_dir
 from tests.support.model_server import ModelServer
 from tests.support.opencode_fleet import OpencodeFleet
 from tests.support.server_cases import CASES, LONG_S, WORK
@@ -150,6 +160,73 @@ def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
         os.unlink(fleet.paths.server_life("abc"))
 
 
+PACKAGE = '{"name": "opencode-linux-x64", "version": "%s"}'
+
+
+def test_auto_takes_a_server_where_it_is_shared(fleet: OpencodeFleet) -> None:
+    """Not for one task alone; for two that wait, and for one while the server runs."""
+    (fleet.folder / "package.json").write_text(PACKAGE % "1.18.33", encoding="utf-8")
+    fleet.configure(max_attempts=1)
+    fleet.configure_opencode(mode="auto")
+    fleet.start_engine()
+    alone = fleet.prompt({"text": "alone"})
+    assert b"can only serve" in fleet.log(fleet.wait_for(alone, "error", limit_s=LONG_S).id)
+    assert fleet.server() == {}
+    fleet.operator.do("pause")
+    two = [fleet.prompt({"text": "shared"}) for _ in range(2)]
+    fleet.operator.do("resume")
+    assert [task.state for task in fleet.wait_for_end(two, LONG_S)] == ["completed"] * 2, fleet.told(two[0])
+    third = fleet.prompt({"text": "while it runs"})
+    assert fleet.wait_for(third, "completed", "error", limit_s=LONG_S).state == "completed"
+
+
+def test_auto_counts_who_would_share(engine_factory: Callable[..., Engine], paths: StatePaths, tmp_path: Path) -> None:
+    """A version that is not known to work, one slot, a task that lost the server twice, or nobody else: a process."""
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    Path(paths.config).write_text(f'max_concurrent_agents = 3\n[agents.opencode]\nprogram = "{program}"\n', encoding="utf-8")
+    operator = local_client(paths.root)
+    first, _ = (operator.enqueue(f"local/a#{n}", "do it")[0] for n in (1, 2))
+    server = engine_factory().server
+    task = Task(id=first, issue_ref="local/a#1")
+    versions = {"1.18.33": 3, "1.18.40": 3, "1.17.2": 1, "2.0.4": 1, "0.0.0-beta-18155": 1}
+    for version, wanted in versions.items():
+        (tmp_path / "package.json").write_text(PACKAGE % version, encoding="utf-8")
+        assert server.count_users(task) == wanted, version
+    (tmp_path / "package.json").write_text(PACKAGE % "1.18.33", encoding="utf-8")
+    lost = Attempt(number=1, outcome="failed", failure="server_lost")
+    assert server.count_users(msgspec.structs.replace(task, attempts=[lost])) == 3
+    assert server.count_users(msgspec.structs.replace(task, attempts=[lost, lost])) == 1
+    assert server.count_users(Task(id=first, issue_ref="local/a#1", agent="opencode")) == 3
+    (tmp_path / "package.json").unlink()
+    assert server.count_users(task) == 1, "what version it is has to be known"
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ('mode = "auto"', 3), ('mode = "auto"\n[settings]\nmemory_cap_by = "cgroup"', 1),
+        ('mode = "auto"\n[settings]\nmax_concurrent_agents = 1', 1),
+        ('mode = "server"\n[settings]\nmax_concurrent_agents = 1', 1),
+    ],
+)  # fmt: skip
+def test_auto_depends_on_other_settings(
+    engine_factory: Callable[..., Engine], paths: StatePaths, tmp_path: Path, settings: str, wanted: int
+) -> None:
+    """A cgroup for each attempt, or a single slot, means a process."""
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    (tmp_path / "package.json").write_text(PACKAGE % "1.18.33", encoding="utf-8")
+    own, _, top = settings.partition("[settings]\n")
+    slots = "" if "max_concurrent_agents" in top else "max_concurrent_agents = 3\n"
+    Path(paths.config).write_text(f'{slots}{top}\n[agents.opencode]\nprogram = "{program}"\n{own}', encoding="utf-8")
+    operator = local_client(paths.root)
+    first, _ = (operator.enqueue(f"local/a#{n}", "do it")[0] for n in (1, 2))
+    assert engine_factory().server.count_users(Task(id=first, issue_ref="local/a#1")) == wanted
+
+
 @pytest.mark.parametrize(
     ("settings", "slots", "wanted"),
     [
@@ -170,3 +247,26 @@ def test_arguments_that_only_a_process_understands_are_refused() -> None:
     """With `mode = "server"`, by name."""
     with pytest.raises(ConfigError, match="--pure"):
         server_mode.uses_server(AgentSettings(mode="server", args=["--auto", "--pure"]), Invocation("local/work#1"))
+
+
+def test_a_server_that_uses_the_processor_has_more_time(tmp_path: Path) -> None:
+    """On an overloaded machine it is slow; one that does nothing is dead, and so is one that works for ever."""
+    for program, works in (("while True: pass", True), ("import time; time.sleep(60)", False)):
+        keeper = ServerKeeper({"state_dir": str(tmp_path), "token": "t"}, -1, -1)
+        keeper.server = subprocess.Popen([sys.executable, "-I", "-S", "-c", program])
+        try:
+            began = time.monotonic()
+
+            def looked(keeper: ServerKeeper = keeper, began: float = began) -> bool:
+                keeper.note_work()
+                return time.monotonic() - began > 3.0 or keeper.cpu_ticks > 20
+
+            wait_until(looked, 20, "the program to have begun")
+            keeper.worked_at = keeper.worked_at if works else 0.0
+            now = time.monotonic()
+            assert keeper.is_overdue(now - 90, 60.0) is not works
+            assert keeper.is_overdue(now - 301, 60.0)
+            assert not keeper.is_overdue(now - 50, 60.0)
+        finally:
+            keeper.server.kill()
+            keeper.server.wait()

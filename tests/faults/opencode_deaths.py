@@ -197,6 +197,17 @@ class ToolObserver:
 
 
 @contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Note SIGINT instead of ending by it: the loop then comes to its verdict early."""
+    interrupted = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def _server_load(ground: Ground, agents: int) -> Iterator[ServerLoad]:
     program = real_opencode.program()
     assert program is not None
@@ -217,9 +228,9 @@ def _server_load(ground: Ground, agents: int) -> Iterator[ServerLoad]:
 
 def everyone_killed(ground: Ground, amount: Amount) -> Report:
     """SIGKILL of engine, keeper, opencode server, supervisors and clients at random, two tasks for each: all are done once."""
-    report = Report(amount.number(200))
-    with _server_load(ground, AGENTS) as load, Witness(load.fleet, 0.1) as witness:
-        while sum(load.killed.values()) < report.tries:
+    report, kills = Report(), amount.number(200)
+    with _server_load(ground, AGENTS) as load, Witness(load.fleet, 0.1) as witness, _interrupts() as interrupted:
+        while sum(load.killed.values()) < kills and not interrupted.is_set():
             for _ in range(2):
                 load.add_task(ground.random.uniform(0.0, 1.0))
             threading.Event().wait(ground.random.uniform(0.0, MOST_PAUSE_S))
@@ -231,6 +242,7 @@ def everyone_killed(ground: Ground, amount: Amount) -> Report:
             load.wait_for_room(BACKLOG)
         load.finish()
         report.violations += load.find_violations() + witness.violations + witness.changed(load.fleet)
+        report.tries = sum(load.killed.values())
         victims = ", ".join(f"{count} × {whom}" for whom, count in load.killed.items())
         failures = ", ".join(f"{count} × {failure}" for failure, count in load.list_failures().items())
         report.told = f"{victims}; {len(load.ids)} tasks; failed attempts: {failures}; {load.observer.looks} looks at /proc"
@@ -242,14 +254,14 @@ def hours_of_work(ground: Ground, amount: Amount) -> Report:
     seconds = amount.number(3600)
     report = Report()
     memory: list[int] = []
-    with _server_load(ground, 8) as load, Witness(load.fleet, 0.25) as witness:
-        end, never = time.monotonic() + seconds, threading.Event()
-        while time.monotonic() < end or not load.ids:
+    with _server_load(ground, 8) as load, Witness(load.fleet, 0.25) as witness, _interrupts() as interrupted:
+        end = time.monotonic() + seconds
+        while (time.monotonic() < end or not load.ids) and not interrupted.wait(1.0):
             while load.count_open() < 10:
                 load.add_task(ground.random.uniform(0.0, 1.0))
-            never.wait(1.0)
             if size := load.fleet.server().get("rss_bytes"):
                 memory.append(size >> 20)
+        seconds = round(seconds - (end - time.monotonic()))
         keepers = load.fleet.server_log().count("the server is retired")
         load.finish()
         report.violations += load.find_violations() + witness.violations + witness.changed(load.fleet)

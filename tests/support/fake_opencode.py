@@ -210,6 +210,8 @@ def main() -> None:
     if "--version" in sys.argv:
         print("1.18.33")
         return
+    if "serve" not in sys.argv:
+        sys.exit("Error: this one can only serve")
     how = json.loads(os.environ.get("OPENCODE_CONFIG_CONTENT") or "{}").get("fake", {})
     if how.get("start") == "fails":
         sys.exit("Error: the configuration is broken")

@@ -84,7 +84,7 @@ def agent_table(home: Path, address: str, program_path: Path, **more: object) ->
         "HOME": str(home), "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         "OPENCODE_CONFIG_CONTENT": json.dumps({"provider": {"fake": {**provider, "models": {"m": model}}}}),
     } | {f"XDG_{name.upper()}_HOME": str(home / name) for name in ("data", "config", "state", "cache")}  # fmt: skip
-    settings: dict[str, object] = {"program": str(program_path), "model": "fake/m", **more}
+    settings: dict[str, object] = {"program": str(program_path), "model": "fake/m", "mode": "process", **more}
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     table = ", ".join(f"{name} = {json.dumps(value)}" for name, value in env.items())
     return "\n".join(["[agents.opencode]", *lines, f"env = {{ {table} }}"])

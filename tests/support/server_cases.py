@@ -12,6 +12,7 @@ from pathlib import Path
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Attempt
 from kugetsu_engine.process import identity
+from kugetsu_engine.process.memory import AGENT_SCORE
 from kugetsu_engine.state import sessions
 from kugetsu_engine.storage import locks
 
@@ -45,6 +46,8 @@ def work_together(fleet: OpencodeFleet) -> None:
     wait_until(lambda: fleet.ready_server()["attempts"] == 0, LONG_S, "the keeper to have tidied up")
     server = fleet.ready_server()
     assert server["restarts"] == 0
+    scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text("ascii")) for pid in (server["keeper_pid"], server["pid"])]
+    assert scores[1] == min(scores[0] + AGENT_SCORE, 1000), "the kernel ends the server before its keeper"
     assert os.listdir(f"{fleet.paths.servers}/attempts-{server['token']}") == []
 
 

@@ -64,6 +64,14 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> FakeCgroup:
     return fake
 
 
+def test_an_attempt_on_a_shared_server_is_watched(attempt: Attempt, kernel: FakeCgroup) -> None:
+    """Its commands are not below its supervisor, so a cgroup there would hold nothing."""
+    attempt.job["after"] = "opencode-server"
+    limit = MemoryLimit(attempt)
+    assert (limit.means, "server" in limit.build_record()["memory"]["why"]) == ("watch", True)
+    assert "cgroup_procs" not in attempt.job
+
+
 def test_what_the_kernel_ends_is_logged_and_counted(attempt: Attempt, kernel: FakeCgroup) -> None:
     """A tool: the agent goes on. The agent: class `memory`. Use and peak are the kernel's count."""
     limit = MemoryLimit(attempt)

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-SILENCE_S = 120.0
-"""The server counts as lost if its event stream is silent this long; it sends a heartbeat every ten seconds."""
+SILENCE_S = 300.0
+"""The server counts as lost if its event stream is silent this long; it sends a heartbeat every ten seconds.
+
+A server that has ended closes its connections at once, and the keeper ends one that does not answer; a busy one may be slow.
+"""
+ANSWER_S = 300.0
+"""How long a request may take, unless the caller has a reason for less."""
 ANSWER_LIMIT = 16 << 20
 
 
@@ -31,7 +36,7 @@ class ServerApi:
         self.port, self.password = port, password
         self._headers = {"Authorization": "Basic " + base64.b64encode(f"opencode:{password}".encode()).decode()}
 
-    def call(self, method: str, path: str, directory: str | None = None, body: Any = None, timeout_s: float = 30.0) -> Any:
+    def call(self, method: str, path: str, directory: str | None = None, body: Any = None, timeout_s: float = ANSWER_S) -> Any:
         """Make one request and return the decoded answer.
 
         Args:
@@ -79,7 +84,7 @@ class ServerApi:
             connection.close()
         raise ServerLost("its event stream ended")
 
-    def list_busy_sessions(self, directory: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    def list_busy_sessions(self, directory: str, timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """Return the sessions of a worktree that are not idle, with their status."""
         statuses = self.call("GET", "/session/status", directory, timeout_s=timeout_s) or {}
         return {session: status for session, status in statuses.items() if status.get("type") != "idle"}

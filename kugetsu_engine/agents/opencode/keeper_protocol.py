@@ -18,7 +18,7 @@ from ...process import marks
 from ...storage import files, locks
 
 ENTERED_FILE = "opencode-server"
-"""File in the attempt's TMPDIR that names the socket of the keeper it connected to."""
+"""File in the TMPDIR of an attempt on the server; it names the socket of the keeper it connected to, and is empty before."""
 LEAVE_LIMIT_S = 60.0
 PUBLIC_FIELDS = ("state", "pid", "keeper_pid", "since", "restarts", "attempts", "rss_bytes", "fault")
 MESSAGE_BYTES = 1 << 20

@@ -20,8 +20,8 @@ from .http_api import ServerApi, ServerLost
 from .live_client import LiveClient
 from .session_client import SessionClient, Stopped
 
-READY_LIMIT_S = 120.0
-"""How long it waits for a server to be ready."""
+READY_LIMIT_S = 300.0
+"""How long it waits for a server to be ready; the keeper tells it at once when none can be started."""
 
 
 class NoProgram(Exception):
@@ -37,11 +37,13 @@ def connect_to_server(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
     """
     env = {name: value for name, value in os.environ.items() if name.startswith("KUGETSU_") or name in ("TMPDIR", "PWD")}
     deadline = time.monotonic() + READY_LIMIT_S
+    entered = f"{os.environ['TMPDIR']}/{protocol.ENTERED_FILE}"
+    files.replace(entered, b"", durable=False)  # tells every engine that this attempt needs a keeper
     while time.monotonic() < deadline:
         keeper = protocol.read_status(state_dir)
         with suppress(OSError, ValueError):
             if keeper is not None:
-                files.replace(f"{os.environ['TMPDIR']}/{protocol.ENTERED_FILE}", os.fsencode(keeper["socket"]), durable=False)
+                files.replace(entered, os.fsencode(keeper["socket"]), durable=False)
                 connection = protocol.connect_to_keeper(keeper["socket"], READY_LIMIT_S)
                 protocol.send_line(connection, {"verb": "enter", "directory": worktree, "env": env})
                 answer = protocol.receive_line(connection) or {}

@@ -24,7 +24,7 @@ from typing import Any
 from ...domain.text.quantities import format_size
 from ...domain.text.times import iso
 from ...paths import LOCK, StatePaths
-from ...process import tree
+from ...process import memory, tree
 from ...process.identity import read_stat
 from ...storage import files
 from ...storage.locks import try_lock, unlock
@@ -33,6 +33,8 @@ from .http_api import Refused, ServerApi, ServerLost
 from .server_clients import ServerClients
 
 READY_S = 60.0
+BUSY_FACTOR = 5
+"""How much longer a server may take that still gets processor time: on an overloaded machine it is slow and not dead."""
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 MAX_FAILED_STARTS = 3
 """Failed starts in a row after which waiting attempts get an error."""
@@ -66,6 +68,9 @@ class ServerKeeper:
         self.must_end = False
         self.next_status_at = 0.0
         self.healthy_at = 0.0
+        self.cpu_ticks = 0
+        self.worked_at = 0.0
+        """When the server was last seen to have used the processor."""
         self.next_check_at = 0.0
         self.idle_since = time.monotonic()
         self.clients = ServerClients(str(spec["state_dir"]), self.paths.server_attempts(self.token))
@@ -176,8 +181,8 @@ class ServerKeeper:
 
     def _wait_until_ready(self) -> ServerApi | None:
         """Wait for the line that names its port and for one answer; None if the server does not get ready."""
-        deadline = time.monotonic() + READY_S
-        while self._turn() and time.monotonic() < deadline:
+        began = time.monotonic()
+        while self._turn() and not self.is_overdue(began, READY_S):
             line = next((line for line in self._read_output() if "listening on http://" in line), None)
             if line is None:
                 continue
@@ -210,8 +215,9 @@ class ServerKeeper:
             api.call("GET", "/global/health", timeout_s=min(10.0, float(self.spec["health_s"])))
             self.healthy_at = time.monotonic()
         except (ServerLost, Refused) as error:
-            if time.monotonic() - self.healthy_at > float(self.spec["health_s"]):
-                self._log(f"the server has not answered for {self.spec['health_s']:g} s ({error}): restarting it")
+            if self.is_overdue(self.healthy_at, float(self.spec["health_s"])):
+                silent_s = time.monotonic() - self.healthy_at
+                self._log(f"the server has not answered for {silent_s:.0f} s ({error}): restarting it")
                 return False
         if self.rss_bytes() > int(self.spec["memory"]):
             if self.clients.count() == 0 and self.clients.stop_admitting():
@@ -219,6 +225,19 @@ class ServerKeeper:
                 return False
             self._retire(f"it uses {format_size(self.rss_bytes())} of memory")
         return True
+
+    def is_overdue(self, since: float, limit_s: float) -> bool:
+        """Whether the server has taken too long since a moment; it has more time while it uses the processor."""
+        now = time.monotonic()
+        works = now - self.worked_at < limit_s / 2
+        return now - since > limit_s * (BUSY_FACTOR if works else 1)
+
+    def note_work(self) -> None:
+        """Note whether the server has used the processor since the last time."""
+        fields = read_stat(self.server.pid) if self.server is not None else None
+        ticks = int(fields[11]) + int(fields[12]) if fields is not None else 0
+        if abs(ticks - self.cpu_ticks) > 1:
+            self.cpu_ticks, self.worked_at = ticks, time.monotonic()
 
     def _retire(self, why: str) -> None:
         """Stop being the active keeper; the server goes on for its attempts. One retired server at a time, to limit memory."""
@@ -242,6 +261,7 @@ class ServerKeeper:
         self.clients.changed.wait(TURN_S)
         self.clients.changed.clear()
         ended = tree.reap_children()
+        self.note_work()
         now = time.monotonic()
         if self.clients.retire_requested and self.active_lock is not None:
             self._retire("the settings changed")
@@ -311,6 +331,7 @@ def run_server(argv: list[str]) -> None:
     The keeper has threads, so it cannot do this between fork and exec.
     """
     tree.die_with_parent(int(argv[0]))
+    memory.set_score("self", memory.read_own_score() + memory.AGENT_SCORE)  # as every agent's
     try:
         os.execvp(argv[1], argv[1:])
     except OSError as error:

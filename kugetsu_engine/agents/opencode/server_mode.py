@@ -92,11 +92,14 @@ def build_server_command(settings: AgentSettings) -> list[str]:
 
 
 def add_server_variables(settings: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the server and of its tools, with our plugin configured."""
+    """Return the environment of the server and of its tools, with our plugin configured.
+
+    Snapshots, for undoing what an agent did, cost memory and a process of git at each step; git shows what it changed.
+    """
     env = {**base, **process_mode.ENVIRONMENT, **settings.env}
     try:
         content = json.loads(env.get("OPENCODE_CONFIG_CONTENT") or "{}")
-        content["plugin"] = [*content.get("plugin", ()), f"file://{PLUGIN}"]
+        content = {"snapshot": False, **content, "plugin": [*content.get("plugin", ()), f"file://{PLUGIN}"]}
     except (ValueError, TypeError):
         return env  # opencode reports what is wrong with it
     return env | {"OPENCODE_CONFIG_CONTENT": json.dumps(content)}
