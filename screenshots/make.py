@@ -107,6 +107,13 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "paused.svg", (120, 34), ("1", "g"))
         finally:
             scene.close()
+        scene = Scene(f"{temporary}/talk")
+        try:
+            scene.talk_to_agents()
+            await shoot(scene, folder / "talk.svg", (120, 34), ("1", "g", "j", "enter"))
+            await shoot(scene, folder / "asks.svg", (120, 34), ("1", "g", "j", "j"))
+        finally:
+            scene.close()
         scene = Scene(f"{temporary}/restarted", restarted=True)
         try:
             await shoot(scene, folder / "restart-report.svg", (120, 34))

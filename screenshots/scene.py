@@ -201,6 +201,33 @@ class Scene:
             json_files.read(item, Task), held=True, park="parked by you", attempt=1, attempts=[parked], reason="parked by you"
         ))  # fmt: skip
 
+    def talk_to_agents(self) -> None:
+        """One agent has read a message and has another one before it, another asks for a permission."""
+        said = [
+            ("keep the old cookie valid for a day", "14:02:10",
+             {"state": "answered", "answered_at": "2026-11-21T14:03:02.000Z"}),
+            ("and mention it in the changelog", "14:05:40",
+             {"state": "read", "read_at": "2026-11-21T14:05:52.000Z", "step": 7}),
+            ("the test of the logout may go", "14:06:05", {}),
+        ]  # fmt: skip
+        messages = [
+            {"number": number, "text": text, "at": f"2026-11-21T{at}.000Z", "record": record}
+            for number, (text, at, record) in enumerate(said, 1)
+        ]
+        question = {
+            "id": "1-a", "what": "may it use Bash?", "about": "rm -rf build/ dist/", "where": "",
+            "since": "2026-11-21T14:05:00.000Z",
+        }  # fmt: skip
+        for number, attempt, agent, more in (
+            (41, 2, "claude", {"messages": messages, "messages_waiting": 1}),
+            (45, 1, "claude", {"question": question, "phase": "asks", "cpu_percent": 0.0}),
+        ):
+            item, run = self.paths.item(f"q_{number}"), self.paths.run_files(f"q_{number}", attempt)
+            self._write(item, msgspec.structs.replace(json_files.read(item, Task), agent=agent))
+            record = json_files.read(run.record, RunRecord)
+            self._write(run.record, msgspec.structs.replace(record, can=["messages"], talk="live"))
+            self._write(run.progress, msgspec.structs.replace(json_files.read(run.progress, Progress), **more))  # type: ignore[arg-type]
+
     def _queue(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
         waiting = [

@@ -136,6 +136,7 @@ class _Freezing:
 
     def make_pass(self, stood: set[int] | None) -> bool:
         """Stop whoever moves, parents first; return whether everybody stood before its children were read."""
+        self._reap_children()
         clean, self.waits = True, False
         seen: set[int] = set()
         queue = list_children(self._root)
@@ -176,6 +177,18 @@ class _Freezing:
             return clean
         self.waits = True
         return False
+
+    def _reap_children(self) -> None:
+        """Collect all that have ended, quickly, up to the leader."""
+        if self._root != os.getpid():
+            return
+        try:
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if ended.si_pid == self._leader:
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+        except ChildProcessError:
+            return
 
     def _reap(self, pid: int) -> None:
         """Collect a child that has ended: a process that starts its like all the time leaves thousands, which slow us down."""

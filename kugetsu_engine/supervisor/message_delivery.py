@@ -31,6 +31,7 @@ class Talk(Protocol):
     def make_ids(self, seed: str) -> dict[str, str]: ...
     def write_message(self, text: str, ids: dict[str, str]) -> bytes: ...
     def write_answer(self, question: dict[str, Any], decision: str, text: str) -> bytes: ...
+    def write_interrupt(self) -> bytes: ...
 
 
 class TalkEvent(Protocol):
@@ -119,6 +120,12 @@ class MessageDelivery(Part):
             message = stored.read_message(self.paths, self.task_id, number)
             if message is not None:
                 self.waiting[number] = message
+
+    def interrupt(self) -> bool:
+        """Ask the agent to stop what it does at once, without ending; returns whether it understands that."""
+        request = self._talk.write_interrupt() if self._talk is not None and self.attempt.agent_input.is_open else b""
+        self.attempt.agent_input.write(request)
+        return bool(request)
 
     def list_waiting(self) -> list[Message]:
         """List the messages that the agent does not have, oldest first, after another look."""

@@ -26,7 +26,7 @@ from kugetsu_engine.domain.session import WantedSession
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.process import interpreter
 from kugetsu_engine.storage import files
-from kugetsu_engine.supervisor import drivers, launcher
+from kugetsu_engine.supervisor import drivers, launcher, template_client
 from tests.support import fake_opencode
 from tests.support.fleet import ROOT, Fleet
 from tests.support.model_server import ModelServer
@@ -100,6 +100,7 @@ def act_as_before(monkeypatch: pytest.MonkeyPatch, site: Site, kind: str) -> Non
 
     monkeypatch.setattr(launcher, "_encoded", as_before)
     monkeypatch.setattr(interpreter, "build_command", site.command)
+    monkeypatch.setattr(template_client, "SUPPORTED", False)  # it had none
 
 
 def install(fleet: Fleet, stream: Path | list[dict[str, Any]], code: int) -> str:

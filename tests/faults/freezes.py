@@ -23,7 +23,7 @@ def trees_freeze(ground: Ground, amount: Amount) -> Report:
         kind = kinds[report.tries // per_tree % len(kinds)]
         tag = f"freeze-{ground.random.getrandbits(64):x}"
         done = subprocess.run(
-            [sys.executable, str(PROGRAM), kind, tag, str(per_tree)], capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, str(PROGRAM), kind, tag, str(per_tree)], capture_output=True, text=True, timeout=300, check=False
         )
         report.tries += per_tree
         if done.returncode:

@@ -262,6 +262,28 @@ def test_s27_a_stop_leaves_the_grace_period(boxed: Boxed) -> None:
     assert boxed.marked(task_id) == []
 
 
+def test_s27_it_is_paused_resumed_and_stopped_while_it_stands(boxed: Boxed) -> None:
+    """A signal from outside reaches every process of the sandbox, its first one too."""
+    fleet = boxed.fleet
+    boxed.settings("trap 'echo in order; exit 9' TERM; while :; do echo tick; sleep 0.05; done", stop_grace="10s")
+    task_id = boxed.enqueue()
+    fleet.start_engine()
+    wait_until(lambda: os.path.exists(fleet.paths.log(task_id, 1)) and b"tick" in fleet.log(task_id), 15, "the agent")
+    for _ in range(2):
+        fleet.operator.do("pause_agent", task_id)
+        wait_until(lambda: getattr(fleet.progress(task_id), "phase", "") == "paused", 10, "the pause")
+        stood = len(fleet.log(task_id))
+        fleet.operator.do("resume_agent", task_id)
+        wait_until(lambda before=stood: len(fleet.log(task_id)) > before + 50, 10, "more lines")  # type: ignore[misc]
+    fleet.operator.do("pause_agent", task_id)
+    wait_until(lambda: getattr(fleet.progress(task_id), "phase", "") == "paused", 10, "the pause")
+    fleet.operator.do("kill", task_id)
+    task = fleet.wait_for_end([task_id])[0]
+    assert (task.state, task.attempts[0].exit_code) == ("cancelled", 9), fleet.log(task_id)
+    assert "in order" in fleet.log(task_id).decode()
+    assert boxed.marked(task_id) == []
+
+
 def test_s27_nothing_is_left_whoever_dies(boxed: Boxed) -> None:
     """Leftovers of an agent end with its sandbox, and the sandbox ends with its supervisor."""
     fleet = boxed.fleet

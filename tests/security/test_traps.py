@@ -17,6 +17,7 @@ from kugetsu_engine.git.change_counts import count_changes
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.worktrees import destroy, prune
 from kugetsu_engine.worktrees.inventory import WorktreeInventory
+from tests.security.test_sandbox import WHY_NOT
 from tests.support.clients import local_client
 from tests.support.fleet import Fleet
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
@@ -177,6 +178,29 @@ def _link_elsewhere(place: Place) -> None:
     (place.worktree / ".git").write_text((place.folder / "other-worktree/.git").read_text("utf-8"), encoding="utf-8")
 
 
+def _borrowed_objects(place: Place) -> None:
+    """Objects of a repository of the agent's own, with settings of its own, are borrowed."""
+    other = make_repository(place.folder / "lender")
+    place.set("core.fsmonitor=TRAP", "filter.trap.clean=TRAP", "core.alternateRefsCommand=TRAP", where=other)
+    (place.repository / ".git/objects/info").mkdir(exist_ok=True)
+    (place.repository / ".git/objects/info/alternates").write_text(f"{other}/.git/objects\n", encoding="utf-8")
+    place.set("core.alternateRefsCommand=TRAP", "core.fsmonitor=TRAP")
+
+
+def _signed(place: Place) -> None:
+    """Programs for signatures and trailers, and a log that shows them; a commit that says it is signed."""
+    programs = ("gpg.program=TRAP", "gpg.ssh.program=TRAP", "gpg.x509.program=TRAP", "trailer.x.cmd=TRAP")
+    signs = ("gpg.format=openpgp", "log.showSignature=true", "commit.gpgSign=true", "merge.verifySignatures=true")
+    place.set(*programs, *signs, "tag.gpgSign=true")
+    text = run_git(place.worktree, "cat-file", "-p", "HEAD")
+    head, _, message = text.partition("\n\n")
+    pgp = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n aaaa\n -----END PGP SIGNATURE-----"
+    path = place.folder / "signed"
+    path.write_text(f"{head}\n{pgp}\n\n{message}\n", encoding="utf-8")
+    signed = run_git(place.worktree, "hash-object", "-t", "commit", "-w", str(path))
+    run_git(place.worktree, "update-ref", f"refs/heads/{BRANCH}", signed)
+
+
 def _bare_in_its_place(place: Place) -> None:
     """The worktree itself looks like a bare repository, and its link is gone."""
     (place.worktree / ".git").unlink()
@@ -199,6 +223,8 @@ TRAPS: dict[str, tuple[Callable[[Place], object], str]] = {
     "nested repositories": (_nested, "status"),
     "submodules": (_submodule, "status"),
     "a link to another repository": (_link_elsewhere, "status"),
+    "objects of a repository of its own": (_borrowed_objects, "status"),
+    "signatures": (_signed, "log --show-signature -1"),
     "a bare repository in its place": (_bare_in_its_place, "status"),
 }
 """What sets each trap, and a command of git's that springs it when a person types it."""
@@ -249,8 +275,9 @@ def test_s26_no_look_springs_a_trap(place: Place, paths: StatePaths, kind: str) 
         assert springs.sprung() != "", "this is no trap"
 
 
-def test_s26_an_attempt_that_leaves_traps_springs_none(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    """A whole life: the supervisor's look after the agent, and the commands of an operator."""
+@pytest.mark.parametrize("box", ["off", pytest.param("on", marks=pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT))])
+def test_s26_an_attempt_that_leaves_traps_springs_none(fleet: Fleet, capsys: pytest.CaptureFixture[str], box: str) -> None:
+    """A whole life: the supervisor's look after the agent, and the commands of an operator; in a sandbox and without one."""
     mark = fleet.folder / "MARK"
     trap = fleet.folder / "trap.sh"
     trap.write_text(f'#!/bin/sh\n[ -n "$KUGETSU_TASK_ID" ] || echo "$*" >> {mark}\ntrue\n', encoding="utf-8")
@@ -266,7 +293,7 @@ def test_s26_an_attempt_that_leaves_traps_springs_none(fleet: Fleet, capsys: pyt
     ]  # fmt: skip
     shell = "cat > /dev/null; " + "; ".join(lines)
     fleet.tables = f'[agents.shell]\ncommand = ["sh", "-c", {json.dumps(shell)}]'
-    fleet.configure()
+    fleet.configure(sandbox=box)
     task_id = fleet.enqueue("local/work#1", options={"agent": "shell"})
     fleet.start_engine()
     task = fleet.wait_for_end([task_id])[0]

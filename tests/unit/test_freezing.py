@@ -125,3 +125,21 @@ def test_a_long_pause_says_what_it_may_cost() -> None:
     assert describe_long_pause(LONG_PAUSE_S, "claude") == "may fail when it goes on"
     assert describe_long_pause(LONG_PAUSE_S, "opencode") == "its model's answer may have to be asked again"
     assert describe_long_pause(LONG_PAUSE_S, None) == "its model's answer may have to be asked again"
+
+
+REAPING = """
+import os, subprocess
+from kugetsu_engine.process import freezing
+leader = subprocess.Popen(["sh", "-c", "exit 7"])
+other = os.spawnlp(os.P_NOWAIT, "true", "true")
+for pid in (leader.pid, other):
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+assert freezing.freeze(os.getpid(), leader.pid)
+print(leader.wait(), os.path.exists(f"/proc/{other}"))
+"""
+
+
+def test_how_the_agent_ended_is_not_lost_to_a_freeze() -> None:
+    """Other children that have ended are collected."""
+    done = subprocess.run([sys.executable, "-c", REAPING], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "7 False\n"

@@ -213,7 +213,7 @@ def describe_entry(act: Act) -> str | None:
         return "; ".join(_describe_change(change) for change in shown[:3]) or None
     if act.verb == "edit" and act.ok:
         return "; ".join([f"you: {act.text}", *map(_fields, act.changes[:3])])
-    return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
+    return f"you: {act.text}" if act.ok else f"you: {act.verb.replace('_', ' ')} was refused: {act.text}"
 
 
 def _describe_change(change: Change) -> str:
