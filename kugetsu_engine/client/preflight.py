@@ -13,6 +13,7 @@ from ..domain import agent_names, refs
 from ..domain.reserved_refs import SESSIONS
 from ..errors import ConfigError
 from ..paths import StatePaths
+from ..storage import files
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
 
 
 def _path_of_env_files(paths: StatePaths) -> str:
+    if not files.list_names(paths.env):
+        return ""  # there are none, and `enqueue` loads nothing to read them
     from ..config import env_files
 
     return env_files.read_readable_env(paths).get("PATH", "")

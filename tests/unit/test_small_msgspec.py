@@ -173,3 +173,12 @@ def test_files_that_are_not_plain_are_read_by_msgspec(argv: list[str], file: str
     fast, slow = run(FAST.format(argv=argv, after="0"), root), run(SLOW.format(argv=argv), root)
     assert (fast.returncode, fast.stdout, fast.stderr) == (slow.returncode, slow.stdout, slow.stderr)
     assert fast.stdout
+
+
+def test_enqueue_loads_no_msgspec_to_warn_of_a_missing_program(tmp_path: Path) -> None:
+    """Where no env file could name another PATH, none is read."""
+    after = "print('msgspec' in sys.modules, file=sys.stderr)"
+    argv = ["enqueue", "local/a#1", "do it"]
+    done = run(FAST.format(argv=argv, after=after), tmp_path / "state", PATH="/nonexistent")
+    assert b"is not installed" in done.stderr
+    assert done.stderr.split()[-1] == b"False"
