@@ -11,7 +11,9 @@ class ProgramFolders(NamedTuple):
     written: tuple[str, ...]
     read: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
-    """Files that it writes at its first start, and their text: they are made before, where the folder is only read."""
+    """Files that are made before, and their text, as the agent cannot make them where it only reads."""
+    fixed: tuple[str, ...] = ()
+    """Files and folders in those that it writes which it only reads: they name programs that it would run outside later."""
 
 
 def find_folders(kind: str, environ: Mapping[str, str]) -> ProgramFolders:
@@ -34,12 +36,23 @@ def find_folders(kind: str, environ: Mapping[str, str]) -> ProgramFolders:
             tuple(f"{xdg(*one)}/opencode" for one in written), (settings,), ((f"{settings}/.gitignore", ignored),)
         )
     if kind == "claude":
-        return ProgramFolders((environ.get("CLAUDE_CONFIG_DIR") or f"{home}/.claude",), (f"{home}/.claude.json",))
+        own = environ.get("CLAUDE_CONFIG_DIR") or f"{home}/.claude"
+        fixed = ("settings.json", "CLAUDE.md", "hooks", "plugins", "commands", "agents", "skills")
+        return _with_settings(own, fixed, "{}\n", (f"{home}/.claude.json",))
     if kind == "codex":
-        return ProgramFolders((environ.get("CODEX_HOME") or f"{home}/.codex",))
-    if kind in ("gemini", "aider"):
-        return ProgramFolders((f"{home}/.{kind}",))
+        own = environ.get("CODEX_HOME") or f"{home}/.codex"
+        return _with_settings(own, ("config.toml", "AGENTS.md", "hooks.json", "prompts", "rules", "skills"), "")
+    if kind == "gemini":
+        own = f"{environ.get('GEMINI_CLI_HOME') or home}/.gemini"
+        return _with_settings(own, ("settings.json", "GEMINI.md", "commands", "extensions"), "{}\n")
+    if kind == "aider":
+        return ProgramFolders((f"{home}/.aider",))
     return ProgramFolders(())
+
+
+def _with_settings(own: str, fixed: tuple[str, ...], empty: str, read: tuple[str, ...] = ()) -> ProgramFolders:
+    """One folder, in which the settings (the first of `fixed`) exist and are only read."""
+    return ProgramFolders((own,), read, ((f"{own}/{fixed[0]}", empty),), tuple(f"{own}/{name}" for name in fixed))
 
 
 def list_other_folders(kind: str | None, environ: Mapping[str, str]) -> list[str]:

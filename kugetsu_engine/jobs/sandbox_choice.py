@@ -55,6 +55,7 @@ def choose_sandbox(
         "own_proc": remember_probe(dict(environ), net == "on", PROBE_S),
         "folders": {
             "written": folders.written, "read": folders.read, "files": folders.files,
+            "fixed": folders.fixed,
             "others": program_folders.list_other_folders(kind, environ),
         },
     }  # fmt: skip

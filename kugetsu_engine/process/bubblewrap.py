@@ -53,6 +53,8 @@ class Facts(NamedTuple):
     git: GitPlaces | None
     written: tuple[str, ...] = ()
     """Further places that are written: the agent's own, and `sandbox_write`."""
+    fixed: tuple[str, ...] = ()
+    """Places in those that are only read: the agent's own settings."""
     read: tuple[str, ...] = ()
     """Further places that can be read: the agent's settings, and `sandbox_read`."""
     hidden: tuple[str, ...] = ()
@@ -115,6 +117,9 @@ def build_command(facts: Facts, command: Iterable[str], status_fd: int | None = 
     for path in facts.written:
         if os.path.exists(path):
             mounts.show(path, written=True)
+    for path in facts.fixed:
+        if os.path.exists(path):
+            mounts.show(path)
     _hide(mounts, facts, facts.hidden)
     mounts.show(facts.worktree, written=True)
     if facts.git is not None:

@@ -224,17 +224,18 @@ class Sandbox(Part):
         real, places = os.path.realpath, RunPaths(str(job["run_dir"]))
         folders = wanted.get("folders") or {}
         written = [real(path) for path in folders.get("written", ())]
-        for path, text in folders.get("files", ()):
-            _make_file(real(path), text)
         for path in written:
             os.makedirs(path, 0o700, exist_ok=True)
+        for path, text in folders.get("files", ()):
+            _make_file(real(path), text)
         _make_file(places.empty, "")
         chosen = {kind: self._expand(wanted.get(kind) or (), env, kind) for kind in ("write", "read", "hide")}
         return Facts(
             worktree=real(str(job["worktree"])), home=real(env.get("HOME") or os.path.expanduser("~")),
             state_dir=real(str(job["state_dir"])), temporary=real(places.temporary), empty_file=real(places.empty),
             git=self._find_git_places(real(str(job["worktree"])), wanted.get("refs") == "all"),
-            written=(*written, *chosen["write"]), read=(*(real(path) for path in folders.get("read", ())), *chosen["read"]),
+            written=(*written, *chosen["write"]), fixed=tuple(real(path) for path in folders.get("fixed", ())),
+            read=(*(real(path) for path in folders.get("read", ())), *chosen["read"]),
             hidden=(*folders.get("others", ()), *chosen["hide"]),
             needed=(*bubblewrap.list_program_places(shutil.which(str(job.get("program") or ""), path=env.get("PATH")), env),
                     *interpreter.list_folders()),

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.domain.engine_state import EngineState
-from kugetsu_engine.storage import json_files
 from kugetsu_engine.supervisor import launcher as launchers
 from kugetsu_engine.supervisor import template_client
 from kugetsu_engine.supervisor.launcher import Launcher, SupervisorHandle
@@ -170,22 +168,21 @@ def test_a_template_that_fails_again_and_again_is_not_made_at_once_each_time(lau
     launcher.release(handle)
 
 
-def test_the_operator_is_told_when_no_template_lives(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks run; an alert says that supervisors are started one by one, and ends once a template works."""
+def test_what_keeps_a_template_from_living_is_said(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the alert of the engine, until supervisors are forked again; meanwhile they are started."""
+    assert launcher.trouble == ""
+    kill_hard(make_ready(launcher))
     with monkeypatch.context() as broken:
         broken.setattr(template_client, "build_command", lambda control: ["false"])
         broken.setattr(launchers, "MAX_PAUSE_S", 0.01)
-        fleet.start_engine()
-        for _ in range(6):
-            assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"
-        wait_until(lambda: "template" in _alerts(fleet), 30, "the alert")
-    for _ in range(2):
-        assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"
-    wait_until(lambda: "template" not in _alerts(fleet), 70, "the end of the alert")
-
-
-def _alerts(fleet: Fleet) -> set[str]:
-    return {alert.code for alert in json_files.read(fleet.paths.engine, EngineState).alerts}
+        wait_until(lambda: launcher._find_template() is None and launcher.trouble, 30, "the trouble to be said")
+        started = launcher._make()
+        assert started.process is not None
+    make_ready(launcher)
+    forked = launcher._make()
+    assert (is_forked(forked), launcher.trouble) == (True, "")
+    for handle in (started, forked):
+        launcher.release(handle)
 
 
 def test_a_spare_that_was_killed_costs_no_attempt(fleet: Fleet) -> None:

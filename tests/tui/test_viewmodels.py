@@ -61,6 +61,26 @@ def test_an_agent_shows_time_load_and_phase() -> None:
         assert part in shown
 
 
+@pytest.mark.parametrize(
+    ("used", "cap", "kills", "cell", "tail"),
+    [
+        (900, 4096, 0, ("900M", "muted"), ""), (2458, 4096, 0, ("2.4G 60%", "text"), ""),
+        (3482, 4096, 1, ("3.4G 85%", "warning"), "1 tool ended for memory"), (3482, None, 0, ("3.4G", "muted"), ""),
+    ],
+)  # fmt: skip
+def test_the_memory_of_an_agent_is_shown_with_its_limit(
+    used: int, cap: int | None, kills: int, cell: tuple[str, str], tail: str
+) -> None:
+    """From half of the limit on with the share, from four fifths on as a warning; a tool that was ended marks the row."""
+    one = active(1)
+    progress = Progress(
+        phase="agent", rss_bytes=9 << 30, memory_bytes=used << 20, memory_cap=cap << 20 if cap else None, memory_kills=kills
+    )
+    row = AgentsView(ConsoleState(snapshot(active=(msgspec.structs.replace(one, progress=progress),)))).row(0)
+    assert cell in row.cells
+    assert words(row.tail) == tail
+
+
 def test_what_an_agent_does_stands_where_it_tells() -> None:
     """Of a path the file's name; cleaned; at most as wide as the task beside it, and silence goes before it."""
 

@@ -98,6 +98,15 @@ def test_a_home_that_is_a_link_or_empty(facts: Facts, tmp_path: Path) -> None:
     assert final(argv, f"{facts.home}/cache/x") == "--bind"
 
 
+def test_the_settings_of_an_agent_are_only_read(facts: Facts) -> None:
+    """They can name programs, which it would run outside of a sandbox later."""
+    settings = Path(facts.home) / "cache/settings.json"
+    settings.touch()
+    argv = bubblewrap.build_command(facts._replace(fixed=(str(settings), f"{facts.home}/cache/none")), ["x"])
+    assert final(argv, str(settings)) == "--ro-bind"
+    assert final(argv, f"{facts.home}/cache/other") == "--bind"
+
+
 def test_the_facts_survive_the_way_to_a_driver(facts: Facts) -> None:
     """As JSON in the job; without a sandbox a driver's command stays as it is."""
     import json
@@ -112,7 +121,8 @@ def test_each_agent_has_its_own_folders_and_none_of_the_others() -> None:
     own = find_folders("opencode", {"HOME": "/h", "XDG_DATA_HOME": "/d"})
     assert own.written == ("/d/opencode", "/h/.local/state/opencode", "/h/.cache/opencode")
     assert own.read == ("/h/.config/opencode",)
-    assert find_folders("codex", {"HOME": "/h", "CODEX_HOME": "/c"}).written == ("/c",)
+    codex = find_folders("codex", {"HOME": "/h", "CODEX_HOME": "/c"})
+    assert (codex.written, codex.files, codex.fixed[0]) == (("/c",), (("/c/config.toml", ""),), "/c/config.toml")
     others = list_other_folders("claude", {"HOME": "/h"})
     assert "/h/.claude" not in others
     assert {"/h/.codex", "/h/.local/share/opencode", "/h/.gemini"} <= {*others}

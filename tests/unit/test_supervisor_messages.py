@@ -29,6 +29,6 @@ def test_what_is_not_known_is_passed_over(data: bytes) -> None:
 def test_the_words_stay_what_earlier_versions_say() -> None:
     """A supervisor in reserve may be older than the files its engine has just been updated to."""
     assert sorted(SupervisorMessage) == [
-        "ended", "moves", "not-paused", "not-prepared", "prepared", "session", "slot-free", "stalled", "started"
+        "asks", "ended", "moves", "not-paused", "not-prepared", "prepared", "session", "slot-free", "stalled", "started"
     ]  # fmt: skip
     assert format_refusal(28) == "refused-28"
