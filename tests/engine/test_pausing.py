@@ -309,7 +309,7 @@ def test_an_agent_that_could_not_be_paused_is_reported_and_no_longer_asked(fleet
     fleet.start_engine()
     wait_until(lambda: fleet.notices("task_not_paused", task_id), 10, "the word")
     assert fleet.notices("task_not_paused", task_id)[0].text.endswith("could not be paused: too fast")
-    assert fleet.task(task_id).pause is None
+    wait_until(lambda: fleet.task(task_id).pause is None, 10, "the end of the wish")
     identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, signal.SIGCONT)
     fleet.release("go")
     assert fleet.wait_for_end([task_id])[0].state == "completed"

@@ -208,7 +208,8 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
     "kugetsu_engine/git/folder_removal.py": ({".removed-"}, "beside a worktree, wherever that is"),
     "kugetsu_engine/cli/version.py": ({"commit.txt"}, "a file of the package"),
     "kugetsu_engine/agents/program_folders.py": (
-        {"/.claude.json", "settings.json", "hooks.json", "AGENTS.md", "config.toml", "CLAUDE.md", "GEMINI.md"}, "files of agents",
+        {"/.claude.json", "settings.json", "hooks.json", "AGENTS.md", "config.toml", "CLAUDE.md", "GEMINI.md"},
+        "files of agents",
     ),
     "kugetsu_engine/process/bubblewrap.py": ({".cargo/credentials.toml", "/var/tmp", "/tmp"}, "places of the system"),
     "kugetsu_engine/supervisor/sandbox.py": ({"/worktrees", "/logs"}, "git's own folders"),

@@ -120,14 +120,14 @@ def test_a_picture_follows_every_change_and_reads_only_what_changed(paths: State
     reader = _reader(paths)
     reader.read()
     read: list[str] = []
-    original = files.read
+    original = files.read_with_stat
 
-    def note(path: str, limit: int = files.MAX_STATE_BYTES) -> bytes:
+    def note(path: str, limit: int = files.MAX_STATE_BYTES) -> tuple[bytes, os.stat_result]:
         if path.startswith(paths.items):
             read.append(path)
         return original(path, limit)
 
-    monkeypatch.setattr(files, "read", note)
+    monkeypatch.setattr(files, "read_with_stat", note)
     assert len(reader.read().pending) == 5
     assert read == []
     _add(paths, 3, priority=9)
