@@ -1,7 +1,6 @@
 """The version that `kugetsu --version` prints, with the commit where that is known."""
 
 import os
-import subprocess
 
 from .. import __version__
 
@@ -30,10 +29,10 @@ def read_checkout_commit(folder: str) -> str | None:
     """Return the commit that is checked out in a folder; None if the folder is not the root of a working tree."""
     if not os.path.lexists(f"{folder}/.git"):
         return None
+    from ..errors import GitError
+    from ..git.command import git
+
     try:
-        done = subprocess.run(
-            ["git", "-C", folder, "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, timeout=10, check=False
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
+        return git(folder, "rev-parse", "--verify", "HEAD").strip() or None
+    except (GitError, OSError):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -140,8 +140,8 @@ def test_s22_a_whole_life_of_a_task_opens_no_network_socket(tmp_path: Path) -> N
 
 
 def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
-    """Local sockets to supervisors and to the keeper of a shared server, HTTP to that server on the loopback, and HTTP for
-    forges, which nobody asks unasked; no mail, nothing else."""
+    """Local sockets to supervisors and to the keeper of a shared server, HTTP to that server on the loopback, the proxy of
+    a sandbox with a list of hosts, and HTTP for forges, which nobody asks unasked; no mail, nothing else."""
     networks = {"socket", "ssl", "urllib", "http", "ftplib", "smtplib", "socketserver", "requests", "httpx", "aiohttp"}
     found = set()
     for package in ("kugetsu_engine", "kugetsu_tui"):
@@ -154,7 +154,8 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
     server = {(f"{name}.py", "socket") for name in ("keeper_protocol", "server_keeper", "server_clients")}
     server |= {("http_api.py", "http.client"), ("http_api.py", "urllib.parse")}
     supervisor = {(f"{name}.py", "socket") for name in SUPERVISOR_SOCKETS}
-    assert found == supervisor | forges | server
+    sandbox = {("network_gate.py", "socket"), ("network_proxy.py", "socket"), ("network_proxy.py", "urllib.parse")}
+    assert found == supervisor | forges | server | sandbox
 
 
 def test_s09_git_is_started_in_one_place() -> None:
