@@ -105,6 +105,10 @@ class ServerLoad:
         self.add_task(0.0)  # its keeper removes what killed ones left, and ends at once when it is idle
         self.wait_for_room(0)
         wait_until(lambda: not self.list_keepers(), 120, lambda: f"the keepers to end: {self.list_keepers()}")
+        # A keeper gives up its lock right before it ends.
+        wait_until(
+            lambda: not any(process.belongs_to(self.fleet.paths.root) for process in marks.list_marked()), 30, "their end"
+        )
         assert self.engine is not None
         self.engine.terminate()
         self.engine.communicate(timeout=60)
