@@ -93,8 +93,9 @@ class Dispatcher:
         self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
 
     def _count_agents(self) -> int:
-        """The slots in use by agents."""
-        return len(self._store.active_ids - self._attempts.without_slot)
+        """The slots in use by agents. With a budget of the day, an attempt keeps its slot until its cost is known."""
+        without_slot = self._attempts.without_slot if not self._settings.current.budget_per_day else frozenset[str]()
+        return len(self._store.active_ids - without_slot)
 
     def _start_in_order(self) -> None:
         while (entry := self._store.next_to_start(self.collect_facts())) is not None:

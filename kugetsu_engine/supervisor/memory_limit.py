@@ -111,8 +111,10 @@ class MemoryLimit(Part):
         return "none" if not self._cap else "watch" if self._cgroup is None else "cgroup"
 
     def start(self, agent_pid: int) -> None:
-        """Remember when the agent was started."""
+        """Remember when the agent was started, and look at it soon: some take their memory within the first second."""
         self._started_ticks = identity.read_start_ticks(agent_pid) or 0
+        if self._cap and self._cgroup is None:
+            self.due = time.monotonic() + PACES[0][1]
 
     def prepare(self) -> None:
         """Refuse to start without a cgroup if the settings ask for one."""

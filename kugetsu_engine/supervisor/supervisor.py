@@ -74,7 +74,10 @@ class Supervisor:
         self._write_outcome(result)
         swept = self._clean_up()
         if self.attempt.agent_pid is not None:
-            self._free_slot()
+            if result["outcome"] == "ok":  # a failure may be a limit of the provider, which must be known before the next start
+                self._free_slot()
+            else:
+                self.attempt.set_phase("delivery")
             result = self.attempt.delivery.finish(result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.attempt.log.dropped})
 

@@ -200,10 +200,10 @@ def test_an_ended_task_that_cannot_be_moved_at_once_is_moved_later(fleet: Fleet,
     """The disk refuses three times: it is told, the task is filed by itself, and what waits for it starts."""
     refusals, move = iter([errno.ENOSPC] * 3), tasks.archive_task
 
-    def refused(paths: StatePaths, task_id: str) -> None:
+    def refused(paths: StatePaths, task_id: str, both: bool = True) -> None:
         if (number := next(refusals, None)) is not None:
             raise OSError(number, os.strerror(number))
-        move(paths, task_id)
+        move(paths, task_id, both)
 
     monkeypatch.setattr(tasks, "archive_task", refused)
     first = fleet.enqueue()

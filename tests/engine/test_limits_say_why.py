@@ -15,7 +15,7 @@ from kugetsu_engine.domain.text import json_paths
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
-CLAUDE = "#!/bin/sh\ncat > /dev/null\n{lines}\n{rest}\n"
+CLAUDE = "#!/bin/sh\nhead -n 1 > /dev/null\n{lines}\n{rest}\n"
 RETRY = {
     "type": "system", "subtype": "api_retry", "error": "rate_limit", "error_status": 429, "retry_delay_ms": 60_000,
     "attempt": 3, "max_retries": 10,

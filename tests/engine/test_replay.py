@@ -9,6 +9,7 @@ from kugetsu_engine.client.replay import Replay
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.client.snapshot_reader import SnapshotReader
 from kugetsu_engine.domain.history.task_history import UNKNOWN_MESSAGE
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
@@ -39,6 +40,12 @@ class Camera:
         return [os.stat(path).st_size if os.path.exists(path) else 0 for path in (paths.notifications, paths.journal)]
 
 
+def _reason(snapshot: Snapshot, task: Task) -> str:
+    """Why a task waits; whether its worktree was made ahead is not recorded."""
+    code = snapshot.explain_wait(task).code
+    return "slots" if code == "prepared" else code
+
+
 def essence(snapshot: Snapshot) -> dict[str, Any]:
     """What must be the same then and now."""
     tasks = [*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done]
@@ -46,7 +53,7 @@ def essence(snapshot: Snapshot) -> dict[str, Any]:
         "active": [one.task.id for one in snapshot.active], "pending": [task.id for task in snapshot.pending],
         "done": [task.id for task in snapshot.done], "done_count": snapshot.done_count, "limit": snapshot.limit,
         "flow": (snapshot.engine.running, snapshot.engine.paused, snapshot.engine.draining, snapshot.engine.pause_reason),
-        "pid": snapshot.engine.pid, "why": {task.id: snapshot.explain_wait(task).code for task in snapshot.pending},
+        "pid": snapshot.engine.pid, "why": {task.id: _reason(snapshot, task) for task in snapshot.pending},
         "tasks": {
             task.id: (
                 task.state, task.reason, task.attempt, len(task.attempts), task.held, task.priority, task.position, task.after,

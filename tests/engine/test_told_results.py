@@ -12,7 +12,7 @@ from tests.support.fleet import Fleet
 PROGRAM = """\
 #!{python} -IS
 import json, os, signal, sys, time
-sys.stdin.read()
+sys.stdin.readline()
 with open({journal!r}, "a") as journal:
     journal.write("run\\n")
 def tell(**event):
