@@ -186,7 +186,8 @@ usage --since 6d  ->  usage {"words": ["--since", "6d"]}
 worktrees --clean --dry-run  ->  worktrees {"words": ["--clean", "--dry-run"]}
 context  ->  context {"words": []}
 context 3  ->  context {"words": ["3"]}
-server add a b  ->  server {"words": ["add", "a", "b"]}
+server add a b  ->  githost {"words": ["add", "a", "b"]}
+githost add a b  ->  githost {"words": ["add", "a", "b"]}
 prune --dry-run  ->  prune {"words": ["--dry-run"]}
 notify list  ->  notify {"how": "list", "words": ["list"]}
 notify list --all  ->  notify {"how": "list", "words": ["list", "--all"]}

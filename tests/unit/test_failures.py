@@ -46,7 +46,7 @@ def test_what_is_paused_for_is_what_a_provider_can_refuse() -> None:
     """A rest of a provider for a fault of the task, of git or of the machine would keep others waiting for nothing."""
     assert {name for name, known in failures.CLASSES.items() if known.pause} == {"rate_limit", "quota", "credentials"}
     uncounted = {name for name, known in failures.CLASSES.items() if not known.counts}
-    assert uncounted == {"rate_limit", "quota", "locked", "wrong_program", "git_busy", "machine_memory", "sandbox"}
+    assert uncounted == {"rate_limit", "quota", "locked", "wrong_program", "git_busy", "machine_memory", "sandbox", "parked"}
 
 
 @pytest.mark.parametrize(

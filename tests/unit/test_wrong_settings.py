@@ -42,7 +42,7 @@ WRONG = [
     ("[agents.claude]\nenv = { LIMIT = 5 }", "[agents.claude] env: LIMIT is not text", CLAUDE),
     ('[agents.claude]\nunset = ["A", 1]', "[agents.claude] unset: ", CLAUDE),
     ("[agents.claude]\nmax_tokens = -1", "[agents.claude] max_tokens: -1 is not a number", CLAUDE),
-    ('[agents.claude]\nmode = "serve"', "mode: 'serve' is not one of process, server, auto, did you mean server?", CLAUDE),
+    ('[agents.claude]\nmode = "serve"', "mode: 'serve' is not one of process, private, server, auto, did you mean", CLAUDE),
     ('[agents.claude]\nprompt_template = "non"', "[agents.claude] prompt_template: 'non' is not a kind of prompt", CLAUDE),
     ('[agents.claude.failures]\n"(" = "exit"', "[agents.claude] failures: '(' is not a valid regular expression", CLAUDE),
     ("[agents.claude]\nmax_attempts = 1", "[agents.claude] max_attempts: no such setting here", ALL),
