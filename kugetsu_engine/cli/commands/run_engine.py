@@ -65,7 +65,9 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
     engine.start()
-    while not engine.join(3600.0):
+    # The kernel may give a signal to a thread that was just started, which does not end this wait; Python then runs the
+    # handler when the main thread is awake again.
+    while not engine.join(1.0):
         continue
     if engine.held_by is not None:
         raise EngineHeld(engine.held_by)
