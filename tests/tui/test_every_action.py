@@ -513,6 +513,7 @@ async def _(tour: Tour) -> None:
 
 @pilot("task.park")
 async def _(tour: Tour) -> None:
+    await tour.press("1")
     assert tour.home.agents.select(RUNNING)
     await tour.press("Z")
     await tour.said("#5 is being stopped")  # since an earlier pilot; `test_pausing.py` parks one

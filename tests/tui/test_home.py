@@ -412,7 +412,7 @@ async def test_the_palette_finds_actions(console: Opener, enqueue: Put) -> None:
         await here.press("2", "ctrl+p")
         await here.until(lambda: len(here.app.screen_stack) == 3)
         await here.press(*"hold")
-        await here.shows("hold the waiting")
+        await here.shows("waiting task, or release it")
         await here.press("enter")
         await here.until(lambda: "holding" in here.said or len(here.app.screen_stack) == 2)
         await here.press("enter") if len(here.app.screen_stack) == 3 else None

@@ -52,8 +52,9 @@ def test_an_act_is_refused_only_if_no_marked_task_can_have_it() -> None:
 
 def test_every_act_on_tasks_knows_of_marks() -> None:
     """But those that open something, or make a new task."""
-    opening = {"task.open", "task.new", "task.edit", "task.attach", "task.shell"}
-    assert {action.id for action in ACTIONS if action.id.startswith("task.") and not action.many} == opening
+    opening = {"task.open", "task.new", "task.edit", "task.attach", "task.shell", "task.say"}
+    answers = {"task.answer", "task.answer_always", "task.refuse"}  # each question has its own
+    assert {action.id for action in ACTIONS if action.id.startswith("task.") and not action.many} == opening | answers
 
 
 async def test_space_marks_and_escape_clears(console: Opener, five: list[str]) -> None:

@@ -40,8 +40,15 @@ class LiveClient(SessionClient):
         self._input_ended = False
 
     def read_prompt(self) -> str:
-        """Read the first line of the input; a thread reads the others."""
-        line = json.loads(sys.stdin.readline() or "{}")
+        """Read the first line of the input; a thread reads the others. A supervisor of an earlier version gives plain text."""
+        first = sys.stdin.readline()
+        try:
+            line = json.loads(first or "{}")
+        except ValueError:
+            line = None
+        if not isinstance(line, dict):
+            self._items.put(("end", None))
+            return first + sys.stdin.read()
         threading.Thread(target=self._read_input, name="input", daemon=True).start()
         return str(line.get("text", ""))
 
