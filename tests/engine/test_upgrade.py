@@ -228,6 +228,7 @@ def test_an_attempt_of_the_version_before_on_the_shared_server_leaves_it_in_the_
 ) -> None:
     """Its `after` step runs, though it is loaded only then; and the keeper of that version can start its server again."""
     fleet = server_fleet
+    fleet.configure_opencode(messages="follow-up")  # it could not be spoken to
     if upgraded:
         site.upgrade()
     with monkeypatch.context() as before:

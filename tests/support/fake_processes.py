@@ -62,6 +62,8 @@ class ProcessTable:
         self.all: list[Supervised] = []
         self.preparing: list[Preparing] = []
         """Preparations that have not begun an attempt, whether or not the engine still wants them."""
+        self._preparations = 0
+        """How many were ever begun: no two have the same pid."""
         self.left_behind: set[tuple[str, str]] = set()
         """Task and token of agents' children whose supervisor was killed."""
         self._started = started
@@ -82,7 +84,8 @@ class ProcessTable:
     def prepare(self, job: Job) -> SupervisorHandle:
         """Begin to make a worktree ahead."""
         ours, theirs = socket.socketpair()
-        one = Preparing(5_000_000 + len(self.preparing), job, theirs)
+        self._preparations += 1
+        one = Preparing(5_000_000 + self._preparations, job, theirs)
         self.preparing.append(one)
         return SupervisorHandle(one.pid, ours, process=cast("Any", one))
 

@@ -41,7 +41,9 @@ def test_the_operator_takes_over_and_hands_back(handy: Fleet, tmux: Tmux) -> Non
     tmux.wait_for("and attach?")
     tmux.keys("y")
     handy.wait_for("q_1", "cancelled", limit_s=30)
-    taken = f"{handy.paths.worktrees}/{os.listdir(handy.paths.worktrees)[0]}/taken"
+    record = handy.record("q_1")  # that of the second task is made ahead
+    assert record is not None
+    taken = f"{record.worktree}/taken"
     wait_until(lambda: os.path.exists(taken) and "key k1" in Path(taken).read_text(), 30, "the agent's screen with its key")
     assert count_taken_slots(handy.paths) == 1
     assert (handy.state("q_2"), handy.task("q_2").attempt) == ("pending", 0)
@@ -63,7 +65,9 @@ def test_a_shell_in_the_worktree_takes_no_slot(handy: Fleet, tmux: Tmux) -> None
     tmux.keys("1", "g", "s")
     wait_until(lambda: tmux.show("#W").strip() == "shell 1", 20, "a window for the shell")
     tmux.type("touch here-i-was && exit\n")
-    folder = f"{handy.paths.worktrees}/{os.listdir(handy.paths.worktrees)[0]}"
+    record = handy.record("q_1")  # that of the second task is made ahead
+    assert record is not None
+    folder = record.worktree
     wait_until(lambda: os.path.exists(f"{folder}/here-i-was"), 30, "the shell's mark")
     handy.release("one")
     handy.wait_for_end(["q_1", "q_2"])

@@ -122,11 +122,11 @@ def test_after_any_editor_the_console_is_back_and_has_said_so(fleet: Fleet, cons
 @pytest.mark.parametrize(
     ("editor_variable", "told"),
     [
-        ("/nonexistent/editor", "there is no such program"),
-        ("no-such-editor --flag", "there is no such program"),
+        ("/nonexistent/editor", "there is no such"),
+        ("no-such-editor --flag", "there is no such"),
         ("{folder}/plain", "it is not executable"),
         ("/etc", "it is not executable"),
-        ("~/none", "there is no such program"),
+        ("~/none", "there is no such"),
         ("~/bin/ed --flag", "changed message of #1"),
         ("FOO=1 BAR=2 ~/bin/ed", "changed message of #1"),
         ("{folder}/my editor", "changed message of #1"),
