@@ -18,7 +18,7 @@ REFUSAL = "the operator refused"
 
 
 class ClaudeTalk(Talk):
-    """Messages, answers and interrupts."""
+    """Messages and answers."""
 
     def make_ids(self, seed: str) -> Ids:
         """A UUID, which is printed with the message."""
@@ -43,11 +43,6 @@ class ClaudeTalk(Talk):
                 answer["updatedPermissions"] = rules
         response = {"subtype": "success", "request_id": question["id"], "response": answer}
         return _line({"type": "control_response", "response": response})
-
-    def write_interrupt(self) -> bytes:
-        """Stop the current turn; a message that waits is read then."""
-        request = {"type": "control_request", "request_id": f"interrupt-{uuid.uuid4()}", "request": {"subtype": "interrupt"}}
-        return _line(request)
 
 
 def _message(text: str, more: dict[str, Any]) -> bytes:

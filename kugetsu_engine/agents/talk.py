@@ -41,7 +41,3 @@ class Talk:
     def write_answer(self, question: Mapping[str, Any], decision: Decision, text: str) -> bytes:
         """Return the answer to a question."""
         raise NotImplementedError
-
-    def write_interrupt(self) -> bytes:
-        """Return the request to stop what it does, without ending; empty if it does not understand one."""
-        return b""

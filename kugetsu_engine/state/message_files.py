@@ -15,6 +15,7 @@ from ..domain.text.times import iso
 from ..errors import BadFile, Conflict, QueueFull, UsageError
 from ..paths import JSON, StatePaths
 from ..storage import files
+from .new_tasks import check_message
 
 FILE_BYTES = 8 * MAX_BYTES
 """As JSON: six bytes for a control character."""
@@ -36,7 +37,7 @@ def add_message(paths: StatePaths, task_id: str, text: str, now: float, attempt:
         QueueFull: too many wait already.
         OSError: writing failed; the message does not exist.
     """
-    data = json.dumps({"text": check_text(text), "at": iso(now)}, ensure_ascii=False).encode()
+    data = json.dumps({"text": check_message(text, MAX_BYTES), "at": iso(now)}, ensure_ascii=False).encode()
     waiting = sum(not message.delivered for message in load_messages(paths, task_id, attempt))
     if waiting >= MAX_WAITING:
         raise QueueFull(f"{waiting} messages wait already, which is the limit", "wait until the agent has read some")
@@ -49,23 +50,6 @@ def add_message(paths: StatePaths, task_id: str, text: str, now: float, attempt:
             number += 1
             continue
         return number
-
-
-def check_text(text: str) -> str:
-    """Return a valid text of a message."""
-    if not text.strip():
-        raise UsageError("the message is empty", "write what the agent should know")
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise UsageError("the message is not valid UTF-8", "check the encoding of the text") from None
-    if "\0" in text:
-        raise UsageError("the message contains a NUL character", "remove it")
-    if size > MAX_BYTES:
-        raise UsageError(
-            f"the message has {size} bytes, at most {MAX_BYTES} are allowed", "put the rest into a file and name it"
-        )
-    return text
 
 
 def list_numbers(paths: StatePaths, task_id: str) -> list[int]:
@@ -151,7 +135,7 @@ def add_answer(paths: StatePaths, task_id: str, question: str, decision: str, te
     if decision not in DECISIONS or _QUESTION.fullmatch(question) is None:
         raise UsageError(f"{decision[:40]!r} is not an answer", "use yes, always or no")
     if text:
-        check_text(text)
+        check_message(text, MAX_BYTES)
     _make_folder(paths, task_id)
     data = json.dumps({"question": question, "decision": decision, "text": text, "at": iso(now)}, ensure_ascii=False).encode()
     try:

@@ -73,8 +73,8 @@ def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -
         return
 
 
-def check_message(message: str) -> str:
-    """Return a valid message."""
+def check_message(message: str, most: int = MAX_MESSAGE_BYTES) -> str:
+    """Return a valid message of at most so many bytes of UTF-8."""
     if not message.strip():
         raise UsageError("the message is empty", "say what the agent should do")
     try:
@@ -83,10 +83,8 @@ def check_message(message: str) -> str:
         raise UsageError("the message is not valid UTF-8", "check the encoding of the text") from None
     if "\0" in message:
         raise UsageError("the message contains a NUL character", "remove it")
-    if size > MAX_MESSAGE_BYTES:
-        raise UsageError(
-            f"the message has {size} bytes, at most {MAX_MESSAGE_BYTES} are allowed", "shorten it, or put it in a file"
-        )
+    if size > most:
+        raise UsageError(f"the message has {size} bytes, at most {most} are allowed", "shorten it, or put it in a file")
     return message
 
 

@@ -121,12 +121,6 @@ class MessageDelivery(Part):
             if message is not None:
                 self.waiting[number] = message
 
-    def interrupt(self) -> bool:
-        """Ask the agent to stop what it does at once, without ending; returns whether it understands that."""
-        request = self._talk.write_interrupt() if self._talk is not None and self.attempt.agent_input.is_open else b""
-        self.attempt.agent_input.write(request)
-        return bool(request)
-
     def list_waiting(self) -> list[Message]:
         """List the messages that the agent does not have, oldest first, after another look."""
         self.find_new()

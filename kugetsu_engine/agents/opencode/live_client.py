@@ -122,8 +122,6 @@ class LiveClient(SessionClient):
             self._give(api, str(line["id"]))
         elif line.get("type") == "answer":
             self._answer(api, line)
-        elif line.get("type") == "interrupt":
-            api.call("POST", f"/session/{self.session}/abort", self.worktree, timeout_s=5.0)
 
     def _give(self, api: ServerApi, name: str) -> None:
         message = self._unread[name]

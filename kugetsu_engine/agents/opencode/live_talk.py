@@ -30,10 +30,6 @@ class OpencodeTalk(Talk):
         """An answer to a permission or a question."""
         return _line({"type": "answer", "id": question["id"], "decision": decision, "text": text})
 
-    def write_interrupt(self) -> bytes:
-        """Stop the current turn."""
-        return _line({"type": "interrupt"})
-
 
 def _line(document: dict[str, Any]) -> bytes:
     return json.dumps(document).encode("utf-8", "replace") + b"\n"
